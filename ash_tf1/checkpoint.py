@@ -1,0 +1,67 @@
+"""Finding a checkpoint, and restoring it into a graph that may not be its own."""
+import os
+
+import tensorflow.compat.v1 as tf
+
+CHECKPOINT_PREFIX = 'model.ckpt'
+BEST_FOLDER = 'best'
+
+
+def find_checkpoint(path):
+    """The checkpoint that a path means.
+
+    Args:
+      path: a folder that TensorFlow wrote checkpoints to (its latest is taken), or the prefix of
+        one checkpoint, such as RUN/best/model.ckpt-3900 (its .index or .meta file will do).
+
+    Returns:
+      The prefix, as `tf.train.Saver.restore` takes it.
+
+    Raises:
+      ValueError: there is no checkpoint, or a part of it is missing.
+    """
+    if os.path.isdir(path):
+        prefix = tf.train.latest_checkpoint(path)
+        if prefix is None:
+            raise ValueError('no checkpoint in folder {}'.format(path))
+    else:
+        prefix = path
+        for ending in ('.index', '.meta'):
+            if prefix.endswith(ending):
+                prefix = prefix[:-len(ending)]
+    if not tf.train.checkpoint_exists(prefix):
+        raise ValueError('no checkpoint at {}'.format(prefix))
+    return prefix
+
+
+def restore(session, prefix, variables=None):
+    """Restores variables from a checkpoint, all of them or none.
+
+    Args:
+      session: a session of the variables' graph.
+      prefix: a checkpoint, as from `find_checkpoint`.
+      variables: list of variables; all global ones by default.
+
+    Raises:
+      ValueError: a variable is missing from the checkpoint or has another shape there; the message
+        names it and both shapes.
+    """
+    if variables is None:
+        variables = tf.global_variables()
+    try:
+        stored = tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
+    except tf.errors.OpError as error:
+        raise ValueError('{} cannot be read as a checkpoint: {}'.format(
+            prefix, error.message)) from None
+    for variable in variables:
+        name, shape = variable.op.name, variable.shape.as_list()
+        if name not in stored:
+            raise ValueError('checkpoint {} does not fit the net: it has no variable {}'.format(
+                prefix, name))
+        if stored[name] != shape:
+            raise ValueError('checkpoint {} does not fit the net: {} is {} there, {} here'.format(
+                prefix, name, stored[name], shape))
+    try:
+        tf.train.Saver(variables).restore(session, prefix)
+    except tf.errors.OpError as error:
+        raise ValueError('checkpoint {} is damaged: {}'.format(prefix, error.message)) from None

@@ -1,0 +1,40 @@
+"""The graph of a classifier, from pixels to probabilities: the same for training and serving."""
+import collections
+
+import tensorflow.compat.v1 as tf
+
+from ash_tf1.nets import get_net
+from ash_tf1.ops import get_activation
+
+Classifier = collections.namedtuple('Classifier', ['logits', 'probabilities', 'end_points'])
+
+
+def pixels_placeholder(spec):
+    """The input of a `ModelSpec`'s graph: `images`, uint8 RGB [None, H, W, 3]."""
+    return tf.placeholder(tf.uint8, (None,) + tuple(spec.input_shape), name='images')
+
+
+def build_classifier(pixels, spec, is_training, implementation='recompute', reuse=None):
+    """Builds normalisation, net and softmax in the current graph.
+
+    Args:
+      pixels: uint8 tensor [N, H, W, 3], RGB.
+      spec: the `ModelSpec`.
+      is_training: Python bool, for BatchNorm.
+      implementation: form of ASH, as for `ops.ASH`.
+      reuse: whether the net's variables are reused, as for `tf.variable_scope`.
+
+    Returns:
+      A `Classifier` of logits and probabilities, float32 [N, num_classes], and the end_points.
+
+    Raises:
+      ValueError: the net or the activation is unknown.
+    """
+    net = get_net(spec.net)
+    activation_fn = get_activation(spec.activation, implementation)
+    with tf.name_scope('normalize'):
+        mean = tf.constant(spec.channel_mean, tf.float32)
+        std = tf.constant(spec.channel_std, tf.float32)
+        images = (tf.cast(pixels, tf.float32) - mean) / std
+    logits, end_points = net(images, spec.num_classes, activation_fn, is_training, reuse=reuse)
+    return Classifier(logits, end_points['predictions'], end_points)

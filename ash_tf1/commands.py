@@ -1,0 +1,96 @@
+"""From parsed arguments to the library: what the commands in tools/ have in common."""
+import argparse
+import dataclasses
+import json
+import sys
+
+from ash_tf1 import config, evaluation, training
+
+BAD_INPUT = 2
+
+
+def run(parser, function, argv):
+    """Parses the arguments, calls function(args) and returns the exit status it gives.
+
+    Bad input (a ValueError or OSError) becomes one line on stderr and exit status 2.
+    """
+    args = parser.parse_args(argv)
+    try:
+        return function(args)
+    except (ValueError, OSError) as error:
+        sys.stderr.write('{}: error: {}\n'.format(parser.prog, ' '.join(str(error).split())))
+        return BAD_INPUT
+
+
+def add_settings(parser):
+    """Adds an option for each field of `Settings` to a parser; none has a default of its own."""
+    group = parser.add_argument_group('settings (default: those of the recipe)')
+    for field in dataclasses.fields(config.Settings):
+        option = '--' + field.name.replace('_', '-')
+        common = dict(dest=field.name, default=argparse.SUPPRESS, help=field.metadata['help'])
+        if isinstance(field.default, bool):
+            group.add_argument(option, action='store_true', **common)
+        elif isinstance(field.default, tuple):
+            group.add_argument(option, type=float, nargs='*', metavar='X', **common)
+        else:
+            group.add_argument(option, type=type(field.default), choices=field.metadata['choices'],
+                               metavar=None if field.metadata['choices'] else 'X', **common)
+
+
+def settings_from(args):
+    """The `Settings` that arguments mean: a recipe's, or a resumed run's, with what was given.
+
+    Raises:
+      ValueError: a value is impossible, or --recipe is given for a resumed run.
+    """
+    given = {field.name: getattr(args, field.name) for field in dataclasses.fields(config.Settings)
+             if hasattr(args, field.name)}
+    given = {name: tuple(value) if isinstance(value, list) else value
+             for name, value in given.items()}
+    if args.resume:
+        if args.recipe:
+            raise ValueError('--resume takes the settings of the run; leave --recipe out')
+        base = config.load(args.run_dir, config.SETTINGS_FILE, config.Settings)
+    else:
+        base = config.get_recipe(args.recipe or 'digits')
+    if 'steps' in given or 'epochs' in given:
+        # The one that is given replaces whichever the recipe has.
+        base = dataclasses.replace(base, steps=0, epochs=0)
+    return dataclasses.replace(base, **given)
+
+
+def train(args):
+    """tools/train.py"""
+    result = training.train(settings_from(args), args.run_dir, args.resume,
+                            progress=not args.quiet)
+    if result.curve:
+        print('learning curve: {}'.format(result.curve))
+    if result.signal is None:
+        print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
+        return 0
+    print('stopped by signal {} and saved at step {} of {}; go on by: --resume --run-dir {}'.format(
+        result.signal, result.step, result.total_steps, args.run_dir))
+    return 128 + result.signal
+
+
+def evaluate(args):
+    """tools/evaluate.py"""
+    result, spec, prefix = evaluation.evaluate(
+        args.run_dir, args.checkpoint, args.data_dir, args.split, args.batch_size,
+        progress=not args.quiet)
+    accuracies = result.class_accuracies(spec.num_classes)
+    if args.json:
+        print(json.dumps({
+            'checkpoint': prefix, 'split': args.split, 'count': result.count,
+            'correct': result.correct, 'top1': result.top1, 'top5': result.top5,
+            'loss': result.loss,
+            'class_top1': {label: None if value != value else value
+                           for label, value in zip(spec.labels, accuracies.tolist())}}, indent=2))
+        return 0
+    print('{}: {} on {}, {} split'.format(prefix, spec.net, spec.dataset, args.split))
+    print('top-1 {:.2%} ({} of {}), top-5 {:.2%}, loss {:.4f}'.format(
+        result.top1, result.correct, result.count, result.top5, result.loss))
+    width = max(map(len, spec.labels))
+    for label, value in zip(spec.labels, accuracies):
+        print('  {:<{}}  {:7.2%}'.format(label, width, value))
+    return 0

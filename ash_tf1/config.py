@@ -1,0 +1,150 @@
+"""What a run is: one frozen `Settings`, the recipes that fill it, and the `ModelSpec` it yields."""
+import dataclasses
+import json
+import os
+from typing import Tuple
+
+from ash_tf1.files import write_json
+
+SETTINGS_FILE = 'settings.json'
+MODEL_FILE = 'model.json'
+
+
+def _setting(default, help_text, choices=None):
+    return dataclasses.field(default=default, metadata={'help': help_text, 'choices': choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that decides how a net is trained. The command line is made from the fields."""
+
+    net: str = _setting('resnet_v2_20', 'net to train')
+    activation: str = _setting('ash', 'activation of every layer')
+    dataset: str = _setting('digits', 'data set')
+    data_dir: str = _setting('', 'folder or official archive of the data set')
+    batch_size: int = _setting(128, 'images a step')
+    epochs: int = _setting(0, 'length of the run in epochs; give this or --steps')
+    steps: int = _setting(0, 'length of the run in steps; give this or --epochs')
+    schedule: str = _setting('step', 'learning rate over the run',
+                             choices=('step', 'cosine', 'one_cycle'))
+    learning_rate: float = _setting(0.1, 'initial rate (step, cosine) or highest (one_cycle)')
+    step_at: Tuple[float, ...] = _setting((0.5, 0.75), 'step: shares of the run where the rate '
+                                                       'is multiplied by --step-factor')
+    step_factor: float = _setting(0.1, 'step: what the rate is multiplied by')
+    warmup: float = _setting(0.3, 'one_cycle: share of the run over which the rate rises')
+    momentum: float = _setting(0.9, 'momentum of SGD')
+    nesterov: bool = _setting(False, 'whether the momentum is Nesterov\'s')
+    weight_decay: float = _setting(1e-4, 'L2 penalty of the kernels (not of z_k, alpha, beta, '
+                                         'biases or BatchNorm)')
+    augmentation: str = _setting('crop_flip', 'what is done to training images',
+                                 choices=('none', 'crop', 'crop_flip'))
+    implementation: str = _setting('recompute', 'form of ASH in training',
+                                   choices=('recompute', 'plain'))
+    seed: int = _setting(0, 'of weights, order and augmentation')
+    log_every: int = _setting(50, 'steps between two lines of the log')
+    eval_batch_size: int = _setting(500, 'images a step in evaluation; changes no result')
+
+    def __post_init__(self):
+        """Raises ValueError, naming the setting, for a value that no run could have."""
+        positive = ('batch_size', 'learning_rate', 'log_every', 'eval_batch_size', 'step_factor')
+        natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'seed')
+        for name in positive + natural:
+            value = getattr(self, name)
+            if value < 0 or (value == 0 and name in positive):
+                raise ValueError('{} must be {}, got {!r}'.format(
+                    name, 'above 0' if name in positive else '0 or more', value))
+        if not 0.0 < self.warmup < 1.0 or self.momentum >= 1.0:
+            raise ValueError('warmup must be in (0, 1) and momentum in [0, 1), got {!r} and {!r}'
+                             .format(self.warmup, self.momentum))
+        if not all(0.0 < share < 1.0 for share in self.step_at):
+            raise ValueError('step_at must be shares in (0, 1), got {!r}'.format(self.step_at))
+        for field in dataclasses.fields(self):
+            choices, value = field.metadata['choices'], getattr(self, field.name)
+            if choices and value not in choices:
+                raise ValueError('{} must be one of {}, got {!r}'.format(
+                    field.name, ', '.join(choices), value))
+
+
+# Each recipe states what differs from the defaults above.
+RECIPES = {
+    # He et al., "Identity Mappings in Deep Residual Networks" (1603.05027): 64k steps of 128, the
+    # rate divided by 10 at 32k and 48k.
+    'resnet-cifar': dict(net='resnet_v2_110', dataset='cifar10', steps=64000, batch_size=128,
+                         schedule='step', learning_rate=0.1, step_at=(0.5, 0.75), step_factor=0.1,
+                         weight_decay=1e-4, augmentation='crop_flip'),
+    # About an hour on 2 CPU cores; our own, in the manner of "Super-Convergence" (1708.07120).
+    'cifar-short': dict(net='resnet_v2_20', dataset='cifar10', epochs=7, batch_size=128,
+                        schedule='one_cycle', learning_rate=0.2, weight_decay=5e-4,
+                        augmentation='crop_flip'),
+    # A minute on 2 CPU cores; flipped digits are other digits, so they are only shifted.
+    'digits': dict(net='resnet_v2_20', dataset='digits', epochs=8, batch_size=64,
+                   schedule='one_cycle', learning_rate=0.1, weight_decay=5e-4,
+                   augmentation='crop', log_every=5),
+}
+
+
+def get_recipe(name):
+    """The `Settings` of a recipe; raises ValueError, listing the known ones, where there is none."""
+    if name not in RECIPES:
+        raise ValueError('unknown recipe {!r}; known are {}'.format(
+            name, ', '.join(sorted(RECIPES))))
+    return Settings(**RECIPES[name])
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """What must be known to rebuild a trained net: its graph is a function of this alone."""
+
+    net: str
+    activation: str
+    dataset: str
+    input_shape: Tuple[int, int, int]
+    channel_mean: Tuple[float, ...]
+    channel_std: Tuple[float, ...]
+    labels: Tuple[str, ...]
+
+    @property
+    def num_classes(self):
+        return len(self.labels)
+
+
+def model_spec(settings, dataset):
+    """The `ModelSpec` of what `settings` train on a `Dataset`."""
+    return ModelSpec(net=settings.net, activation=settings.activation, dataset=dataset.name,
+                     input_shape=tuple(dataset.train.images.shape[1:]),
+                     channel_mean=tuple(dataset.channel_mean),
+                     channel_std=tuple(dataset.channel_std), labels=tuple(dataset.labels))
+
+
+def save(run_dir, file_name, record):
+    """Writes a `Settings` or `ModelSpec` as JSON into a run's folder."""
+    write_json(os.path.join(run_dir, file_name), dataclasses.asdict(record))
+
+
+def load(run_dir, file_name, kind):
+    """Reads what `save` wrote.
+
+    Args:
+      run_dir: folder of a run.
+      file_name: `SETTINGS_FILE` or `MODEL_FILE`.
+      kind: the class of the record, `Settings` or `ModelSpec`.
+
+    Returns:
+      A `kind`.
+
+    Raises:
+      ValueError: the file is missing, is not JSON, or does not hold a `kind`.
+    """
+    path = os.path.join(run_dir, file_name)
+    try:
+        with open(path, encoding='utf-8') as handle:
+            values = json.load(handle)
+        values = {name: tuple(value) if isinstance(value, list) else value
+                  for name, value in values.items()}
+        return kind(**values)
+    except FileNotFoundError:
+        raise ValueError('{} is no folder of a training run: it has no {}'.format(
+            run_dir, file_name)) from None
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError('{} does not hold the {} of a run: {}'.format(
+            path, kind.__name__, error)) from None

@@ -1,0 +1,302 @@
+"""CIFAR-10 and CIFAR-100 from the publisher's files: both layouts, as folder or as archive."""
+import gzip
+import hashlib
+import os
+import tarfile
+import warnings
+import zlib
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from ash_tf1.input_pipelines.dataset import DataFileError, Dataset, Split
+from ash_tf1.input_pipelines.restricted_pickle import load_pickle
+
+HOME_PAGE = 'https://www.cs.toronto.edu/~kriz/cifar.html'
+
+_SIDE = 32
+_PIXELS = 3 * _SIDE * _SIDE
+_META_LIMIT = 65536  # bytes; the official files have at most 1.5 kB
+_PLAIN_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+_MOST_MEMBERS = 64  # the official archives have at most 9
+
+
+class Layout(NamedTuple):
+    """One of the two forms in which a CIFAR is published; `kind` is 'python' or 'binary'."""
+
+    kind: str
+    archive: str
+    md5: str
+    folder: str
+    train: Tuple[str, ...]
+    test: str
+    meta: str
+
+
+class CifarSpec(NamedTuple):
+    """What tells one CIFAR from the other.
+
+    Attributes:
+        name, title: as `load_dataset` and as people call it.
+        label_fields: (key in the pickles, number of classes) of each label of a record, in the
+            order of the binary layout's label bytes; the last is the one to learn.
+        names_key: key of the class names in the pickled meta file.
+        train_records: records in each official training file.
+        test_records: records in the official test file.
+        channel_mean, channel_std: of the training images, as in `Dataset`.
+        layouts: the forms to look for, in order of preference.
+    """
+
+    name: str
+    title: str
+    label_fields: Tuple[Tuple[str, int], ...]
+    names_key: str
+    train_records: int
+    test_records: int
+    channel_mean: Tuple[float, float, float]
+    channel_std: Tuple[float, float, float]
+    layouts: Tuple[Layout, ...]
+
+
+CIFAR10 = CifarSpec(
+    name='cifar10', title='CIFAR-10', label_fields=(('labels', 10),), names_key='label_names',
+    train_records=10000, test_records=10000,
+    channel_mean=(125.3, 123.0, 113.9), channel_std=(63.0, 62.1, 66.7),
+    layouts=(
+        Layout('python', 'cifar-10-python.tar.gz', 'c58f30108f718f92721af3b95e74349a',
+               'cifar-10-batches-py', tuple(f'data_batch_{i}' for i in range(1, 6)),
+               'test_batch', 'batches.meta'),
+        Layout('binary', 'cifar-10-binary.tar.gz', 'c32a1d4ab5d03f1284b67883e8d87530',
+               'cifar-10-batches-bin', tuple(f'data_batch_{i}.bin' for i in range(1, 6)),
+               'test_batch.bin', 'batches.meta.txt')))
+
+CIFAR100 = CifarSpec(
+    name='cifar100', title='CIFAR-100', label_fields=(('coarse_labels', 20), ('fine_labels', 100)),
+    names_key='fine_label_names', train_records=50000, test_records=10000,
+    channel_mean=(129.3, 124.1, 112.4), channel_std=(68.2, 65.4, 70.4),
+    layouts=(
+        Layout('python', 'cifar-100-python.tar.gz', 'eb9058c3a382ffc7106e4002c42a8d85',
+               'cifar-100-python', ('train',), 'test', 'meta'),
+        Layout('binary', 'cifar-100-binary.tar.gz', '03b5dce01913d631647c71ecec9e9cb8',
+               'cifar-100-binary', ('train.bin',), 'test.bin', 'fine_label_names.txt')))
+
+
+def load(spec, data_dir):
+    """Loads a CIFAR from the publisher's files; nothing is downloaded, extracted or executed.
+
+    Args:
+        spec: `CIFAR10` or `CIFAR100`.
+        data_dir: path of the extracted folder, of the folder that holds it, or of the official
+            .tar.gz archive. Where a folder holds both layouts, the Python one is read. Files with
+            fewer records than the official ones are read too.
+
+    Returns:
+        A `Dataset` of 32x32 images in the files' order; CIFAR-100 with its fine labels.
+
+    Raises:
+        ValueError: `data_dir` is None, or a file is truncated, wrong, too large or unsafe; the
+            message names the file.
+        FileNotFoundError: `data_dir` or one of the files in it is missing.
+
+    Warns:
+        UserWarning: the archive has an official name and another checksum.
+    """
+    if data_dir is None:
+        archives = ' or '.join(layout.archive for layout in spec.layouts)
+        raise ValueError(f'{spec.title} needs data_dir: the path of {archives} or of its extracted '
+                         f'folder, as published at {HOME_PAGE}')
+    path = os.fspath(data_dir)
+    if not os.path.exists(path):
+        raise FileNotFoundError(
+            f'{path}: no such file or folder; {spec.title} is published at {HOME_PAGE}')
+    read = _read_folder if os.path.isdir(path) else _read_archive
+    layout, place, contents = read(spec, path)
+    names = _class_names(spec, layout, place + layout.meta, contents[layout.meta])
+    decode = {'python': _decode_pickle, 'binary': _decode_binary}[layout.kind]
+
+    def split(files):
+        parts = [decode(spec, place + file, contents[file]) for file in files]
+        return Split(np.concatenate([images for images, _ in parts]),
+                     np.concatenate([labels for _, labels in parts]))
+
+    return Dataset(spec.name, split(layout.train), split([layout.test]), names,
+                   spec.channel_mean, spec.channel_std)
+
+
+def _size_limits(spec, layout):
+    """Returns the most bytes that each file of a layout may have, by file name."""
+    # A binary record has exactly this size. A pickled one has about 3105 bytes: the pixels, the
+    # file name and the labels.
+    record = {'binary': len(spec.label_fields) + _PIXELS, 'python': 4096}[layout.kind]
+    limits = {file: spec.train_records * record for file in layout.train}
+    limits[layout.test] = spec.test_records * record
+    limits[layout.meta] = _META_LIMIT
+    return limits
+
+
+def _read_folder(spec, path):
+    """Returns (layout, prefix of the files' names in messages, {file name: bytes})."""
+    places = ([(path, layout) for layout in spec.layouts]
+              + [(os.path.join(path, layout.folder), layout) for layout in spec.layouts])
+    for enough in (all, any):  # a complete layout goes before one of which a file is missing
+        for folder, layout in places:
+            limits = _size_limits(spec, layout)
+            if enough(os.path.isfile(os.path.join(folder, file)) for file in limits):
+                return layout, os.path.join(folder, ''), {
+                    file: _read_file(os.path.join(folder, file), limit)
+                    for file, limit in limits.items()}
+    folders = ' or '.join(layout.folder for layout in spec.layouts)
+    raise FileNotFoundError(
+        f'{path}: holds neither the files of {spec.title} nor its folder {folders}, '
+        f'as published at {HOME_PAGE}')
+
+
+def _read_file(path, limit):
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path}: missing; see {HOME_PAGE}')
+    size = os.path.getsize(path)
+    if size > limit:
+        raise DataFileError(f'{path}: has {size} bytes, expected are at most {limit}')
+    with open(path, 'rb') as handle:
+        return handle.read(limit)
+
+
+class _BoundedReader:
+    """The front of a decompressed stream: no header can ask for more than the files need."""
+
+    def __init__(self, stream, path, limit):
+        self._stream, self._path, self._limit = stream, path, limit
+        self.tell = stream.tell
+
+    def read(self, size):
+        self._check(self._stream.tell() + size)
+        return self._stream.read(size)
+
+    def seek(self, position):
+        self._check(position)
+        return self._stream.seek(position)
+
+    def _check(self, position):
+        if position > self._limit:
+            raise DataFileError(f'{self._path}: holds more than the expected {self._limit} bytes')
+
+
+def _read_archive(spec, path):
+    """The same as `_read_folder` for a .tar.gz archive, in one pass and in memory."""
+    _warn_of_checksum(spec, path)
+    expected = {(layout.folder + '/' + file): (layout, file, limit) for layout in spec.layouts
+                for file, limit in _size_limits(spec, layout).items()}
+    limit = sum(limit for _, _, limit in expected.values()) + 2 ** 20
+    found = {layout: {} for layout in spec.layouts}
+    try:
+        with open(path, 'rb') as packed, gzip.open(packed) as stream:
+            reader = _BoundedReader(stream, path, limit)
+            with tarfile.open(fileobj=reader, mode='r:') as archive:
+                for count, member in enumerate(archive, 1):
+                    _check_member(path, member, count, expected)
+                    layout, file, _ = expected.get(_plain_name(member), (None, None, None))
+                    if layout and member.isfile():
+                        found[layout][file] = archive.extractfile(member).read()
+            while reader.read(65536):  # to the end, where gzip compares its own checksum
+                pass
+    except DataFileError:
+        raise
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+        raise DataFileError(f'{path}: truncated or not a .tar.gz archive ({error})') from None
+    for layout, contents in found.items():
+        missing = [file for file in _size_limits(spec, layout) if file not in contents]
+        if contents and missing:
+            raise DataFileError(f'{path}: has no member {layout.folder}/{missing[0]}')
+        if contents:
+            return layout, f'{path}:{layout.folder}/', contents
+    raise DataFileError(f'{path}: holds none of the files of {spec.title}, such as {min(expected)}')
+
+
+def _plain_name(member):
+    return member.name[2:] if member.name.startswith('./') else member.name
+
+
+def _check_member(path, member, count, expected):
+    """Refuses an archive whose member could harm: here, or whoever extracts it later."""
+    name = member.name.replace('\\', '/')
+    limit = expected.get(_plain_name(member), (None, None, _META_LIMIT))[2]
+    if name.startswith('/') or '..' in name.split('/') or name[1:2] == ':':
+        problem = 'its path leads out of the archive'
+    elif member.type not in _PLAIN_TYPES or member.issparse():
+        problem = 'it is a link or another special file'
+    elif not 0 <= member.size <= limit:
+        problem = f'it declares {member.size} bytes, expected are at most {limit}'
+    elif count > _MOST_MEMBERS:
+        problem = f'it comes after {count - 1} others, more than any official archive has'
+    else:
+        return
+    raise DataFileError(f'{path}: refused because of its member {member.name!r:.200}: {problem}')
+
+
+def _warn_of_checksum(spec, path):
+    official = {layout.archive: layout.md5 for layout in spec.layouts}.get(os.path.basename(path))
+    if official is None:
+        return
+    digest = hashlib.md5()
+    with open(path, 'rb') as handle:
+        for block in iter(lambda: handle.read(2 ** 20), b''):
+            digest.update(block)
+    if digest.hexdigest() != official:
+        # The level is that of the caller of load_dataset.
+        warnings.warn(f'{path}: its md5 is {digest.hexdigest()}, that of the official archive is '
+                      f'{official}; reading it as a copy that was packed anew', stacklevel=5)
+
+
+def _class_names(spec, layout, name, content):
+    try:
+        names = (load_pickle(content, name).get(spec.names_key) if layout.kind == 'python'
+                 else [line.strip() for line in content.splitlines() if line.strip()])
+        names = tuple(label if isinstance(label, str) else label.decode('utf-8') for label in names)
+    except (AttributeError, TypeError, UnicodeDecodeError):
+        names = ()
+    classes = spec.label_fields[-1][1]
+    if len(names) != classes or len(set(names)) != classes:
+        raise DataFileError(f'{name}: does not hold the {classes} class names of {spec.title}')
+    return names
+
+
+def _decode_pickle(spec, name, content):
+    record = load_pickle(content, name)
+    pixels = record.get('data')
+    if not isinstance(pixels, np.ndarray) or pixels.shape[1] != _PIXELS:
+        raise DataFileError(f"{name}: its 'data' is not a uint8 array [N, {_PIXELS}]")
+    columns = []
+    for key, _ in spec.label_fields:
+        labels = record.get(key)
+        # Checked one by one, because numpy would expand what a pickle may nest without end.
+        if not isinstance(labels, list) or not all(
+                type(label) is int and 0 <= label < 2 ** 31 for label in labels):
+            raise DataFileError(f'{name}: its {key!r} is not a list of class indices')
+        if len(labels) != len(pixels):
+            raise DataFileError(f'{name}: has {len(labels)} {key} for {len(pixels)} images')
+        columns.append(labels)
+    return _images(pixels), _labels(spec, name, columns)
+
+
+def _decode_binary(spec, name, content):
+    fields = len(spec.label_fields)
+    if not content or len(content) % (fields + _PIXELS):
+        raise DataFileError(f'{name}: has {len(content)} bytes, which is not a whole number of '
+                            f'{fields + _PIXELS}-byte records')
+    records = np.frombuffer(content, np.uint8).reshape(-1, fields + _PIXELS)
+    return _images(records[:, fields:]), _labels(spec, name, records[:, :fields].T)
+
+
+def _images(pixels):
+    """Turns planes (all red, all green, all blue, each row by row) into NHWC."""
+    return np.ascontiguousarray(pixels.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1))
+
+
+def _labels(spec, name, columns):
+    for (key, classes), column in zip(spec.label_fields, columns):
+        labels = np.array(column, dtype=np.int64)
+        wrong = np.flatnonzero(labels >= classes)
+        if wrong.size:
+            raise DataFileError(f'{name}: record {wrong[0]} has {key} {labels[wrong[0]]}, '
+                                f'allowed are 0..{classes - 1}')
+    return labels

@@ -1,0 +1,55 @@
+"""Handwritten digits that come with scikit-learn: a data set that needs no files."""
+import numpy as np
+
+from ash_tf1.input_pipelines.dataset import Dataset, Split
+
+SIDE = 32
+SPLIT_SEED = 2022
+TEST_SHARE = 0.2
+
+# Measured on the training images made below; the three channels are equal.
+CHANNEL_MEAN = (77.7, 77.7, 77.7)
+CHANNEL_STD = (82.4, 82.4, 82.4)
+
+
+def load(data_dir=None):
+    """Loads scikit-learn's 1797 digits, enlarged from 8x8 grey to 32x32 RGB.
+
+    A fifth of each class, drawn with the seed `SPLIT_SEED`, is the test split; the split depends
+    on nothing else and keeps the digits' order.
+
+    Args:
+        data_dir: None; the digits are part of scikit-learn.
+
+    Returns:
+        A `Dataset` named 'digits' with the labels '0' ... '9'.
+
+    Raises:
+        ValueError: `data_dir` is given.
+    """
+    if data_dir is not None:
+        raise ValueError(f'digits come with scikit-learn and take no data_dir, got {data_dir!r}')
+    # Imported here because the other data sets need neither, and scikit-learn is slow to import.
+    import cv2
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    enlarged = np.stack([cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+                         for image in grey])
+    images = np.repeat(enlarged[..., np.newaxis], 3, axis=3)
+    labels = digits.target.astype(np.int64)
+    held_out = _draw_test(labels)
+    return Dataset('digits', Split(images[~held_out], labels[~held_out]),
+                   Split(images[held_out], labels[held_out]),
+                   tuple(str(digit) for digit in range(10)), CHANNEL_MEAN, CHANNEL_STD)
+
+
+def _draw_test(labels):
+    """Returns bool [N], True for `TEST_SHARE` of each class."""
+    rng = np.random.RandomState(SPLIT_SEED)
+    held_out = np.zeros(len(labels), bool)
+    for label in range(10):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        held_out[members[:int(round(TEST_SHARE * len(members)))]] = True
+    return held_out

@@ -1,0 +1,401 @@
+"""ASH and the activations it is compared with, as TensorFlow 1 graph ops.
+
+    ASH(x) = x * sigmoid(2 * alpha * (x - mu - z_k * sigma))
+
+`mu` and `sigma` are the mean and the population standard deviation of each sample over all its
+non-batch axes; `z_k` and `alpha` are trained. The formula, its derivation and the errata of the
+original publication are in docs/ash.md.
+
+Every activation here takes one tensor and returns one of the same shape and dtype. Those with
+variables make them in the current variable scope, where the usual reuse rules hold.
+"""
+import collections
+import functools
+import re
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from scipy import special
+
+Z_K_INIT = 1e-3
+ALPHA_INIT = 1.0
+LEAK = 0.01
+IMPLEMENTATIONS = ('recompute', 'plain')
+PASS_SHARE_COLLECTION = 'ash_pass_share'
+_LAYER_SEPARATOR = '.'  # for '/', in the name of an op that names a layer
+
+# dtype of x: (dtype of what is computed per element, dtype of the per-sample statistics).
+# Statistics in a wider dtype cannot overflow, and keep their digits where the mean is far larger
+# than the deviation.
+_PRECISION = {
+    tf.float16: (tf.float32, tf.float32),
+    tf.float32: (tf.float32, tf.float64),
+    tf.float64: (tf.float64, tf.float64),
+}
+
+
+def ASH(x, implementation='recompute', name=None):  # noqa: N802 - the published name
+    """Adaptive SwisH: passes the top share of each sample's units, the share being trained.
+
+    ASH(x) = x * sigmoid(2 * alpha * (x - mu - z_k * sigma)), from "Stochastic Adaptive Activation
+    Function" (arXiv 2210.11672), with mu and sigma of each sample over all its non-batch axes.
+    Makes `z_k` (1e-3) and `alpha` (1.0), both of shape (1,), in the current variable scope.
+
+    Args:
+      x: float16, float32 or float64 [N, ...], rank 2 or more; the axes after the batch in any
+        layout (NHWC and NCHW alike); unknown sizes are fine, an unknown rank is not.
+      implementation: 'recompute' keeps only x and the per-sample statistics for the backward pass
+        and is finite for every finite x; 'plain' is the same function as ordinary differentiable
+        ops in x's own precision (float32 for float16), which is what an exported graph holds.
+      name: name of the op; 'ash' by default.
+
+    Returns:
+      A tensor of x's shape and dtype.
+
+    Raises:
+      ValueError: x is not floating point, its rank is unknown or below 2, the implementation is
+        unknown, or the scope has a z_k already and does not reuse it.
+    """
+    with tf.name_scope(name, 'ash', [x]):
+        x = _check_samples(x)
+        return _ash(x, _variable('z_k', Z_K_INIT, x), _variable('alpha', ALPHA_INIT, x),
+                    0.0, implementation)
+
+
+def leaky_ash(x, leak=LEAK, implementation='recompute', name=None):
+    """L-ASH: x * (leak + (1 - leak) * sigmoid(2 * alpha * (x - mu - z_k * sigma))).
+
+    The source only names a leaky version; this reading of it is ours. With leak = 0 it is ASH.
+
+    Args:
+      x: as for `ASH`.
+      leak: share of a unit that passes below the threshold, in [0, 1).
+      implementation: as for `ASH`.
+      name: name of the op; 'leaky_ash' by default.
+
+    Returns:
+      A tensor of x's shape and dtype.
+
+    Raises:
+      ValueError: as for `ASH`, or leak is outside [0, 1).
+    """
+    if not 0.0 <= leak < 1.0:
+        raise ValueError('leak must be in [0, 1), got {!r}'.format(leak))
+    with tf.name_scope(name, 'leaky_ash', [x]):
+        x = _check_samples(x)
+        return _ash(x, _variable('z_k', Z_K_INIT, x), _variable('alpha', ALPHA_INIT, x),
+                    leak, implementation)
+
+
+def fixed_ash(x, k, implementation='recompute', name=None):
+    """F-ASH-k: ASH with z_k fixed so that the top k % of a normal input pass; alpha is trained.
+
+    Args:
+      x: as for `ASH`.
+      k: percentage that passes, in (0, 100); z_k is the standard normal quantile of 1 - k / 100.
+      implementation: as for `ASH`.
+      name: name of the op; 'fixed_ash' by default.
+
+    Returns:
+      A tensor of x's shape and dtype.
+
+    Raises:
+      ValueError: as for `ASH`, or k is outside (0, 100).
+    """
+    z_k = z_score(k)
+    with tf.name_scope(name, 'fixed_ash', [x]):
+        x = _check_samples(x)
+        z_k = tf.constant(z_k, dtype=_PRECISION[x.dtype][0], name='z_k')
+        return _ash(x, z_k, _variable('alpha', ALPHA_INIT, x), 0.0, implementation)
+
+
+def z_score(k):
+    """The z above which k % of a standard normal variable lie, e.g. 1.96 for k = 2.5.
+
+    Raises:
+      ValueError: k is outside (0, 100).
+    """
+    if not 0.0 < k < 100.0:
+        raise ValueError('k is the percentage that passes, in (0, 100), got {!r}'.format(k))
+    return float(-special.ndtri(k / 100.0))
+
+
+def swish(x, name=None):
+    """Swish with beta = 1: x * sigmoid(x) (arXiv 1710.05941). Shape and dtype are kept."""
+    with tf.name_scope(name, 'swish', [x]):
+        return tf.nn.swish(_check_float(x))
+
+
+def swish_beta(x, name=None):
+    """Swish with a trained slope, x * sigmoid(beta * x); makes `beta` (1.0), shape (1,)."""
+    with tf.name_scope(name, 'swish_beta', [x]):
+        x = _check_float(x)
+        beta = tf.cast(_variable('beta', 1.0, x), x.dtype)
+        return x * tf.sigmoid(beta * x)
+
+
+def prelu(x, data_format='NHWC', name=None):
+    """PReLU: x where positive, else alpha * x, one trained `alpha` (0.25) a channel (1502.01852).
+
+    Args:
+      x: float16, float32 or float64 [N, ..., C], or [N, C, ...] where data_format starts with
+        'NC'; rank 2 or more, C known.
+      data_format: 'NHWC' or 'NCHW' (any string that starts with 'NC' puts channels second).
+      name: name of the op; 'prelu' by default.
+
+    Returns:
+      A tensor of x's shape and dtype. The variable `alpha` has shape (C,).
+
+    Raises:
+      ValueError: x is not floating point, its rank is unknown or below 2, or C is unknown.
+    """
+    with tf.name_scope(name, 'prelu', [x]):
+        x = _check_samples(x)
+        axis = 1 if data_format.startswith('NC') else x.shape.ndims - 1
+        channels = x.shape[axis].value
+        if channels is None:
+            raise ValueError('prelu needs a known number of channels, axis {} of {!r} has shape {}'
+                             .format(axis, x.name, x.shape))
+        alpha = tf.cast(_variable('alpha', 0.25, x, shape=(channels,)), x.dtype)
+        broadcast = [1] * x.shape.ndims
+        broadcast[axis] = channels
+        return tf.maximum(x, 0) + tf.reshape(alpha, broadcast) * tf.minimum(x, 0)
+
+
+def gelu(x, name=None):
+    """GELU, exact: x * Phi(x) = x / 2 * (1 + erf(x / sqrt(2))) (arXiv 1606.08415)."""
+    with tf.name_scope(name, 'gelu', [x]):
+        x = _check_float(x)
+        return 0.5 * x * (1.0 + tf.erf(x * np.sqrt(0.5)))
+
+
+ACTIVATIONS = {
+    'ash': ASH,
+    'l_ash': leaky_ash,
+    'f_ash_10': functools.partial(fixed_ash, k=10),
+    'f_ash_50': functools.partial(fixed_ash, k=50),
+    'f_ash_90': functools.partial(fixed_ash, k=90),
+    'relu': tf.nn.relu,
+    'lrelu': functools.partial(tf.nn.leaky_relu, alpha=0.01),
+    'prelu': prelu,
+    'elu': tf.nn.elu,
+    'softplus': tf.nn.softplus,
+    'gelu': gelu,
+    'selu': tf.nn.selu,
+    'swish': swish,
+    'swish_beta': swish_beta,
+}
+_FIXED_ASH_NAME = re.compile(r'f_ash_(\d+(?:\.\d+)?)$')
+
+
+def get_activation(name, implementation='recompute'):
+    """The activation of a name, as a function of one tensor.
+
+    Args:
+      name: a key of `ACTIVATIONS`, or 'f_ash_K' for any percentage K in (0, 100), e.g. 'f_ash_2.5'.
+      implementation: for the ASH family, as for `ASH`; the others have only one.
+
+    Returns:
+      A function: tensor -> tensor of the same shape and dtype.
+
+    Raises:
+      ValueError: the name or the implementation is unknown; the message lists the known ones.
+    """
+    _check_implementation(implementation)
+    activation = ACTIVATIONS.get(name)
+    fixed = _FIXED_ASH_NAME.match(str(name))
+    if activation is None and fixed:
+        z_score(float(fixed.group(1)))
+        activation = functools.partial(fixed_ash, k=float(fixed.group(1)))
+    if activation is None:
+        raise ValueError('unknown activation {!r}; known are {}, and f_ash_K for any K in (0, 100)'
+                         .format(name, ', '.join(sorted(ACTIVATIONS))))
+    if getattr(activation, 'func', activation) in (ASH, leaky_ash, fixed_ash):
+        activation = functools.partial(activation, implementation=implementation)
+    return activation
+
+
+def pass_shares(name_scope=None):
+    """The share of units at or above the threshold in each ASH layer of the current graph.
+
+    Args:
+      name_scope: counts only what was built in this `tf.name_scope`; everything by default.
+
+    Returns:
+      An OrderedDict: the layer's variable scope -> float32 scalar tensor in [0, 1].
+    """
+    shares = tf.get_collection(PASS_SHARE_COLLECTION, name_scope)
+    return collections.OrderedDict(
+        (share.op.name.rsplit('/', 1)[1].replace(_LAYER_SEPARATOR, '/'), share)
+        for share in shares)
+
+
+def _check_implementation(implementation):
+    if implementation not in IMPLEMENTATIONS:
+        raise ValueError('unknown implementation {!r}; known are {}'.format(
+            implementation, ', '.join(IMPLEMENTATIONS)))
+
+
+def _check_float(x):
+    x = tf.convert_to_tensor(x, name='x')
+    if x.dtype.base_dtype not in _PRECISION:
+        raise ValueError('an activation takes float16, float32 or float64, got {} for {!r}'.format(
+            x.dtype.base_dtype.name, x.name))
+    return x
+
+
+def _check_samples(x):
+    x = _check_float(x)
+    if x.shape.ndims is None or x.shape.ndims < 2:
+        raise ValueError('the activation needs a known rank of 2 or more, batch first; {!r} has '
+                         'shape {}'.format(x.name, x.shape))
+    return x
+
+
+def _variable(name, value, x, shape=(1,)):
+    """A trained variable of the current scope, in the dtype in which x's elements are computed."""
+    return tf.get_variable(name, shape=shape, dtype=_PRECISION[x.dtype][0],
+                           initializer=tf.constant_initializer(value), trainable=True)
+
+
+def _ash(x, z_k, alpha, leak, implementation):
+    _check_implementation(implementation)
+    kernel = {'recompute': _ash_recompute, 'plain': _ash_plain}[implementation]
+    # Scalars: a shape of (1,) would make every elementwise op broadcast, at several times the cost.
+    z_k, alpha = tf.reshape(z_k, []), tf.reshape(alpha, [])
+    _record_pass_share(x, z_k)
+    return kernel(x, z_k, alpha, leak)
+
+
+def _record_pass_share(x, z_k):
+    """Adds the share of units above the threshold to a collection; costs nothing unless fetched."""
+    layer = tf.get_variable_scope().name.replace('/', _LAYER_SEPARATOR)
+    with tf.name_scope('pass_share'):
+        mean, sigma = _moments(x)
+        threshold = _narrow(mean + tf.cast(z_k, mean.dtype) * sigma, x.dtype)
+        share = tf.reduce_mean(tf.cast(x >= threshold, tf.float32))
+        tf.add_to_collection(PASS_SHARE_COLLECTION, tf.identity(share, name=layer or 'root'))
+
+
+def _ash_plain(x, z_k, alpha, leak):
+    compute = _PRECISION[x.dtype][0]
+    wide = tf.cast(x, compute)
+    axes = list(range(1, x.shape.ndims))
+    mean = tf.reduce_mean(wide, axes, keepdims=True)
+    centred = wide - mean
+    variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
+    # The floor stops the gradient where a sample is constant: sqrt's own is infinite there.
+    sigma = tf.sqrt(tf.maximum(variance, _tiny(compute)))
+    gate = tf.sigmoid(2.0 * alpha * (centred - z_k * sigma))
+    return tf.cast(wide * _leaky(gate, leak), x.dtype)
+
+
+def _ash_recompute(x, z_k, alpha, leak):
+    """ASH with a backward pass of its own, over tensors; the derivation is in docs/ash.md."""
+    compute, statistics = _PRECISION[x.dtype]
+
+    @tf.custom_gradient
+    def kernel(x, z_k, alpha):
+        mean, sigma = _moments(x)
+        threshold = mean + tf.cast(z_k, statistics) * sigma
+        wide = tf.cast(x, compute)
+        gate = _sigmoid(2.0 * alpha * _minus(wide, threshold))
+        y = tf.cast(wide * _leaky(gate, leak), x.dtype)
+
+        def gradient(dy):
+            # A new node, made once dy is there: were these the forward pass's own nodes, the graph
+            # optimiser would merge the two and keep every intermediate alive in between.
+            with tf.control_dependencies([dy]):
+                wide = tf.cast(tf.identity(x), compute)
+            dx, dz_k, dalpha = _ash_gradient(tf.cast(dy, compute), wide, threshold, sigma,
+                                             z_k, alpha, leak)
+            return tf.cast(dx, x.dtype), dz_k, dalpha
+
+        return y, gradient
+
+    return kernel(x, z_k, alpha)
+
+
+def _ash_gradient(dy, x, threshold, sigma, z_k, alpha, leak):
+    """Gradients of sum(dy * y) for x, z_k and alpha; dy and x [N, ...], statistics [N, 1, ...]."""
+    axes = list(range(1, x.shape.ndims))
+    size = tf.cast(tf.reduce_prod(tf.shape(x)[1:]), sigma.dtype)
+    centred = _minus(x, threshold)
+    gate = _sigmoid(2.0 * alpha * centred)
+    slope = dy * (x * gate) * (1.0 - gate)  # times scale: d loss / d (alpha * centred)
+    scale = 2.0 * (1.0 - leak)
+    # d loss / d threshold is -size * pull; the threshold is mean + z_k * sigma, and
+    # d sigma / d x is (x - mean) / (size * sigma), 0 where the sample is constant.
+    pull = _saturate(tf.cast(scale * alpha * tf.reduce_mean(slope, axes, keepdims=True),
+                             sigma.dtype))
+    z_k = tf.cast(z_k, sigma.dtype)
+    varies = sigma > 2.0 * np.sqrt(_tiny(sigma.dtype))
+    tilt = tf.where(varies, z_k * pull / sigma, tf.zeros_like(sigma))
+    offset = pull + tilt * z_k * sigma  # with x - mean = centred + z_k * sigma
+    dx = (dy * _leaky(gate, leak) + (scale * alpha) * slope
+          - (_narrow(tilt, x.dtype) * centred + _narrow(offset, x.dtype)))
+    dz_k = -size * tf.reduce_sum(pull * sigma)
+    lever = tf.cast(scale * tf.reduce_mean(slope * centred, axes), sigma.dtype)
+    dalpha = size * tf.reduce_sum(_saturate(lever))
+    return dx, _narrow(dz_k, x.dtype), _narrow(dalpha, x.dtype)
+
+
+@tf.custom_gradient
+def _sigmoid(u):
+    """1 / (1 + exp(-u)), to full relative accuracy down to where it underflows.
+
+    TensorFlow 1.15's float32 sigmoid never falls below 1.5e-8, which is not small beside a large x.
+    Where exp overflows to inf the quotient is the right 0; only its automatic gradient would fail.
+    """
+    gate = 1.0 / (1.0 + tf.exp(-u))
+    return gate, lambda dy: dy * gate * (1.0 - gate)
+
+
+def _leaky(gate, leak):
+    return leak + (1.0 - leak) * gate if leak else gate
+
+
+def _moments(x):
+    """Mean and standard deviation of each sample of x [N, ...], both [N, 1, ...].
+
+    The deviation has a floor that no threshold notices, so that its square root has a gradient.
+    """
+    statistics = _PRECISION[x.dtype][1]
+    axes = list(range(1, x.shape.ndims))
+    wide = tf.cast(x, statistics)
+    mean = _saturate(tf.reduce_mean(wide, axes, keepdims=True))
+    if x.dtype == statistics:
+        # Nothing wider to sum in: the mean of what is left takes the first sum's rounding away,
+        # without which a constant sample would seem to vary.
+        mean += _saturate(tf.reduce_mean(wide - mean, axes, keepdims=True))
+    variance = tf.reduce_mean(tf.squared_difference(wide, mean), axes, keepdims=True)
+    return mean, tf.sqrt(tf.clip_by_value(variance, _tiny(statistics), statistics.max))
+
+
+def _tiny(dtype):
+    """The least normal number of a dtype, the floor of a variance."""
+    return np.finfo(dtype.as_numpy_dtype).tiny
+
+
+def _minus(x, offset):
+    """x - offset for x [N, ...] and a per-sample offset [N, 1, ...] of x's dtype or a wider one.
+
+    The wider offset is taken off in two parts of x's dtype: the first difference is exact where x
+    is near the offset, where it matters. The clip is for differences that leave the range.
+    """
+    high = _narrow(offset, x.dtype)
+    difference = x - high
+    if offset.dtype != x.dtype:
+        difference -= _narrow(offset - tf.cast(high, offset.dtype), x.dtype)
+    return tf.clip_by_value(difference, x.dtype.min, x.dtype.max)
+
+
+def _narrow(x, dtype):
+    """Casts to a dtype no wider, saturating instead of overflowing."""
+    return tf.cast(tf.clip_by_value(x, dtype.min, dtype.max), dtype)
+
+
+def _saturate(x):
+    """Clips an overflowed sum to the finite range; one of both infinities (NaN) becomes 0."""
+    x = tf.where(tf.is_nan(x), tf.zeros_like(x), x)
+    return tf.clip_by_value(x, x.dtype.min, x.dtype.max)

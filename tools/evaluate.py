@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Evaluate a checkpoint of a training run with TensorFlow; see --help."""
+import argparse
+import sys
+
+import _train_side  # noqa: F401
+
+from ash_tf1 import commands
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description='Evaluate a checkpoint of a training run on its data set, with TensorFlow.',
+        epilog='example: python tools/evaluate.py runs/ash --data-dir cifar-10-batches-py')
+    parser.add_argument('run_dir', metavar='RUN_DIR', help='folder of the run')
+    parser.add_argument('--checkpoint', metavar='PATH',
+                        help='"best", or a folder or prefix of a checkpoint (default: the latest)')
+    parser.add_argument('--data-dir', metavar='PATH',
+                        help='folder or archive of the data set (default: where it was in training)')
+    parser.add_argument('--split', choices=('test', 'train'), default='test',
+                        help='default: %(default)s')
+    parser.add_argument('--batch-size', type=int, default=500, metavar='N',
+                        help='images a step; changes no result (default: %(default)s)')
+    parser.add_argument('--json', action='store_true', help='print JSON instead of text')
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    return commands.run(parser, commands.evaluate, argv)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
