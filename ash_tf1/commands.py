@@ -5,6 +5,7 @@ import json
 import sys
 
 from ash_tf1 import config, evaluation, training
+from ash_tf1 import export as exporting
 
 BAD_INPUT = 2
 
@@ -93,4 +94,15 @@ def evaluate(args):
     width = max(map(len, spec.labels))
     for label, value in zip(spec.labels, accuracies):
         print('  {:<{}}  {:7.2%}'.format(label, width, value))
+    return 0
+
+
+def export(args):
+    """tools/export_onnx.py"""
+    result = exporting.export(args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir,
+                              args.samples, args.keep_graph, args.overwrite)
+    print('{}: {:.2f} MB, {} nodes ({}), {} test images'.format(
+        result.folder, result.size / 1e6, sum(result.nodes.values()),
+        ', '.join('{} {}'.format(count, op) for op, count in result.nodes.most_common()),
+        result.samples))
     return 0

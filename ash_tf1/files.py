@@ -1,7 +1,10 @@
-"""Files that are either there whole or not at all."""
+"""Files and folders that are either there whole or not at all."""
 import contextlib
+import functools
+import hashlib
 import json
 import os
+import tempfile
 
 
 @contextlib.contextmanager
@@ -19,6 +22,38 @@ def replacing(path):
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+@contextlib.contextmanager
+def replacing_folder(path):
+    """Gives a temporary folder beside `path` to fill, and puts it in place of `path` on success.
+
+    What was at `path` is removed, but only then. After an exception nothing at `path` has changed.
+    """
+    parent = os.path.dirname(os.path.abspath(path))
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.partial-', dir=parent) as scratch:
+        fresh, old = os.path.join(scratch, 'new'), os.path.join(scratch, 'old')
+        os.mkdir(fresh)
+        yield fresh
+        if os.path.exists(path):
+            os.rename(path, old)
+        try:
+            os.rename(fresh, path)
+        except OSError:
+            if os.path.exists(old):
+                os.rename(old, path)
+            raise
+
+
+def sha256(paths):
+    """The SHA-256 of the contents of files one after the other, as a hexadecimal string."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, 'rb') as handle:
+            for block in iter(functools.partial(handle.read, 1 << 20), b''):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def write_json(path, value):

@@ -1,6 +1,7 @@
 """Batches of a split, in a reproducible order, prepared ahead of the session that eats them."""
 import operator
 import queue
+import sys
 import threading
 
 import numpy as np
@@ -140,8 +141,9 @@ def _prefetched(iterator, depth):
     finally:
         stopped.set()
         free_slots.release()  # wakes a producer that waits for a free slot
-        # The garbage collector may end a forgotten generator from any thread, this one included.
-        if threading.current_thread() is not thread:
+        # The garbage collector may end a forgotten generator from any thread, this one included,
+        # and as late as the interpreter's end, when no daemon thread runs on to be waited for.
+        if threading.current_thread() is not thread and not sys.is_finalizing():
             thread.join()
 
 

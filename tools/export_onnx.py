@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Export a checkpoint as an ONNX artifact; see --help."""
+import argparse
+import sys
+
+import _train_side  # noqa: F401
+
+from ash_tf1 import commands
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description='Export a checkpoint of a training run as an artifact: model.onnx, and a test '
+                    'data set of real images with the answers that TensorFlow gave to them.',
+        epilog='example: python tools/export_onnx.py runs/ash artifacts/ash; '
+               'then, on modern Python: python tools/verify_onnx.py artifacts/ash')
+    parser.add_argument('checkpoint_dir', metavar='CHECKPOINT_DIR', help='folder of the run')
+    parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
+    parser.add_argument('--checkpoint', metavar='PATH',
+                        help='"best", or a folder or prefix of a checkpoint (default: the latest)')
+    parser.add_argument('--data-dir', metavar='PATH',
+                        help='folder or archive of the data set (default: where it was in training)')
+    parser.add_argument('--samples', type=int, default=8, metavar='N',
+                        help='images in the test data set (default: %(default)s)')
+    parser.add_argument('--keep-graph', action='store_true',
+                        help='keep the frozen TensorFlow graph too, as frozen_graph.pb')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace the artifact that OUT_DIR holds')
+    return commands.run(parser, commands.export, argv)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
