@@ -2,10 +2,13 @@
 import argparse
 import dataclasses
 import json
+import os
 import sys
 
-from ash_tf1 import config, evaluation, training
+from ash_tf1 import config, evaluation, files, training
 from ash_tf1 import export as exporting
+from ash_tf1.input_pipelines import load_dataset
+from ash_tf1.input_pipelines.image_folder import save_image_folder
 
 BAD_INPUT = 2
 
@@ -105,4 +108,21 @@ def export(args):
         result.folder, result.size / 1e6, sum(result.nodes.values()),
         ', '.join('{} {}'.format(count, op) for op, count in result.nodes.most_common()),
         result.samples))
+    return 0
+
+
+def save_images(args):
+    """tools/save_images.py"""
+    dataset = load_dataset(args.dataset, args.data_dir)
+    if os.path.exists(args.out_dir):
+        if not args.overwrite:
+            raise ValueError('{} exists: give another folder, or --overwrite'.format(args.out_dir))
+        foreign = sorted(set(os.listdir(args.out_dir)) - set(dataset.labels))
+        if foreign:
+            raise ValueError('{} holds more than images of {}: {}; it will not be replaced'.format(
+                args.out_dir, args.dataset, foreign[0]))
+    with files.replacing_folder(args.out_dir) as folder:
+        count = save_image_folder(getattr(dataset, args.split), dataset.labels, folder,
+                                  args.per_class)
+    print('{}: {} images of {} classes'.format(args.out_dir, count, len(dataset.labels)))
     return 0

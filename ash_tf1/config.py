@@ -77,14 +77,14 @@ RECIPES = {
                         schedule='one_cycle', learning_rate=0.2, weight_decay=5e-4,
                         augmentation='crop_flip'),
     # A minute on 2 CPU cores; flipped digits are other digits, so they are only shifted.
-    'digits': dict(net='resnet_v2_20', dataset='digits', epochs=8, batch_size=64,
+    'digits': dict(net='resnet_v2_8', dataset='digits', epochs=12, batch_size=64,
                    schedule='one_cycle', learning_rate=0.1, weight_decay=5e-4,
                    augmentation='crop', log_every=5),
 }
 
 
 def get_recipe(name):
-    """The `Settings` of a recipe; raises ValueError, listing the known ones, where there is none."""
+    """The `Settings` of a recipe; raises ValueError, listing the known ones, for another name."""
     if name not in RECIPES:
         raise ValueError('unknown recipe {!r}; known are {}'.format(
             name, ', '.join(sorted(RECIPES))))

@@ -91,7 +91,7 @@ def evaluate(run_dir, checkpoint_path=None, data_dir=None, split='test', batch_s
     spec = config.load(run_dir, config.MODEL_FILE, config.ModelSpec)
     settings = config.load(run_dir, config.SETTINGS_FILE, config.Settings)
     prefix = checkpoint.find_checkpoint(resolve(run_dir, checkpoint_path))
-    dataset = load_dataset(spec.dataset, data_dir or settings.data_dir or None)
+    dataset = load_model_dataset(spec, data_dir or settings.data_dir)
     with tf.Graph().as_default():
         pixels = pixels_placeholder(spec)
         labels = tf.placeholder(tf.int64, (None,), name='labels')
@@ -99,6 +99,29 @@ def evaluate(run_dir, checkpoint_path=None, data_dir=None, split='test', batch_s
         with tf.Session() as session:
             checkpoint.restore(session, prefix)
             return evaluator(session, getattr(dataset, split), batch_size, progress), spec, prefix
+
+
+def load_model_dataset(spec, data_dir):
+    """Loads the data set that a net was trained on.
+
+    Args:
+      spec: the `ModelSpec`.
+      data_dir: as for `load_dataset`; empty for a data set that needs none.
+
+    Returns:
+      A `Dataset`.
+
+    Raises:
+      ValueError: a file is wrong, or its classes or image size are not those of the net.
+    """
+    dataset = load_dataset(spec.dataset, data_dir or None)
+    shape = tuple(dataset.test.images.shape[1:])
+    if dataset.labels != spec.labels or shape != spec.input_shape:
+        raise ValueError('the net was trained on {} classes and images {}, data set {} has {} '
+                         'classes and images {}, or their names differ'.format(
+                             spec.num_classes, spec.input_shape, spec.dataset,
+                             len(dataset.labels), shape))
+    return dataset
 
 
 def resolve(run_dir, checkpoint_path):

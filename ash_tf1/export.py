@@ -17,7 +17,6 @@ from onnx import numpy_helper
 import ash_tf1
 from ash_tf1 import checkpoint, config, evaluation, files
 from ash_tf1.classifier import build_classifier, pixels_placeholder
-from ash_tf1.input_pipelines import load_dataset
 
 MODEL_FILE = 'model.onnx'
 GRAPH_FILE = 'frozen_graph.pb'
@@ -69,7 +68,7 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
     _check_out_dir(out_dir, overwrite)
     if samples < 1:
         raise ValueError('an artifact needs at least one sample, got {}'.format(samples))
-    dataset = load_dataset(spec.dataset, data_dir or settings.data_dir or None)
+    dataset = evaluation.load_model_dataset(spec, data_dir or settings.data_dir)
     images = dataset.test.images[:samples]
 
     graph_def = freeze(spec, prefix)

@@ -3,6 +3,7 @@ import collections
 import contextlib
 import dataclasses
 import os
+import sys
 
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
@@ -23,7 +24,13 @@ TrainingGraph = collections.namedtuple('TrainingGraph', [
 Result = collections.namedtuple('Result', ['step', 'total_steps', 'signal', 'curve'])
 
 
-def train(settings, run_dir, resume=False, progress=True, report=tqdm.write):
+def _say(line):
+    """Prints a line above the progress bar, at once even where stdout is a file."""
+    tqdm.write(line)
+    sys.stdout.flush()
+
+
+def train(settings, run_dir, resume=False, progress=True, report=_say):
     """Trains a net and leaves in run_dir all that is needed to resume, evaluate and export it.
 
     Writes `settings.json`, `model.json`, a checkpoint an epoch (the latest two kept, the best one
@@ -156,7 +163,7 @@ def _best_so_far(run_dir):
 
 
 def _batches(split, settings, start, total_steps, epoch_steps):
-    """The batches of steps start, start + 1, ... of a run: what they are depends on the step only."""
+    """The batches of steps start, start + 1, ...; what a batch holds depends on its step only."""
     step = start
     while step < total_steps:
         epoch, first = divmod(step, epoch_steps)

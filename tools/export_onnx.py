@@ -19,7 +19,7 @@ def main(argv=None):
     parser.add_argument('--checkpoint', metavar='PATH',
                         help='"best", or a folder or prefix of a checkpoint (default: the latest)')
     parser.add_argument('--data-dir', metavar='PATH',
-                        help='folder or archive of the data set (default: where it was in training)')
+                        help='folder or archive of the data set (default: as in training)')
     parser.add_argument('--samples', type=int, default=8, metavar='N',
                         help='images in the test data set (default: %(default)s)')
     parser.add_argument('--keep-graph', action='store_true',

@@ -128,7 +128,7 @@ def _size_limits(spec, layout):
     # A binary record has exactly this size. A pickled one has about 3105 bytes: the pixels, the
     # file name and the labels.
     record = {'binary': len(spec.label_fields) + _PIXELS, 'python': 4096}[layout.kind]
-    limits = {file: spec.train_records * record for file in layout.train}
+    limits = dict.fromkeys(layout.train, spec.train_records * record)
     limits[layout.test] = spec.test_records * record
     limits[layout.meta] = _META_LIMIT
     return limits

@@ -5,10 +5,17 @@
 
 of normalised images [N, H, W, C]. The activation is always an argument.
 """
-from ash_tf1.nets.resnet import resnet_v2_20, resnet_v2_56, resnet_v2_110, resnet_v2_164
+from ash_tf1.nets.resnet import (
+    resnet_v2_8,
+    resnet_v2_20,
+    resnet_v2_56,
+    resnet_v2_110,
+    resnet_v2_164,
+)
 from ash_tf1.nets.vgg import vgg_11, vgg_19
 
 NETS = {
+    'resnet_v2_8': resnet_v2_8,
     'resnet_v2_20': resnet_v2_20,
     'resnet_v2_56': resnet_v2_56,
     'resnet_v2_110': resnet_v2_110,

@@ -44,7 +44,7 @@ def conv_norm_activate(inputs, depth, kernel, stride, activation_fn, scope):
 
 
 def linear_classifier(features, num_classes):
-    """Logits [N, num_classes] of features [N, D]; variables `logits/weights` and `logits/biases`."""
+    """Logits [N, num_classes] of features [N, D], from `logits/weights` and `logits/biases`."""
     return slim.fully_connected(features, num_classes, activation_fn=None, normalizer_fn=None,
                                 weights_initializer=slim.xavier_initializer(), scope='logits')
 

@@ -1,4 +1,6 @@
-"""Pre-activation residual nets for CIFAR ("Identity Mappings in Deep Residual Networks", 1603.05027).
+"""Pre-activation residual nets for CIFAR.
+
+"Identity Mappings in Deep Residual Networks" (arXiv 1603.05027).
 
 One builder; a net is a row of data. A unit normalises and activates first, then adds to its input
 what a stack of convolutions makes of that; a unit that changes the shape projects its shortcut by
@@ -105,6 +107,7 @@ def _cifar_net(depth):
     return net
 
 
+resnet_v2_8 = _cifar_net(8)
 resnet_v2_20 = _cifar_net(20)
 resnet_v2_56 = _cifar_net(56)
 resnet_v2_110 = _cifar_net(110)

@@ -1,0 +1,51 @@
+# What a newcomer types is `make demo` and `make test`; `make` alone lists the rest.
+TRAIN := .venv/train/bin
+SERVE := .venv/serve/bin
+DATASET ?= digits
+DATA_DIR ?=
+NET ?=
+ACTIVATION ?= ash
+EPOCHS ?=
+LOCK := uv pip compile -q --no-header --generate-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  make demo DATASET=cifar10 DATA_DIR=cifar-10-python.tar.gz   (about an hour on 2 cores)'
+	@echo '  make demo NET=resnet_v2_20 ACTIVATION=relu EPOCHS=4'
+
+setup: ## make .venv/train (Python 3.7) and .venv/serve (3.10+) from the locked requirements
+	@tools/setup_env.sh train
+	@tools/setup_env.sh serve
+
+demo: setup ## train, evaluate, export, verify and predict, in a few minutes
+	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
+
+test: setup ## run all tests: the TensorFlow side, the modern side, and both together
+	$(TRAIN)/python -m pytest -q tests/train
+	$(SERVE)/python -m pytest -q tests/serve tests/project
+
+lint: setup ## ruff, and the imports that the layout allows
+	$(SERVE)/ruff check .
+	PYTHONPATH=. $(SERVE)/lint-imports
+
+bench: setup ## time ASH and the exported net against their rivals; writes runs/bench/
+	$(TRAIN)/python benchmarks/activations.py --out runs/bench
+	$(SERVE)/python benchmarks/serving.py --out runs/bench
+
+lock: setup ## renew the locked, hashed requirements from their .in files
+	cd requirements && for set in train train-dev; do \
+	  ../$(SERVE)/$(LOCK) --python-version 3.7 --python-platform x86_64-manylinux2014 --upgrade \
+	    $$set.in -o $$set.txt || exit 1; done
+	cd requirements && for set in serve dev; do \
+	  ../$(SERVE)/$(LOCK) --universal --python-version 3.10 --upgrade $$set.in -o $$set.txt \
+	    || exit 1; done
+	cd requirements && ../$(SERVE)/$(LOCK) --universal --python-version 3.11 --upgrade \
+	  serve-gpu.in -o serve-gpu.txt
+
+clean: ## remove the environments, runs and caches (never checkpoints/)
+	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

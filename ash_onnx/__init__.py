@@ -1,0 +1,28 @@
+"""The serving side of ASH: runs an exported artifact under onnxruntime, without TensorFlow.
+
+    model = ash_onnx.load_model('checkpoints/NAME', provider='cpu')
+    assert ash_onnx.verify(model).passed
+    logits, probabilities = model.run(images)        # uint8 RGB [N, H, W, 3]
+"""
+
+from ash_onnx.annotation import annotate
+from ash_onnx.artifact import Model, load_model
+from ash_onnx.evaluation import Evaluation, evaluate
+from ash_onnx.images import read_image
+from ash_onnx.prediction import Prediction, predict
+from ash_onnx.session import PROVIDERS
+from ash_onnx.verify import Verification, verify
+
+__all__ = [
+    'PROVIDERS',
+    'Evaluation',
+    'Model',
+    'Prediction',
+    'Verification',
+    'annotate',
+    'evaluate',
+    'load_model',
+    'predict',
+    'read_image',
+    'verify',
+]

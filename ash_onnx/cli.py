@@ -1,0 +1,99 @@
+"""What the commands in tools/ share: their common arguments, and one function for each."""
+
+import json
+import sys
+
+from ash_onnx.annotation import annotate, check_picture_path
+from ash_onnx.artifact import load_model
+from ash_onnx.evaluation import evaluate, format_evaluation
+from ash_onnx.prediction import format_predictions, predict
+from ash_onnx.session import PROVIDERS
+from ash_onnx.verify import format_verification, verify
+
+OK, BEYOND_TOLERANCE, BAD_INPUT = 0, 1, 2
+
+
+def add_model_arguments(parser):
+    """Adds the arguments that say which artifact to run, and on what, to an argument parser."""
+    parser.add_argument('artifact', help='artifact folder, or the model.onnx in it')
+    parser.add_argument('--provider', choices=PROVIDERS, default='cpu',
+                        help='execution provider; an error where it is not there, never another '
+                             '(default: %(default)s)')
+    parser.add_argument('--threads', type=int, metavar='N',
+                        help='CPU threads within one operator (default: all cores)')
+    parser.add_argument('--json', action='store_true', help='write JSON to stdout')
+
+
+def run_command(program, command, **arguments):
+    """Runs a command's function; bad input becomes one line on stderr.
+
+    Args:
+      program: name of the command for the line, `predict.py`.
+      command: one of the functions below.
+      **arguments: its arguments.
+
+    Returns:
+      The exit status: the function's own, or 2 where it raised a ValueError or an OSError.
+    """
+    try:
+        return command(program=program, **arguments)
+    except (ValueError, OSError) as error:
+        _complain(program, error)
+        return BAD_INPUT
+
+
+def verify_artifact(program, artifact, provider, threads, as_json, rtol, atol):
+    """Prints a verification; returns 0, or 1 where it failed."""
+    result = verify(load_model(artifact, provider, threads), rtol=rtol, atol=atol)
+    if as_json:
+        _print_json({'artifact': artifact, **result.to_dict()})
+    else:
+        print(format_verification(result))
+    return OK if result.passed else BEYOND_TOLERANCE
+
+
+def predict_files(program, artifact, provider, threads, as_json, paths, top, save):
+    """Prints predictions; returns 0, or 2 where a path could not be read (the others are done)."""
+    if save is not None:
+        check_picture_path(save)
+    model = load_model(artifact, provider, threads)
+    errors = []
+    predictions = predict(model, paths, top,
+                          on_error=lambda path, error: errors.append((path, error)))
+    if as_json:
+        _print_json({'artifact': artifact, 'provider': provider,
+                     'predictions': [prediction.to_dict() for prediction in predictions],
+                     'errors': [{'path': path, 'error': _one_line(error)}
+                                for path, error in errors]})
+    elif predictions:
+        print(format_predictions(predictions))
+    for _, error in errors:
+        _complain(program, error)
+    if save is not None and predictions:
+        annotate(predictions, save, model.input_shape)
+    return BAD_INPUT if errors else OK
+
+
+def evaluate_folder(program, artifact, provider, threads, as_json, image_dir, batch_size, quiet):
+    """Prints an evaluation; returns 0."""
+    model = load_model(artifact, provider, threads)
+    result = evaluate(model, image_dir, batch_size, quiet)
+    if as_json:
+        _print_json({'artifact': artifact, **result.to_dict()})
+    else:
+        print(format_evaluation(result))
+    return OK
+
+
+def _print_json(value):
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _one_line(error):
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f'{error.filename}: {error.strerror}'
+    return ' '.join(str(error).split()) or type(error).__name__
+
+
+def _complain(program, error):
+    print(f'{program}: error: {_one_line(error)}', file=sys.stderr)

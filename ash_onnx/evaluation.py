@@ -1,0 +1,185 @@
+"""Measures a model's accuracy on a folder tree of images, one folder a class."""
+
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ash_onnx.images import find_images, read_image
+
+READERS = 4  # threads; decoding releases the interpreter lock
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How many images of one class there were, and how many were recognised (top-1)."""
+
+    label: str
+    n: int
+    correct: int
+
+    @property
+    def accuracy(self):
+        """Share that was recognised, 0 to 1; None where the class has no images."""
+        return self.correct / self.n if self.n else None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` measured.
+
+    Attributes:
+      n: number of images.
+      correct: number of those whose largest logit is the right class.
+      correct_top5: the same for the five largest; None for a model of five classes or fewer.
+      seconds: wall time of reading, decoding and running, without loading the model.
+      provider: execution provider that it ran on.
+      classes: tuple of `ClassCount`, one for each of the model's labels, in its order.
+    """
+
+    n: int
+    correct: int
+    correct_top5: int | None
+    seconds: float
+    provider: str
+    classes: tuple
+
+    @property
+    def top1(self):
+        """Share of the images that were recognised, 0 to 1."""
+        return self.correct / self.n
+
+    @property
+    def top5(self):
+        """The same for the five largest logits; None for five classes or fewer."""
+        return None if self.correct_top5 is None else self.correct_top5 / self.n
+
+    @property
+    def images_per_second(self):
+        """n / seconds."""
+        return self.n / self.seconds
+
+    def to_dict(self):
+        """Returns it as JSON values, shares included."""
+        result = asdict(self)
+        result.update(top1=self.top1, top5=self.top5, images_per_second=self.images_per_second)
+        result['classes'] = [{**asdict(row), 'accuracy': row.accuracy} for row in self.classes]
+        return result
+
+
+def evaluate(model, image_dir, batch_size=64, quiet=False):
+    """Classifies the images of a folder tree and counts how many are recognised.
+
+    Args:
+      model: a `Model`.
+      image_dir: folder with one folder for each class, named by its label, with JPEG or PNG files
+        in it. Other files are passed over; a label without a folder counts 0 images.
+      batch_size: images in one run of the model, >= 1; the last batch may be smaller.
+      quiet: no progress bar; without a terminal on stderr there is none either.
+
+    Returns:
+      An `Evaluation`.
+
+    Raises:
+      OSError: no such folder, or a file that cannot be read.
+      ValueError: a folder that is no label, or a label that the model has twice; no images;
+        a file that is no image (an accuracy on the others would be another number); a batch size
+        < 1; a model that answers NaN.
+    """
+    if type(batch_size) is not int or batch_size < 1:
+        raise ValueError(f'batch_size must be an integer >= 1, got {batch_size!r}')
+    files = find_labelled_images(image_dir, model.labels)
+    n, correct = np.zeros((2, len(model.labels)), np.int64)
+    correct_top5 = 0
+    start = time.perf_counter()
+    # disable=None: tqdm looks itself whether stderr is a terminal.
+    with tqdm(total=len(files), unit='image', disable=True if quiet else None) as bar:
+        for images, classes in _read_batches(files, model.input_shape, batch_size):
+            logits, _ = model.run(images)
+            if not np.isfinite(logits).all():
+                raise ValueError(f'{image_dir}: the model answers NaN or infinite logits')
+            ranks = _ranks(logits, classes)
+            np.add.at(n, classes, 1)
+            np.add.at(correct, classes, ranks == 0)
+            correct_top5 += int((ranks < 5).sum())
+            bar.update(len(images))
+    seconds = time.perf_counter() - start
+    rows = tuple(ClassCount(label, int(a), int(b))
+                 for label, a, b in zip(model.labels, n, correct, strict=True))
+    return Evaluation(len(files), int(correct.sum()),
+                      correct_top5 if len(model.labels) > 5 else None,
+                      seconds, model.provider, rows)
+
+
+def find_labelled_images(image_dir, labels):
+    """Lists a folder tree's images with the class that each folder's name stands for.
+
+    Args:
+      image_dir: see `evaluate`.
+      labels: sequence of the C labels.
+
+    Returns:
+      List of (path, class index), sorted by path.
+
+    Raises:
+      OSError, ValueError: see `evaluate`.
+    """
+    folders = sorted(path for path in Path(image_dir).iterdir()
+                     if path.is_dir() and not path.name.startswith('.'))
+    files = []
+    for folder in folders:
+        if folder.name not in labels:
+            raise ValueError(f'{folder}: the model has no label {folder.name!r}; '
+                             f'its labels are {", ".join(labels)}')
+        if labels.count(folder.name) > 1:
+            raise ValueError(f'{folder}: the model has the label {folder.name!r} '
+                             f'{labels.count(folder.name)} times; which one is meant?')
+        files += [(path, labels.index(folder.name)) for path in find_images(folder)]
+    if not files:
+        raise ValueError(f'{image_dir}: no JPEG or PNG images in folders named by their label')
+    return files
+
+
+def _ranks(logits, classes):
+    """How many logits come before the right one, [N]; of equal ones the lower index comes first."""
+    right = np.take_along_axis(logits, classes[:, None], axis=1)
+    index = np.arange(logits.shape[1])[None, :]
+    before = (logits > right) | ((logits == right) & (index < classes[:, None]))
+    return before.sum(axis=1)
+
+
+def _read_batches(files, input_shape, batch_size):
+    """Yields (images, class indices), read ahead by threads while the caller runs the last one."""
+    executor = ThreadPoolExecutor(READERS, thread_name_prefix='read_image')
+    try:
+        waiting, rest = deque(), iter(files)
+        while True:
+            while len(waiting) < 2 * batch_size and (item := next(rest, None)):
+                waiting.append((executor.submit(read_image, item[0], input_shape), item[1]))
+            if not waiting:
+                return
+            batch = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]
+            yield (np.stack([future.result() for future, _ in batch]),
+                   np.array([index for _, index in batch]))
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def format_evaluation(result):
+    """Returns an `Evaluation` as text for people, several lines."""
+    lines = [f'images  {result.n}',
+             f'top-1   {result.top1:.2%} ({result.correct} correct)']
+    if result.top5 is not None:
+        lines.append(f'top-5   {result.top5:.2%} ({result.correct_top5} correct)')
+    lines += [f'speed   {result.images_per_second:.1f} images/s on {result.provider}, '
+              'reading included', '']
+    width = max([5, *(len(row.label) for row in result.classes)])
+    lines.append(f'{"class":<{width}}  {"n":>7}  {"correct":>7}  accuracy')
+    for row in result.classes:
+        accuracy = '-' if row.accuracy is None else f'{row.accuracy:.2%}'
+        lines.append(f'{row.label:<{width}}  {row.n:>7}  {row.correct:>7}  {accuracy:>8}')
+    return '\n'.join(lines)

@@ -1,0 +1,50 @@
+"""Two packages: ash_tf1 for TensorFlow 1.15 on Python 3.7, ash_onnx for any modern Python.
+
+The markers keep TensorFlow away from Pythons that it has no release for. NVIDIA's TensorFlow 1
+image, Python 3.8, brings its own, so that it is not asked for there either. The exact, hashed sets
+that were tested together are in requirements/.
+"""
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'ash_tf1' / '__init__.py').read_text(),
+                    re.MULTILINE).group(1)
+TF1 = "python_version < '3.9'"
+STOCK_TF1 = "python_version < '3.8'"
+MODERN = "python_version >= '3.10'"
+
+TRAIN = [
+    'tensorflow~=1.15.0; ' + STOCK_TF1,
+    'protobuf<3.21; ' + TF1,
+    'tf-slim~=1.1.0; ' + TF1,
+    'scipy; ' + TF1,
+    'scikit-learn; ' + TF1,
+    'matplotlib; ' + TF1,
+]
+CONVERT = ['tf2onnx~=1.16.0; ' + TF1, 'onnx~=1.14.0; ' + TF1]
+SERVE = ['onnxruntime; ' + MODERN, 'onnx; ' + MODERN]
+SERVE_GPU = ['onnxruntime-gpu; ' + MODERN, 'onnx; ' + MODERN]
+DEV = ['pytest', 'pytest-timeout', 'ruff; ' + MODERN, 'import-linter; ' + MODERN, 'uv; ' + MODERN]
+
+setup(
+    name='ash-tf1',
+    version=VERSION,
+    description='ASH (Adaptive SwisH) for TensorFlow 1.15, with export to ONNX',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['ash_tf1', 'ash_tf1.*', 'ash_onnx', 'ash_onnx.*']),
+    python_requires='>=3.7',
+    # opencv-python-headless is opencv-python without windows, which runs on servers too.
+    install_requires=['numpy', 'opencv-python-headless', 'tqdm'],
+    extras_require={'train': TRAIN, 'convert': TRAIN + CONVERT, 'serve': SERVE,
+                    'serve-gpu': SERVE_GPU, 'dev': DEV},
+    classifiers=[
+        'License :: OSI Approved :: Apache Software License',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)

@@ -1,0 +1,138 @@
+"""A miniature artifact, image files and the commands, for the tests of the serving side."""
+
+import importlib.util
+import json
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+HEIGHT, WIDTH = 6, 8
+LABELS = ['red', 'green', 'blue']
+METADATA = {
+    'labels': json.dumps(LABELS),
+    'net': 'mean_colour',
+    'activation': 'none',
+    'dataset': 'colours',
+    'input_shape': json.dumps([HEIGHT, WIDTH, 3]),
+    'checkpoint_sha256': '0' * 64,
+    'versions': json.dumps({'onnx': '1.14.1'}),
+}
+
+
+def oracle(images, classes=3):
+    """The miniature model in float64 NumPy: mean of each channel / 32, cyclic over the classes."""
+    mean = images.astype(np.float64).mean(axis=(1, 2)) / 32
+    logits = np.stack([mean[:, i % 3] - i // 3 for i in range(classes)], axis=1)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return logits, powers / powers.sum(axis=1, keepdims=True)
+
+
+def build_model(metadata=None, classes=3, dtype=TensorProto.UINT8, batch='N', names=None):
+    """ModelProto of the miniature model; the arguments are what tests get wrong on purpose."""
+    names = names or ('images', 'logits', 'probabilities')
+    mix = np.zeros([3, classes], np.float32)
+    mix[np.arange(classes) % 3, np.arange(classes)] = 1 / 32
+    shift = -(np.arange(classes) // 3).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node('Cast', [names[0]], ['pixels'], to=TensorProto.FLOAT),
+         helper.make_node('ReduceMean', ['pixels'], ['mean'], axes=[1, 2], keepdims=0),
+         helper.make_node('Gemm', ['mean', 'mix', 'shift'], [names[1]]),
+         helper.make_node('Softmax', [names[1]], [names[2]], axis=1)],
+        'mean_colour',
+        [helper.make_tensor_value_info(names[0], dtype, [batch, HEIGHT, WIDTH, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, classes])
+         for name in names[1:]],
+        [numpy_helper.from_array(mix, 'mix'), numpy_helper.from_array(shift, 'shift')])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
+    helper.set_model_props(model, METADATA if metadata is None else metadata)
+    return model
+
+
+def write_test_data(folder, images, logits, probabilities):
+    folder.mkdir()
+    for file, name, array in (('input_0.pb', 'images', images),
+                              ('output_0.pb', 'logits', logits),
+                              ('output_1.pb', 'probabilities', probabilities)):
+        tensor = numpy_helper.from_array(np.asarray(array), name)
+        (folder / file).write_bytes(tensor.SerializeToString())
+
+
+def png_bytes(width, height, colour_type, rows, bit_depth=8):
+    """A PNG file made by hand: for kinds that OpenCV cannot write, and sizes that lie."""
+    def chunk(kind, data):
+        return (struct.pack('>I', len(data)) + kind + data
+                + struct.pack('>I', zlib.crc32(kind + data)))
+    header = struct.pack('>IIBBBBB', width, height, bit_depth, colour_type, 0, 0, 0)
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header)
+            + chunk(b'IDAT', zlib.compress(b''.join(b'\0' + row for row in rows)))
+            + chunk(b'IEND', b''))
+
+
+@pytest.fixture
+def mini():
+    """The helpers of this file, which test modules cannot import."""
+    return sys.modules[__name__]
+
+
+@pytest.fixture
+def make_artifact(tmp_path):
+    """Function that writes an artifact folder from `build_model`'s arguments; returns its path."""
+    def make(name='artifact', model=None, **arguments):
+        folder = tmp_path / name
+        folder.mkdir()
+        onnx.save(model or build_model(**arguments), folder / 'model.onnx')
+        classes = arguments.get('classes', 3)
+        images = np.random.RandomState(0).randint(0, 256, [5, HEIGHT, WIDTH, 3]).astype(np.uint8)
+        outputs = [output.astype(np.float32) for output in oracle(images, classes)]
+        write_test_data(folder / 'test_data_set_0', images, *outputs)
+        return folder
+    return make
+
+
+@pytest.fixture
+def artifact(make_artifact):
+    """Path of a sound miniature artifact."""
+    return make_artifact()
+
+
+@pytest.fixture
+def six_class_artifact(make_artifact):
+    """The same with six classes, so that top-5 means something."""
+    labels = ['red', 'green', 'blue', 'red2', 'green2', 'blue2']
+    return make_artifact('six', classes=6, metadata={**METADATA, 'labels': json.dumps(labels)})
+
+
+@pytest.fixture
+def save_image(tmp_path):
+    """Function that writes an RGB colour (or an RGB array) as a file under tmp_path."""
+    def save(name, colour=(255, 0, 0), size=(HEIGHT, WIDTH)):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.asarray(colour, np.uint8)
+        if pixels.ndim == 1:
+            pixels = np.broadcast_to(pixels, [*size, 3])
+        assert cv2.imwrite(str(path), np.ascontiguousarray(pixels[..., ::-1]))
+        return path
+    return save
+
+
+@pytest.fixture
+def load_tool():
+    """Function that imports a command of tools/ by its file name."""
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    return load

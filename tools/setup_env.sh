@@ -1,0 +1,81 @@
+#!/bin/sh
+# Makes one of the two environments, .venv/train or .venv/serve, from its locked, hashed set.
+#
+#   tools/setup_env.sh train|serve
+#
+# TRAIN_PYTHON and SERVE_PYTHON choose the interpreter. uv is used where it is installed, being
+# faster; pip does the same.
+set -eu
+cd "$(dirname "$0")/.."
+
+runs() { # VERSION TEST, PYTHON: whether PYTHON is there, starts (a pyenv shim may not) and is right
+    "$2" -c "import sys, venv; sys.exit(not ($1))" >/dev/null 2>&1
+}
+
+first_running() { # VERSION TEST, PYTHON...: prints the first that runs
+    test=$1; shift
+    for python; do
+        if runs "$test" "$python"; then "$python" -c 'import sys; print(sys.executable)'; return; fi
+    done
+    return 1
+}
+
+find_train_python() {
+    test='sys.version_info[:2] == (3, 7)'
+    if [ -n "${TRAIN_PYTHON:-}" ]; then
+        runs "$test" "$TRAIN_PYTHON" && echo "$TRAIN_PYTHON" && return
+        echo "TRAIN_PYTHON=$TRAIN_PYTHON does not run, or is not Python 3.7." >&2; return 1
+    fi
+    first_running "$test" python3.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.7.*/bin/python3.7 \
+        && return
+    if command -v uv >/dev/null 2>&1; then
+        uv python find 3.7 2>/dev/null && return
+        uv python install 3.7 >/dev/null 2>&1 && uv python find 3.7 && return
+    fi
+    cat >&2 <<'END'
+TensorFlow 1.15 needs Python 3.7, and none was found. Any one of these gives it:
+    uv python install 3.7        (https://docs.astral.sh/uv)
+    pyenv install 3.7            (https://github.com/pyenv/pyenv)
+    make ... TRAIN_PYTHON=/path/to/python3.7
+The Docker image brings its own and needs none: see the Dockerfile.
+END
+    return 1
+}
+
+find_serve_python() {
+    test='sys.version_info >= (3, 10)'
+    if [ -n "${SERVE_PYTHON:-}" ]; then
+        runs "$test" "$SERVE_PYTHON" && echo "$SERVE_PYTHON" && return
+        echo "SERVE_PYTHON=$SERVE_PYTHON does not run, or is older than Python 3.10." >&2; return 1
+    fi
+    first_running "$test" python3 python3.14 python3.13 python3.12 python3.11 python3.10 \
+        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[0-9].*/bin/python3 && return
+    if command -v uv >/dev/null 2>&1; then
+        uv python find '>=3.10' 2>/dev/null && return
+    fi
+    echo 'The modern side needs Python 3.10 or newer; install one, or give SERVE_PYTHON=...' >&2
+    return 1
+}
+
+case "${1:-}" in
+    train) python=$(find_train_python); lock=requirements/train-dev.txt ;;
+    serve) python=$(find_serve_python); lock=requirements/dev.txt ;;
+    *) echo "usage: tools/setup_env.sh train|serve" >&2; exit 2 ;;
+esac
+
+# The stamp holds what the environment was made of: a renewed lock makes it anew.
+env=.venv/$1
+stamp=$env/.made-from
+if [ -e "$stamp" ] && cmp -s "$stamp" "$lock"; then
+    exit 0
+fi
+echo "setting up $env with $python"
+rm -rf "$env"
+if command -v uv >/dev/null 2>&1; then
+    uv venv -q --python "$python" "$env"
+    uv pip install -q --python "$env/bin/python" --require-hashes -r "$lock"
+else
+    "$python" -m venv "$env"
+    "$env/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$lock"
+fi
+cp "$lock" "$stamp"
