@@ -6,11 +6,13 @@ import os
 import sys
 
 from ash_tf1 import config, evaluation, files, training
-from ash_tf1 import export as exporting
-from ash_tf1.input_pipelines import load_dataset
+from ash_tf1.input_pipelines import DATASETS, load_dataset
 from ash_tf1.input_pipelines.image_folder import save_image_folder
+from ash_tf1.nets import NETS
+from ash_tf1.ops import ACTIVATIONS
 
 BAD_INPUT = 2
+NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
 
 
 def run(parser, function, argv):
@@ -31,7 +33,10 @@ def add_settings(parser):
     group = parser.add_argument_group('settings (default: those of the recipe)')
     for field in dataclasses.fields(config.Settings):
         option = '--' + field.name.replace('_', '-')
-        common = dict(dest=field.name, default=argparse.SUPPRESS, help=field.metadata['help'])
+        help_text = field.metadata['help']
+        if field.name in NAMES:
+            help_text += ': ' + ', '.join(NAMES[field.name])
+        common = dict(dest=field.name, default=argparse.SUPPRESS, help=help_text)
         if isinstance(field.default, bool):
             group.add_argument(option, action='store_true', **common)
         elif isinstance(field.default, tuple):
@@ -102,6 +107,8 @@ def evaluate(args):
 
 def export(args):
     """tools/export_onnx.py"""
+    # Here, and not above: tf2onnx belongs to the extra `convert`, which training does without.
+    from ash_tf1 import export as exporting
     result = exporting.export(args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir,
                               args.samples, args.keep_graph, args.overwrite)
     print('{}: {:.2f} MB, {} nodes ({}), {} test images'.format(

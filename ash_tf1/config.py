@@ -5,6 +5,8 @@ import os
 from typing import Tuple
 
 from ash_tf1.files import write_json
+from ash_tf1.input_pipelines.transforms import AUGMENTATIONS
+from ash_tf1.ops import IMPLEMENTATIONS
 
 SETTINGS_FILE = 'settings.json'
 MODEL_FILE = 'model.json'
@@ -37,9 +39,9 @@ class Settings:
     weight_decay: float = _setting(1e-4, 'L2 penalty of the kernels (not of z_k, alpha, beta, '
                                          'biases or BatchNorm)')
     augmentation: str = _setting('crop_flip', 'what is done to training images',
-                                 choices=('none', 'crop', 'crop_flip'))
+                                 choices=tuple(AUGMENTATIONS))
     implementation: str = _setting('recompute', 'form of ASH in training',
-                                   choices=('recompute', 'plain'))
+                                   choices=IMPLEMENTATIONS)
     seed: int = _setting(0, 'of weights, order and augmentation')
     log_every: int = _setting(50, 'steps between two lines of the log')
     eval_batch_size: int = _setting(500, 'images a step in evaluation; changes no result')

@@ -56,21 +56,22 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
     epoch_steps = steps_per_epoch(dataset.train, settings.batch_size)
     total_steps = _total_steps(settings, epoch_steps)
     spec = config.model_spec(settings, dataset)
-    start = _prepare_run_dir(run_dir, settings, spec, resume)
-    report('{} with {} on {}: {} training and {} test images, {} steps of {} from {}'.format(
-        settings.net, settings.activation, settings.dataset, len(dataset.train.labels),
-        len(dataset.test.labels), total_steps, settings.batch_size, start))
-
-    with tf.Graph().as_default(), contextlib.closing(RunLog(run_dir, start)) as log:
+    with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
+        # Before the folder is touched: a net or an activation that does not exist leaves no trace.
         graph = build_training_graph(spec, settings, total_steps)
+        start = _prepare_run_dir(run_dir, settings, spec, resume)
+        report('{} with {} on {}: {} training and {} test images, {} steps of {} from {}'.format(
+            settings.net, settings.activation, settings.dataset, len(dataset.train.labels),
+            len(dataset.test.labels), total_steps, settings.batch_size, start))
         saver = tf.train.Saver(max_to_keep=2, save_relative_paths=True)
+        log = RunLog(run_dir, start)
         stop_on_signal, run_hooks, bar = _hooks(graph, settings, run_dir, saver, log, dataset.test,
                                                 total_steps, epoch_steps, progress, report)
         batches = prefetch(_batches(dataset.train, settings, start, total_steps, epoch_steps))
         creator = tf.train.ChiefSessionCreator(tf.train.Scaffold(saver=saver),
                                                checkpoint_dir=run_dir)
-        with contextlib.closing(batches), contextlib.closing(bar), \
+        with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \
                 contextlib.closing(stop_on_signal):
             with tf.train.MonitoredSession(creator, run_hooks) as session:
                 for images, labels in batches:
@@ -197,6 +198,7 @@ def _prepare_run_dir(run_dir, settings, spec, resume):
         if old != new and field.name != 'data_dir':
             raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}'.format(
                 run_dir, field.name, old, new))
+    config.save(run_dir, config.SETTINGS_FILE, settings)  # the data set may have moved
     if tf.train.latest_checkpoint(run_dir) is None:
         return 0
     return int(checkpoint.find_checkpoint(run_dir).rsplit('-', 1)[1])

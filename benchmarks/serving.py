@@ -50,14 +50,14 @@ def main(argv=None):
                '--out runs/bench')
     parser.add_argument('--artifact', metavar='DIR', default=None,
                         help='artifact folder with frozen_graph.pb '
-                             '(default: checkpoints/resnet20-cifar10-ash/artifact)')
+                             '(default: checkpoints/resnet20-cifar10-ash)')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder for the CSV')
     parser.add_argument('--train-python', default=str(ROOT / '.venv/train/bin/python'),
                         metavar='PATH', help='Python with TensorFlow 1.15')
     parser.add_argument('--repeats', type=int, default=30, metavar='N')
     parser.add_argument('--warm-up', type=int, default=5, metavar='N')
     args = parser.parse_args(argv)
-    artifact = Path(args.artifact or ROOT / 'checkpoints/resnet20-cifar10-ash/artifact')
+    artifact = Path(args.artifact or ROOT / 'checkpoints/resnet20-cifar10-ash')
     graph = artifact / 'frozen_graph.pb'
     if not graph.exists():
         parser.exit(2, f'{parser.prog}: error: {graph} is missing: export with --keep-graph\n')

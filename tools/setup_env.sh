@@ -8,11 +8,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-runs() { # VERSION TEST, PYTHON: whether PYTHON is there, starts (a pyenv shim may not) and is right
-    "$2" -c "import sys, venv; sys.exit(not ($1))" >/dev/null 2>&1
+runs() { # TEST, PYTHON: whether PYTHON starts (a pyenv shim may not), is right and can make a venv
+    "$2" -c "import sys, ensurepip; sys.exit(not ($1))" >/dev/null 2>&1
 }
 
-first_running() { # VERSION TEST, PYTHON...: prints the first that runs
+first_running() { # TEST, PYTHON...: prints the first that runs
     test=$1; shift
     for python; do
         if runs "$test" "$python"; then "$python" -c 'import sys; print(sys.executable)'; return; fi
