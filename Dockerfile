@@ -1,7 +1,8 @@
 # The TensorFlow 1 side on CUDA 10.0, for cards up to Turing:
 #
 #   docker build -t ash-tf1 .
-#   docker run --rm --gpus all -v "$PWD/runs:/runs" ash-tf1 \
+#   mkdir -p runs
+#   docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD/runs:/runs" ash-tf1 \
 #       python tools/train.py --recipe digits --run-dir /runs/digits
 #
 # The base is Ubuntu 18.04 with CUDA 10.0 and cuDNN 7; its own Python is too old, so that Python 3.7
@@ -19,7 +20,9 @@ RUN rm -f /etc/apt/sources.list.d/cuda.list /etc/apt/sources.list.d/nvidia-ml.li
 
 WORKDIR /opt/ash
 COPY requirements/train.txt requirements/
+# Ubuntu 18.04 brings pip 9, which knows no manylinux2010 wheel; 24.0 is the last for Python 3.7.
 RUN python3.7 -m venv /opt/venv \
+ && /opt/venv/bin/pip install --no-cache-dir pip==24.0 \
  && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements/train.txt
 ENV PATH=/opt/venv/bin:$PATH
 # Stock TensorFlow 1.15.5 is one package for CPU and GPU: the locked wheel finds the image's CUDA.

@@ -46,6 +46,6 @@ lock: setup ## renew the locked, hashed requirements from their .in files
 	cd requirements && ../$(SERVE)/$(LOCK) --universal --python-version 3.11 --upgrade \
 	  serve-gpu.in -o serve-gpu.txt
 
-clean: ## remove the environments, runs and caches (never checkpoints/)
-	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+clean: ## remove the environments, demos and caches (never your other runs, nor checkpoints/)
+	rm -rf .venv runs/demo-* runs/bench build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

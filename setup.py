@@ -19,6 +19,7 @@ MODERN = "python_version >= '3.10'"
 TRAIN = [
     'tensorflow~=1.15.0; ' + STOCK_TF1,
     'protobuf<3.21; ' + TF1,
+    'numpy<1.19; ' + TF1,  # TensorFlow 1.15 uses names that later ones have dropped
     'tf-slim~=1.1.0; ' + TF1,
     'scipy; ' + TF1,
     'scikit-learn; ' + TF1,

@@ -1,4 +1,5 @@
 """Finding a checkpoint, and restoring it into a graph that may not be its own."""
+import glob
 import os
 
 import tensorflow.compat.v1 as tf
@@ -21,9 +22,13 @@ def find_checkpoint(path):
       ValueError: there is no checkpoint, or a part of it is missing.
     """
     if os.path.isdir(path):
-        prefix = tf.train.latest_checkpoint(path)
+        try:
+            prefix = tf.train.latest_checkpoint(path)
+        except UnicodeDecodeError:
+            prefix = None
         if prefix is None:
-            raise ValueError('no checkpoint in folder {}'.format(path))
+            raise ValueError('no checkpoint in folder {}: its file `checkpoint` is missing, damaged '
+                             'or leads nowhere'.format(path))
     else:
         prefix = path
         for ending in ('.index', '.meta'):
@@ -31,29 +36,30 @@ def find_checkpoint(path):
                 prefix = prefix[:-len(ending)]
     if not tf.train.checkpoint_exists(prefix):
         raise ValueError('no checkpoint at {}'.format(prefix))
+    if os.path.exists(prefix + '.index') and not glob.glob(glob.escape(prefix) + '.data-*'):
+        raise ValueError('the checkpoint at {} has lost its .data file'.format(prefix))
     return prefix
 
 
-def restore(session, prefix, variables=None):
-    """Restores variables from a checkpoint, all of them or none.
+def restore(session, prefix, saver=None):
+    """Restores all global variables of a session's graph from a checkpoint, or none.
 
     Args:
-      session: a session of the variables' graph.
+      session: a session of the graph.
       prefix: a checkpoint, as from `find_checkpoint`.
-      variables: list of variables; all global ones by default.
+      saver: a `tf.train.Saver` of these variables, for a graph that is finalized; a new one by
+        default.
 
     Raises:
       ValueError: a variable is missing from the checkpoint or has another shape there; the message
         names it and both shapes.
     """
-    if variables is None:
-        variables = tf.global_variables()
     try:
         stored = tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
     except tf.errors.OpError as error:
         raise ValueError('{} cannot be read as a checkpoint: {}'.format(
             prefix, error.message)) from None
-    for variable in variables:
+    for variable in tf.global_variables():
         name, shape = variable.op.name, variable.shape.as_list()
         if name not in stored:
             raise ValueError('checkpoint {} does not fit the net: it has no variable {}'.format(
@@ -62,6 +68,6 @@ def restore(session, prefix, variables=None):
             raise ValueError('checkpoint {} does not fit the net: {} is {} there, {} here'.format(
                 prefix, name, stored[name], shape))
     try:
-        tf.train.Saver(variables).restore(session, prefix)
+        (saver or tf.train.Saver()).restore(session, prefix)
     except tf.errors.OpError as error:
         raise ValueError('checkpoint {} is damaged: {}'.format(prefix, error.message)) from None

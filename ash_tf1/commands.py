@@ -11,21 +11,25 @@ from ash_tf1.input_pipelines.image_folder import save_image_folder
 from ash_tf1.nets import NETS
 from ash_tf1.ops import ACTIVATIONS
 
-BAD_INPUT = 2
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
 
 
 def run(parser, function, argv):
     """Parses the arguments, calls function(args) and returns the exit status it gives.
 
-    Bad input (a ValueError or OSError) becomes one line on stderr and exit status 2.
+    Bad input (a ValueError or OSError) becomes one line on stderr and exit status 2, what failed
+    for another reason (a RuntimeError) exit status 1, Ctrl-C outside of training 130.
     """
     args = parser.parse_args(argv)
     try:
         return function(args)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         sys.stderr.write('{}: error: {}\n'.format(parser.prog, ' '.join(str(error).split())))
-        return BAD_INPUT
+        return FAILED if isinstance(error, RuntimeError) else BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write('{}: interrupted\n'.format(parser.prog))
+        return INTERRUPTED
 
 
 def add_settings(parser):
@@ -56,6 +60,8 @@ def settings_from(args):
              if hasattr(args, field.name)}
     given = {name: tuple(value) if isinstance(value, list) else value
              for name, value in given.items()}
+    if given.get('data_dir'):
+        given['data_dir'] = os.path.abspath(given['data_dir'])
     if args.resume:
         if args.recipe:
             raise ValueError('--resume takes the settings of the run; leave --recipe out')
@@ -108,7 +114,11 @@ def evaluate(args):
 def export(args):
     """tools/export_onnx.py"""
     # Here, and not above: tf2onnx belongs to the extra `convert`, which training does without.
-    from ash_tf1 import export as exporting
+    try:
+        from ash_tf1 import export as exporting
+    except ImportError as error:
+        raise ValueError('export needs the packages of the extra `convert`: {}'.format(
+            error)) from error
     result = exporting.export(args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir,
                               args.samples, args.keep_graph, args.overwrite)
     print('{}: {:.2f} MB, {} nodes ({}), {} test images'.format(

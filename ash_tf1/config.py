@@ -1,6 +1,7 @@
 """What a run is: one frozen `Settings`, the recipes that fill it, and the `ModelSpec` it yields."""
 import dataclasses
 import json
+import math
 import os
 from typing import Tuple
 
@@ -52,9 +53,11 @@ class Settings:
         natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'seed')
         for name in positive + natural:
             value = getattr(self, name)
-            if value < 0 or (value == 0 and name in positive):
+            if not (0 <= value < math.inf) or (value == 0 and name in positive):
                 raise ValueError('{} must be {}, got {!r}'.format(
-                    name, 'above 0' if name in positive else '0 or more', value))
+                    name, 'a finite number above 0' if name in positive else 'finite and 0 or more', value))
+        if self.seed >= 2 ** 32:
+            raise ValueError('seed must be below 2**32, got {}'.format(self.seed))
         if not 0.0 < self.warmup < 1.0 or self.momentum >= 1.0:
             raise ValueError('warmup must be in (0, 1) and momentum in [0, 1), got {!r} and {!r}'
                              .format(self.warmup, self.momentum))
@@ -104,10 +107,34 @@ class ModelSpec:
     channel_mean: Tuple[float, ...]
     channel_std: Tuple[float, ...]
     labels: Tuple[str, ...]
+    training_images: int
+
+    def __post_init__(self):
+        """Raises ValueError, naming the field, for a value of the wrong kind."""
+        for name in ('net', 'activation', 'dataset'):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError('{} must be a name, got {!r}'.format(name, getattr(self, name)))
+        if not _all(self.labels, str) or not self.labels:
+            raise ValueError('labels must be a list of names, got {!r}'.format(self.labels))
+        if not _all(self.input_shape, int) or len(self.input_shape) != 3:
+            raise ValueError('input_shape must be [height, width, channels], got {!r}'.format(
+                self.input_shape))
+        if not isinstance(self.training_images, int):
+            raise ValueError('training_images must be a number, got {!r}'.format(
+                self.training_images))
+        for name in ('channel_mean', 'channel_std'):
+            value = getattr(self, name)
+            if not _all(value, (int, float)) or len(value) != self.input_shape[2]:
+                raise ValueError('{} must be a number for each channel, got {!r}'.format(
+                    name, value))
 
     @property
     def num_classes(self):
         return len(self.labels)
+
+
+def _all(values, kind):
+    return isinstance(values, tuple) and all(isinstance(value, kind) for value in values)
 
 
 def model_spec(settings, dataset):
@@ -115,7 +142,8 @@ def model_spec(settings, dataset):
     return ModelSpec(net=settings.net, activation=settings.activation, dataset=dataset.name,
                      input_shape=tuple(dataset.train.images.shape[1:]),
                      channel_mean=tuple(dataset.channel_mean),
-                     channel_std=tuple(dataset.channel_std), labels=tuple(dataset.labels))
+                     channel_std=tuple(dataset.channel_std), labels=tuple(dataset.labels),
+                     training_images=len(dataset.train.labels))
 
 
 def save(run_dir, file_name, record):

@@ -117,16 +117,20 @@ def load_model_dataset(spec, data_dir):
     dataset = load_dataset(spec.dataset, data_dir or None)
     shape = tuple(dataset.test.images.shape[1:])
     if dataset.labels != spec.labels or shape != spec.input_shape:
-        raise ValueError('the net was trained on {} classes and images {}, data set {} has {} '
-                         'classes and images {}, or their names differ'.format(
-                             spec.num_classes, spec.input_shape, spec.dataset,
-                             len(dataset.labels), shape))
+        raise ValueError('the net was trained on images {} with the {} labels {}; data set {} has '
+                         'images {} and {} labels {}'.format(
+                             spec.input_shape, spec.num_classes, _some(spec.labels), spec.dataset,
+                             shape, len(dataset.labels), _some(dataset.labels)))
     return dataset
+
+
+def _some(labels):
+    return ', '.join(labels[:10]) + (', ...' if len(labels) > 10 else '')
 
 
 def resolve(run_dir, checkpoint_path):
     """The path of a checkpoint given by a user: inside the run's folder, if it is there."""
     inside = os.path.join(run_dir, checkpoint_path or '')
-    if checkpoint_path and not (os.path.isdir(inside) or os.path.exists(inside + '.index')):
-        return checkpoint_path
-    return inside
+    if any(os.path.exists(inside + ending) for ending in ('', '.index')):
+        return inside
+    return checkpoint_path or run_dir

@@ -21,8 +21,7 @@ from ash_tf1.classifier import build_classifier, pixels_placeholder
 MODEL_FILE = 'model.onnx'
 GRAPH_FILE = 'frozen_graph.pb'
 TEST_DATA_FOLDER = 'test_data_set_0'
-# The newest in which ReduceMean has its axes as an attribute, as every runtime of the last years
-# can read it.
+# Old enough for every runtime of the last five years, TensorRT 8 included.
 OPSET = 13
 INPUT = 'images'
 OUTPUTS = ('logits', 'probabilities')
@@ -179,8 +178,10 @@ def write_test_data(folder, images, answers):
 def _check_out_dir(out_dir, overwrite):
     if not os.path.exists(out_dir):
         return
-    if not os.path.exists(os.path.join(out_dir, MODEL_FILE)):
-        raise ValueError('{} exists and is no artifact: it will not be replaced'.format(out_dir))
+    own = {MODEL_FILE, GRAPH_FILE, TEST_DATA_FOLDER}
+    if not os.path.exists(os.path.join(out_dir, MODEL_FILE)) or set(os.listdir(out_dir)) - own:
+        raise ValueError('{} exists and is no artifact, or holds more than one: it will not be '
+                         'replaced'.format(out_dir))
     if not overwrite:
         raise ValueError('{} exists: give another folder, or --overwrite'.format(out_dir))
 

@@ -40,7 +40,7 @@ def replacing_folder(path):
             os.rename(path, old)
         try:
             os.rename(fresh, path)
-        except OSError:
+        except BaseException:  # Ctrl-C too: the folder with `old` in it is about to go
             if os.path.exists(old):
                 os.rename(old, path)
             raise

@@ -27,8 +27,8 @@ class StopAtNonFiniteLoss(tf.train.SessionRunHook):
     def after_run(self, run_context, run_values):
         loss, step, rate = run_values.results
         if not np.isfinite(loss):
-            raise DivergedError('the loss became {} at step {} (learning rate {:g}); the last '
-                                'checkpoint is kept: try a lower --learning-rate'
+            raise DivergedError('the loss became {} at step {} (learning rate {:g}); start again '
+                                'in another folder, with a lower learning rate'
                                 .format(loss, step, rate))
 
 
@@ -118,7 +118,10 @@ class LogMetrics(tf.train.SessionRunHook):
 
 
 class SaveAndEvaluate(tf.train.SessionRunHook):
-    """After each epoch and at the end: saves, evaluates, logs, and keeps the best checkpoint apart.
+    """After each epoch and at the end: evaluates, saves, logs, and keeps the best checkpoint apart.
+
+    A run that is stopped early is saved, but not evaluated. Weights that are not finite are never
+    saved.
 
     Args:
       run_dir: folder of the checkpoints; the best one is kept in its folder `best`.
@@ -128,50 +131,69 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
       log: the `RunLog`.
       step: tensor, the number of steps done after this one.
       steps_per_epoch: Python int.
+      total_steps: Python int.
       best: top-1 accuracy to beat, that of the best checkpoint of a run that is resumed.
       report: function of a line of text, for the user.
     """
 
-    def __init__(self, run_dir, saver, evaluate, layers, log, step, steps_per_epoch, best, report):
+    def __init__(self, run_dir, saver, evaluate, layers, log, step, steps_per_epoch,
+                 total_steps, best, report):
         self._prefix = os.path.join(run_dir, CHECKPOINT_PREFIX)
         self._best_prefix = os.path.join(run_dir, BEST_FOLDER, CHECKPOINT_PREFIX)
         self._saver, self._evaluate, self._layers = saver, evaluate, layers
         self._log, self._step = log, step
-        self._epoch, self._report = steps_per_epoch, report
+        self._epoch, self._total, self._report = steps_per_epoch, total_steps, report
         self._best_saver = None
         self._best = best
+        self._stepped = False
         self._saved_at = None
+        self._finite = None
 
     def begin(self):
+        self._finite = tf.reduce_all([tf.reduce_all(tf.is_finite(variable))
+                                      for variable in tf.global_variables()
+                                      if variable.dtype.is_floating])
         self._best_saver = tf.train.Saver(max_to_keep=1, save_relative_paths=True)
+        before = tf.train.latest_checkpoint(os.path.dirname(self._best_prefix))
+        if before:  # that of the run which is resumed, to be removed when there is a better one
+            self._best_saver.recover_last_checkpoints([before])
 
     def before_run(self, run_context):
         return tf.train.SessionRunArgs(self._step)
 
     def after_run(self, run_context, run_values):
+        self._stepped = True
         if run_values.results % self._epoch == 0:
-            self._save(run_context.session, int(run_values.results))
-            self._measure(run_context.session, int(run_values.results))
+            self._measure_and_save(run_context.session, int(run_values.results))
 
     def end(self, session):
         step = int(session.run(tf.train.get_global_step()))
-        if step != self._saved_at:
+        if step == self._saved_at or not self._stepped:
+            return
+        if step == self._total:
+            self._measure_and_save(session, step)
+        else:
             self._save(session, step)
 
     def _save(self, session, step):
+        if not session.run(self._finite):
+            raise DivergedError('after step {} the weights are not finite, and are not saved; start '
+                                'again in another folder, with a lower learning rate'.format(step))
         # Without the graph: a net is rebuilt from model.json, never from an untrusted graph file.
         self._saver.save(session, self._prefix, global_step=step, write_meta_graph=False)
         self._saved_at = step
 
-    def _measure(self, session, step):
+    def _measure_and_save(self, session, step):
         evaluation = self._evaluate(session)
-        self._log.metrics(step=step, epoch=step / self._epoch, split='test',
-                          loss=evaluation.loss, top1=evaluation.top1)
-        self._log.activations(step, self._layers(session))
+        rows = self._layers(session)
+        self._save(session, step)
         if evaluation.top1 > self._best:
             self._best = evaluation.top1
             os.makedirs(os.path.dirname(self._best_prefix), exist_ok=True)
             self._best_saver.save(session, self._best_prefix, global_step=step,
                                   write_meta_graph=False)
+        self._log.metrics(step=step, epoch=step / self._epoch, split='test',
+                          loss=evaluation.loss, top1=evaluation.top1)
+        self._log.activations(step, rows)
         self._report('epoch {:g}: test loss {:.4f}, top-1 {:.2%} (best {:.2%})'.format(
             step / self._epoch, evaluation.loss, evaluation.top1, self._best))

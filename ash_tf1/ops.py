@@ -159,7 +159,7 @@ def prelu(x, data_format='NHWC', name=None):
         alpha = tf.cast(_variable('alpha', 0.25, x, shape=(channels,)), x.dtype)
         broadcast = [1] * x.shape.ndims
         broadcast[axis] = channels
-        return tf.maximum(x, 0) + tf.reshape(alpha, broadcast) * tf.minimum(x, 0)
+        return tf.nn.relu(x) + tf.reshape(alpha, broadcast) * tf.minimum(x, 0)
 
 
 def gelu(x, name=None):
@@ -241,7 +241,8 @@ def _check_float(x):
     if x.dtype.base_dtype not in _PRECISION:
         raise ValueError('an activation takes float16, float32 or float64, got {} for {!r}'.format(
             x.dtype.base_dtype.name, x.name))
-    return x
+    # A reference to a variable, as tf.assign gives it, is read.
+    return x if x.dtype == x.dtype.base_dtype else tf.identity(x)
 
 
 def _check_samples(x):
@@ -322,12 +323,12 @@ def _ash_gradient(dy, x, threshold, sigma, z_k, alpha, leak):
     size = tf.cast(tf.reduce_prod(tf.shape(x)[1:]), sigma.dtype)
     centred = _minus(x, threshold)
     gate = _sigmoid(2.0 * alpha * centred)
-    slope = dy * (x * gate) * (1.0 - gate)  # times scale: d loss / d (alpha * centred)
+    slope = dy * (x * gate * (1.0 - gate))  # times scale: d loss / d (alpha * centred)
     scale = 2.0 * (1.0 - leak)
     # d loss / d threshold is -size * pull; the threshold is mean + z_k * sigma, and
     # d sigma / d x is (x - mean) / (size * sigma), 0 where the sample is constant.
-    pull = _saturate(tf.cast(scale * alpha * tf.reduce_mean(slope, axes, keepdims=True),
-                             sigma.dtype))
+    mean_slope = tf.reduce_mean(tf.cast(slope, sigma.dtype), axes, keepdims=True)
+    pull = _saturate(tf.cast(scale * alpha, sigma.dtype) * mean_slope)
     z_k = tf.cast(z_k, sigma.dtype)
     varies = sigma > 2.0 * np.sqrt(_tiny(sigma.dtype))
     tilt = tf.where(varies, z_k * pull / sigma, tf.zeros_like(sigma))

@@ -49,9 +49,7 @@ class RunLog:
 
     def _append(self, columns, row):
         with open(self._paths[columns], 'a', newline='') as handle:
-            csv.DictWriter(handle, columns).writerow({
-                name: '{:.6g}'.format(value) if isinstance(value, float) else value
-                for name, value in row.items()})
+            csv.DictWriter(handle, columns).writerow(row)
 
     def _summarise(self, step, group, values):
         self._summaries.add_summary(tf.Summary(value=[

@@ -2,6 +2,7 @@
 import collections
 import contextlib
 import dataclasses
+import glob
 import os
 import sys
 
@@ -60,7 +61,8 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
         tf.set_random_seed(settings.seed)
         # Before the folder is touched: a net or an activation that does not exist leaves no trace.
         graph = build_training_graph(spec, settings, total_steps)
-        start = _prepare_run_dir(run_dir, settings, spec, resume)
+        prefix = _prepare_run_dir(run_dir, settings, spec, resume)
+        start = _step_of(prefix) if prefix else 0
         report('{} with {} on {}: {} training and {} test images, {} steps of {} from {}'.format(
             settings.net, settings.activation, settings.dataset, len(dataset.train.labels),
             len(dataset.test.labels), total_steps, settings.batch_size, start))
@@ -69,8 +71,8 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
         stop_on_signal, run_hooks, bar = _hooks(graph, settings, run_dir, saver, log, dataset.test,
                                                 total_steps, epoch_steps, progress, report)
         batches = prefetch(_batches(dataset.train, settings, start, total_steps, epoch_steps))
-        creator = tf.train.ChiefSessionCreator(tf.train.Scaffold(saver=saver),
-                                               checkpoint_dir=run_dir)
+        creator = tf.train.ChiefSessionCreator(tf.train.Scaffold(
+            saver=saver, init_fn=_restorer(run_dir, prefix, saver)))
         with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \
                 contextlib.closing(stop_on_signal):
             with tf.train.MonitoredSession(creator, run_hooks) as session:
@@ -78,9 +80,23 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
                     session.run(graph.train_op, {graph.pixels: images, graph.labels: labels})
                     if session.should_stop():
                         break
-    step = int(tf.train.latest_checkpoint(run_dir).rsplit('-', 1)[1])
+    step = _step_of(checkpoint.find_checkpoint(run_dir))
     curve = plotting.plot_learning_curve(run_dir)
     return Result(step, total_steps, stop_on_signal.received, curve)
+
+
+def _restorer(run_dir, prefix, saver):
+    """The init_fn of a Scaffold that goes on from a checkpoint; None where there is none."""
+    if prefix is None:
+        return None
+
+    def init_fn(scaffold, session):
+        del scaffold
+        checkpoint.restore(session, prefix, saver)
+        # The saver goes on counting, and removing, where that of the run before stopped.
+        saver.recover_last_checkpoints(
+            tf.train.get_checkpoint_state(run_dir).all_model_checkpoint_paths)
+    return init_fn
 
 
 def build_training_graph(spec, settings, total_steps):
@@ -152,7 +168,7 @@ def _hooks(graph, settings, run_dir, saver, log, test, total_steps, epoch_steps,
     metrics = hooks.LogMetrics(log, graph.loss, graph.top1, graph.rate, graph.step,
                                settings.batch_size, settings.log_every, epoch_steps)
     save = hooks.SaveAndEvaluate(run_dir, saver, evaluate, layer_rows, log, graph.step,
-                                 epoch_steps, _best_so_far(run_dir), report)
+                                 epoch_steps, total_steps, _best_so_far(run_dir), report)
     bar = hooks.ShowProgress(metrics, total_steps, progress)
     return stop_on_signal, [hooks.StopAtNonFiniteLoss(graph.loss, graph.step, graph.rate),
                             metrics, bar, save, stop_on_signal], bar
@@ -183,22 +199,36 @@ def _total_steps(settings, epoch_steps):
     return settings.steps or settings.epochs * epoch_steps
 
 
+def _checkpoints(run_dir):
+    """What there is of checkpoints in a run's folder, whole or not."""
+    return glob.glob(os.path.join(glob.escape(run_dir), checkpoint.CHECKPOINT_PREFIX + '*'))
+
+
+def _step_of(prefix):
+    return int(prefix.rsplit('-', 1)[1])
+
+
 def _prepare_run_dir(run_dir, settings, spec, resume):
-    """Makes the run's folder, or checks that it fits; returns the step that the run stands at."""
+    """Makes the run's folder, or checks that it fits.
+
+    Returns:
+      The checkpoint to go on from; None where the run is to begin.
+    """
     if not resume:
-        if os.path.exists(os.path.join(run_dir, config.SETTINGS_FILE)):
+        if os.path.exists(os.path.join(run_dir, config.SETTINGS_FILE)) or _checkpoints(run_dir):
             raise ValueError('{} holds a run already: go on with it by --resume, or give another '
                              'folder'.format(run_dir))
         config.save(run_dir, config.MODEL_FILE, spec)
         config.save(run_dir, config.SETTINGS_FILE, settings)
-        return 0
-    before = config.load(run_dir, config.SETTINGS_FILE, config.Settings)
-    for field in dataclasses.fields(settings):
-        old, new = getattr(before, field.name), getattr(settings, field.name)
-        if old != new and field.name != 'data_dir':
-            raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}'.format(
-                run_dir, field.name, old, new))
-    config.save(run_dir, config.SETTINGS_FILE, settings)  # the data set may have moved
-    if tf.train.latest_checkpoint(run_dir) is None:
-        return 0
-    return int(checkpoint.find_checkpoint(run_dir).rsplit('-', 1)[1])
+        return None
+    for file_name, record in ((config.SETTINGS_FILE, settings), (config.MODEL_FILE, spec)):
+        before = config.load(run_dir, file_name, type(record))
+        for field in dataclasses.fields(record):
+            old, new = getattr(before, field.name), getattr(record, field.name)
+            # The data set may have moved; its classes and image size are in the spec.
+            if old != new and field.name != 'data_dir':
+                raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}'
+                                 .format(run_dir, field.name, old, new))
+    prefix = checkpoint.find_checkpoint(run_dir) if _checkpoints(run_dir) else None
+    config.save(run_dir, config.SETTINGS_FILE, settings)
+    return prefix

@@ -2,6 +2,7 @@
 """Time an exported artifact under onnxruntime against the same frozen graph; see --help."""
 import argparse
 import csv
+import os
 import platform
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def main(argv=None):
     out.mkdir(parents=True, exist_ok=True)
     with subprocess.Popen([args.train_python, '-W', 'ignore', '-c', RIVAL, str(graph)], text=True,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL) as rival, \
+                          env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '2'}) as rival, \
             (out / 'serving.csv').open('w', newline='') as handle:
         version = rival.stdout.readline().strip()
         writer = csv.DictWriter(handle, COLUMNS)

@@ -17,11 +17,15 @@ artifact=$dir/artifact
 
 step() { printf '\n== %s\n' "$*"; }
 
-# A finished demo is done again; one that was interrupted goes on.
-if [ -e "$dir/finished" ]; then rm -rf "$dir"; fi
+# A finished demo is done again, beside the old one until it is done; an interrupted one goes on.
+if [ -e "$dir/finished" ]; then
+    rm -rf "$dir-before"
+    mv "$dir" "$dir-before"
+fi
 if [ -e "$dir/run/settings.json" ]; then
     step "training, going on where it was interrupted"
-    $train tools/train.py --resume --run-dir "$dir/run" ${data_dir:+--data-dir "$data_dir"}
+    $train tools/train.py --resume --run-dir "$dir/run" ${data_dir:+--data-dir "$data_dir"} \
+        ${epochs:+--epochs "$epochs"}
 else
     step "training"
     $train tools/train.py --recipe $recipe --dataset "$dataset" --activation "$activation" \
@@ -37,8 +41,9 @@ $train tools/save_images.py "$dataset" "$dir/images" ${data_dir:+--data-dir "$da
 step "verifying under onnxruntime, without TensorFlow"
 $serve tools/verify_onnx.py "$artifact"
 step "classifying sample images under onnxruntime"
-$serve tools/predict.py "$artifact" "$dir"/images/*/*.png --top 3 --save "$dir/predictions.png"
+$serve tools/predict.py "$artifact" "$dir"/images/*/*.png --top 1 --save "$dir/predictions.png"
 touch "$dir/finished"
+rm -rf "$dir-before"
 
 step "done"
 echo "model:               $artifact/model.onnx"

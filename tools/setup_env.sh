@@ -36,6 +36,7 @@ find_train_python() {
 TensorFlow 1.15 needs Python 3.7, and none was found. Any one of these gives it:
     uv python install 3.7        (https://docs.astral.sh/uv)
     pyenv install 3.7            (https://github.com/pyenv/pyenv)
+    apt-get install python3.7 python3.7-venv        (Ubuntu 18.04, or the deadsnakes PPA)
     make ... TRAIN_PYTHON=/path/to/python3.7
 The Docker image brings its own and needs none: see the Dockerfile.
 END
@@ -53,22 +54,24 @@ find_serve_python() {
     if command -v uv >/dev/null 2>&1; then
         uv python find '>=3.10' 2>/dev/null && return
     fi
-    echo 'The modern side needs Python 3.10 or newer; install one, or give SERVE_PYTHON=...' >&2
+    echo 'The modern side needs Python 3.10 or newer that can make virtual environments' >&2
+    echo '(on Debian and Ubuntu: apt-get install python3 python3-venv), or SERVE_PYTHON=...' >&2
     return 1
 }
 
 case "${1:-}" in
-    train) python=$(find_train_python); lock=requirements/train-dev.txt ;;
-    serve) python=$(find_serve_python); lock=requirements/dev.txt ;;
+    train) lock=requirements/train-dev.txt ;;
+    serve) lock=requirements/dev.txt ;;
     *) echo "usage: tools/setup_env.sh train|serve" >&2; exit 2 ;;
 esac
 
 # The stamp holds what the environment was made of: a renewed lock makes it anew.
 env=.venv/$1
 stamp=$env/.made-from
-if [ -e "$stamp" ] && cmp -s "$stamp" "$lock"; then
+if cmp -s "$stamp" "$lock" && "$env/bin/python" -c '' 2>/dev/null; then
     exit 0
 fi
+python=$(find_"$1"_python)
 echo "setting up $env with $python"
 rm -rf "$env"
 if command -v uv >/dev/null 2>&1; then

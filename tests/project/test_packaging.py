@@ -1,6 +1,6 @@
 """setup.py asks each Python for what it can have; the set-up script says what is missing."""
 import json
-import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,29 +45,33 @@ def test_both_packages_and_all_extras_are_there(setup_arguments):
         'train', 'convert', 'serve', 'serve-gpu', 'dev'}
 
 
-def set_up(kind, **environment):
-    # Neither pyenv nor uv nor any Python 3.7 within sight, only the shell's own tools.
-    return subprocess.run(
-        ['/bin/sh', str(ROOT / 'tools/setup_env.sh'), kind], capture_output=True, text=True,
-        env={'PATH': os.environ.get('ASH_BARE_PATH', '/usr/bin:/bin'), 'HOME': '/nonexistent',
-             **environment})
-
-
-def test_a_missing_python_is_explained(tmp_path):
+@pytest.fixture
+def set_up(tmp_path):
+    """Runs the set-up script in a checkout that has no environment yet, far from any Python 3.7."""
+    for part in ('tools/setup_env.sh', 'requirements/train-dev.txt'):
+        (tmp_path / part).parent.mkdir()
+        shutil.copy(ROOT / part, tmp_path / part)
     bare = tmp_path / 'bin'
     bare.mkdir()
     for tool in ('dirname', 'cat', 'cmp', 'sh'):
-        source = next(Path(folder) / tool for folder in ('/usr/bin', '/bin')
-                      if (Path(folder) / tool).exists())
-        (bare / tool).symlink_to(source)
-    done = set_up('train', PATH=str(bare))
+        (bare / tool).symlink_to(shutil.which(tool))
+
+    def run(**environment):
+        return subprocess.run(['/bin/sh', str(tmp_path / 'tools/setup_env.sh'), 'train'], text=True,
+                              capture_output=True,
+                              env={'PATH': str(bare), 'HOME': str(tmp_path), **environment})
+    return run
+
+
+def test_a_missing_python_is_explained(set_up):
+    done = set_up()
     assert done.returncode != 0
     assert 'TensorFlow 1.15 needs Python 3.7' in done.stderr
     assert 'Docker image' in done.stderr
 
 
-@pytest.mark.parametrize('python', ['/nonexistent/python3.7', '/bin/false'])
-def test_a_python_that_does_not_run_is_refused_by_name(python):
-    done = set_up('train', TRAIN_PYTHON=python)
+@pytest.mark.parametrize('python', ['/nonexistent/python3.7', '/bin/false', sys.executable])
+def test_a_python_that_does_not_run_or_fit_is_refused_by_name(set_up, python):
+    done = set_up(TRAIN_PYTHON=python)
     assert done.returncode != 0
-    assert f'TRAIN_PYTHON={python} does not run' in done.stderr
+    assert f'TRAIN_PYTHON={python} does not run, or is not Python 3.7' in done.stderr

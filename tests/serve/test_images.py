@@ -90,7 +90,7 @@ def test_crops_the_centre_without_resampling_where_one_side_fits():
 
 
 def test_shrinks_by_area():
-    """A factor of four on each side: the mean of each 4 x 4 block, of which no pixel is left out."""
+    """A factor of four on each side: the mean of each 4 x 4 block, not of some pixels in it."""
     large = noise(24, 40, 3)
     blocks = large[:, 4:36].reshape(6, 4, 8, 4, 3).mean(axis=(1, 3))
     assert np.abs(fit_image(large, SHAPE).astype(float) - blocks).max() <= 0.5 + 1e-9
