@@ -27,8 +27,8 @@ def find_checkpoint(path):
         except UnicodeDecodeError:
             prefix = None
         if prefix is None:
-            raise ValueError('no checkpoint in folder {}: its file `checkpoint` is missing, damaged '
-                             'or leads nowhere'.format(path))
+            raise ValueError('no checkpoint in folder {}: its file `checkpoint` is missing, '
+                             'damaged or leads nowhere'.format(path))
     else:
         prefix = path
         for ending in ('.index', '.meta'):

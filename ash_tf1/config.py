@@ -54,8 +54,8 @@ class Settings:
         for name in positive + natural:
             value = getattr(self, name)
             if not (0 <= value < math.inf) or (value == 0 and name in positive):
-                raise ValueError('{} must be {}, got {!r}'.format(
-                    name, 'a finite number above 0' if name in positive else 'finite and 0 or more', value))
+                least = 'above 0' if name in positive else '0 or more'
+                raise ValueError('{} must be finite and {}, got {!r}'.format(name, least, value))
         if self.seed >= 2 ** 32:
             raise ValueError('seed must be below 2**32, got {}'.format(self.seed))
         if not 0.0 < self.warmup < 1.0 or self.momentum >= 1.0:

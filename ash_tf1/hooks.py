@@ -177,7 +177,7 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
 
     def _save(self, session, step):
         if not session.run(self._finite):
-            raise DivergedError('after step {} the weights are not finite, and are not saved; start '
+            raise DivergedError('the weights after step {} are not finite, and not saved; start '
                                 'again in another folder, with a lower learning rate'.format(step))
         # Without the graph: a net is rebuilt from model.json, never from an untrusted graph file.
         self._saver.save(session, self._prefix, global_step=step, write_meta_graph=False)

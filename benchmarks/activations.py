@@ -24,8 +24,8 @@ SHAPES = ((128, 32, 32, 16), (128, 16, 16, 32), (128, 8, 8, 64), (64, 32, 32, 64
 CANDIDATES = (('relu', 'recompute'), ('swish', 'recompute'), ('ash', 'plain'),
               ('ash', 'recompute'))
 RIVAL = 'relu'
-COLUMNS = ('shape', 'activation', 'direction', 'median_ms', 'p25_ms', 'p75_ms', 'n', 'ratio_to_relu',
-           'machine', 'tensorflow')
+COLUMNS = ('shape', 'activation', 'direction', 'median_ms', 'p25_ms', 'p75_ms', 'n',
+           'ratio_to_relu', 'machine', 'tensorflow')
 
 
 def measure(shape, warm_up, repeats):
