@@ -24,7 +24,7 @@ def find_checkpoint(path):
     if os.path.isdir(path):
         try:
             prefix = tf.train.latest_checkpoint(path)
-        except UnicodeDecodeError:
+        except ValueError:  # TensorFlow's own does not always say which file it read
             prefix = None
         if prefix is None:
             raise ValueError('no checkpoint in folder {}: its file `checkpoint` is missing, '
@@ -34,9 +34,9 @@ def find_checkpoint(path):
         for ending in ('.index', '.meta'):
             if prefix.endswith(ending):
                 prefix = prefix[:-len(ending)]
-    if not tf.train.checkpoint_exists(prefix):
+    if not os.path.exists(prefix + '.index'):
         raise ValueError('no checkpoint at {}'.format(prefix))
-    if os.path.exists(prefix + '.index') and not glob.glob(glob.escape(prefix) + '.data-*'):
+    if not glob.glob(glob.escape(prefix) + '.data-*'):
         raise ValueError('the checkpoint at {} has lost its .data file'.format(prefix))
     return prefix
 

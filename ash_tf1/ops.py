@@ -224,7 +224,9 @@ def pass_shares(name_scope=None):
     Returns:
       An OrderedDict: the layer's variable scope -> float32 scalar tensor in [0, 1].
     """
-    shares = tf.get_collection(PASS_SHARE_COLLECTION, name_scope)
+    # The collection takes a regular expression, which matches at the start of a name.
+    shares = tf.get_collection(PASS_SHARE_COLLECTION,
+                               None if name_scope is None else re.escape(name_scope) + '/')
     return collections.OrderedDict(
         (share.op.name.rsplit('/', 1)[1].replace(_LAYER_SEPARATOR, '/'), share)
         for share in shares)
@@ -300,7 +302,9 @@ def _ash_recompute(x, z_k, alpha, leak):
         mean, sigma = _moments(x)
         threshold = mean + tf.cast(z_k, statistics) * sigma
         wide = tf.cast(x, compute)
-        gate = _sigmoid(2.0 * alpha * _minus(wide, threshold))
+        # Not tf.sigmoid, which in float32 never falls below 1.5e-8: much, beside a large x. Where
+        # exp overflows to inf the quotient is the right 0, and no autodiff runs through here.
+        gate = 1.0 / (1.0 + tf.exp(-2.0 * alpha * _minus(wide, threshold)))
         y = tf.cast(wide * _leaky(gate, leak), x.dtype)
 
         def gradient(dy):
@@ -310,7 +314,7 @@ def _ash_recompute(x, z_k, alpha, leak):
                 wide = tf.cast(tf.identity(x), compute)
             dx, dz_k, dalpha = _ash_gradient(tf.cast(dy, compute), wide, threshold, sigma,
                                              z_k, alpha, leak)
-            return tf.cast(dx, x.dtype), dz_k, dalpha
+            return _narrow(_saturate(dx), x.dtype), dz_k, dalpha
 
         return y, gradient
 
@@ -322,8 +326,14 @@ def _ash_gradient(dy, x, threshold, sigma, z_k, alpha, leak):
     axes = list(range(1, x.shape.ndims))
     size = tf.cast(tf.reduce_prod(tf.shape(x)[1:]), sigma.dtype)
     centred = _minus(x, threshold)
-    gate = _sigmoid(2.0 * alpha * centred)
-    slope = dy * (x * gate * (1.0 - gate))  # times scale: d loss / d (alpha * centred)
+    u = 2.0 * alpha * centred
+    # The gate and its complement from one exponential of what is not positive: neither overflows,
+    # and neither is a difference without digits. `larger` is the gate where u is positive.
+    decay = tf.exp(-tf.abs(u))
+    larger = 1.0 / (1.0 + decay)
+    smaller = decay * larger
+    gate = tf.where(u > 0.0, larger, smaller)
+    slope = dy * (x * (larger * smaller))  # times scale: d loss / d (alpha * centred)
     scale = 2.0 * (1.0 - leak)
     # d loss / d threshold is -size * pull; the threshold is mean + z_k * sigma, and
     # d sigma / d x is (x - mean) / (size * sigma), 0 where the sample is constant.
@@ -339,17 +349,6 @@ def _ash_gradient(dy, x, threshold, sigma, z_k, alpha, leak):
     lever = tf.cast(scale * tf.reduce_mean(slope * centred, axes), sigma.dtype)
     dalpha = size * tf.reduce_sum(_saturate(lever))
     return dx, _narrow(dz_k, x.dtype), _narrow(dalpha, x.dtype)
-
-
-@tf.custom_gradient
-def _sigmoid(u):
-    """1 / (1 + exp(-u)), to full relative accuracy down to where it underflows.
-
-    TensorFlow 1.15's float32 sigmoid never falls below 1.5e-8, which is not small beside a large x.
-    Where exp overflows to inf the quotient is the right 0; only its automatic gradient would fail.
-    """
-    gate = 1.0 / (1.0 + tf.exp(-u))
-    return gate, lambda dy: dy * gate * (1.0 - gate)
 
 
 def _leaky(gate, leak):

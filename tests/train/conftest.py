@@ -1,6 +1,6 @@
-"""A data set and a net so small that a whole run takes seconds, and runs trained on them.
+"""A data set and a net so small that a whole run takes seconds, and a run trained on them.
 
-Neither is registered but while a test of a run is under way. TensorFlow is imported only by what
+Neither is registered but while a test of them is under way. TensorFlow is imported only by what
 uses it: the input pipelines' tests below this folder do without.
 """
 import contextlib
@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 CLASSES = ('dark', 'grey', 'light')
-TRAIN_COUNT, TEST_COUNT = 40, 22  # of 8 a batch: 5 steps an epoch; the last test batch is short
+TRAIN_COUNT, TEST_COUNT = 40, 22  # by 8: 5 steps an epoch, and a short last batch of the test split
 
 
 def _split(count, seed):
-    """Noise, brighter by class: easy to learn, but not within one epoch."""
+    """Noise, brighter by class: easy to learn, but not at once."""
     from ash_tf1.input_pipelines import Split
     rng = np.random.RandomState(seed)
     labels = (np.arange(count) % len(CLASSES)).astype(np.int64)
-    noise = rng.randint(0, 160, (count, 8, 8, 3))
-    return Split((noise + 40 * labels[:, None, None, None]).astype(np.uint8), labels)
+    noise = rng.randint(0, 120, (count, 8, 8, 3))
+    return Split((noise + 60 * labels[:, None, None, None]).astype(np.uint8), labels)
 
 
 def tiny_dataset(data_dir=None, classes=CLASSES):
@@ -31,35 +31,40 @@ def tiny_dataset(data_dir=None, classes=CLASSES):
                    (120.0, 120.0, 120.0), (60.0, 60.0, 60.0))
 
 
+def _net(blocks, inputs, num_classes, activation_fn, is_training, reuse=None, scope='tiny'):
+    from ash_tf1.nets.resnet import resnet_v2
+    return resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse, scope)
+
+
 @contextlib.contextmanager
 def _registered():
     """Registers the data set 'tiny' and the nets 'tiny' and 'tiny_deeper' while in use."""
     from ash_tf1 import input_pipelines, nets
-    from ash_tf1.nets.resnet import Block, resnet_v2
+    from ash_tf1.nets.resnet import Block
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(input_pipelines.DATASETS, 'tiny', tiny_dataset)
         for name, units in (('tiny', 1), ('tiny_deeper', 2)):
-            blocks = (Block(units, 16, 1, False),)
-
-            def net(inputs, num_classes, activation_fn, is_training, reuse=None, scope='tiny',
-                    blocks=blocks):
-                return resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse,
-                                 scope)
-
-            patch.setitem(nets.NETS, name, net)
+            blocks = (Block(units, depth=16, stride=1, bottleneck=False),)
+            patch.setitem(nets.NETS, name, functools.partial(_net, blocks))
         yield
 
 
 @pytest.fixture
 def tiny():
-    """Registers the miniatures for one test and gives the data set's loader."""
+    """Registers the miniatures for one test; gives the function that makes the data set."""
     with _registered():
         yield tiny_dataset
 
 
 @pytest.fixture(scope='session')
+def registered_tiny():
+    """Context manager that registers the miniatures, for fixtures that outlive a test."""
+    return _registered
+
+
+@pytest.fixture(scope='session')
 def tiny_settings():
-    """Function of changes: the `Settings` of a short run, every step of which is logged."""
+    """Function of changes: the `Settings` of a run of 3 epochs, every step of which is logged."""
     from ash_tf1.config import Settings
     return functools.partial(
         Settings, net='tiny', activation='ash', dataset='tiny', batch_size=8, epochs=3,
@@ -68,10 +73,66 @@ def tiny_settings():
 
 
 @pytest.fixture(scope='session')
-def tiny_run(tiny_settings, tmp_path_factory):
-    """Folder of a finished run of the settings above; not to be written to."""
+def train_quietly():
+    """Function (settings, run_dir, resume=False, plot=False): `training.train` without a word.
+
+    The learning curve is left out unless asked for: it takes a third of the time.
+    """
     from ash_tf1 import training
+
+    def train(settings, run_dir, resume=False, plot=False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not plot:
+                patch.setattr(training.plotting, 'plot_learning_curve', lambda run_dir: None)
+            return training.train(settings, str(run_dir), resume, progress=False,
+                                  report=lambda line: None)
+    return train
+
+
+@pytest.fixture(scope='session')
+def tiny_run(tiny_settings, train_quietly, tmp_path_factory):
+    """Folder of a finished run of the settings above; not to be written to."""
     run_dir = tmp_path_factory.mktemp('runs') / 'tiny'
     with _registered():
-        training.train(tiny_settings(), str(run_dir), progress=False, report=lambda line: None)
+        train_quietly(tiny_settings(), run_dir, plot=True)
     return run_dir
+
+
+@pytest.fixture(scope='session')
+def read_weights():
+    """Function of a checkpoint's prefix: the values of all its variables, by name."""
+    import tensorflow.compat.v1 as tf
+
+    def read(prefix):
+        reader = tf.train.NewCheckpointReader(str(prefix))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    return read
+
+
+@pytest.fixture(scope='session')
+def contents():
+    """Function of a folder: the bytes of every file in it, by relative path."""
+    def read(folder):
+        return {str(path.relative_to(str(folder))): path.read_bytes()
+                for path in sorted(folder.rglob('*')) if path.is_file()}
+    return read
+
+
+@pytest.fixture
+def before_step(monkeypatch):
+    """Function (count, action): has an action done just before a training's count-th step.
+
+    Without arguments it arranges for nothing, again.
+    """
+    from ash_tf1 import training
+    prefetch = training.prefetch
+
+    def arrange(count=None, action=None):
+        def batches(iterator):
+            with contextlib.closing(prefetch(iterator)) as ahead:
+                for number, batch in enumerate(ahead, 1):
+                    if number == count:
+                        action()
+                    yield batch
+        monkeypatch.setattr(training, 'prefetch', batches)
+    return arrange

@@ -1,0 +1,170 @@
+"""What every registered net promises: shapes, names, parameters, and no activation of its own."""
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from ash_tf1 import ops
+from ash_tf1.nets import NETS, get_net
+from ash_tf1.nets.resnet import Block, resnet_v2
+
+# Calls of the activation: all layers but the last of a residual net; 8 or 16 convolutions and two
+# of the three dense layers of a VGG.
+CALLS = {'resnet_v2_8': 7, 'resnet_v2_20': 19, 'resnet_v2_56': 55, 'resnet_v2_110': 109,
+         'resnet_v2_164': 163, 'vgg_11': 8 + 2, 'vgg_19': 16 + 2}
+# Millions of parameters with 10 classes, as published (arXiv 1512.03385, 1603.05027); projections
+# are among ours, which the first of these does without: 2,560 of ResNet-20's 272,474.
+MILLIONS = {'resnet_v2_20': '0.27', 'resnet_v2_110': '1.7', 'resnet_v2_164': '1.7'}
+NON_LINEAR = {'Relu', 'Relu6', 'LeakyRelu', 'Elu', 'Selu', 'Softplus', 'Softsign', 'Sigmoid',
+              'Tanh', 'Exp', 'Erf', 'Maximum', 'Minimum', 'PartitionedCall',
+              'StatefulPartitionedCall'}
+
+
+def bottleneck_net(inputs, num_classes, activation_fn, is_training, reuse=None, scope='thin'):
+    """A net as small as one with every kind of bottleneck unit can be."""
+    return resnet_v2(inputs, (Block(1, 16, 1, True), Block(2, 32, 2, True)), num_classes,
+                     activation_fn, is_training, reuse, scope)
+
+
+SMALL = {'resnet_v2_8': NETS['resnet_v2_8'], 'bottlenecks': bottleneck_net,
+         'vgg_11': NETS['vgg_11'], 'vgg_19': NETS['vgg_19']}
+
+
+def describe(variables):
+    """A line for each variable: 'name shape', and 'untrained' where it is."""
+    return ['{} {}{}'.format(v.op.name, 'x'.join(map(str, v.shape.as_list())),
+                             '' if v.trainable else ' untrained') for v in variables]
+
+
+@pytest.mark.parametrize('name', sorted(NETS))
+def test_shapes_of_logits_and_predictions(built, name):
+    net = built(name)
+    assert net.logits.shape.as_list() == [None, 10]
+    assert net.logits.dtype == tf.float32
+    predictions = net.end_points['predictions']
+    assert predictions.shape.as_list() == [None, 10]
+    assert predictions.op.type == 'Softmax'
+    assert predictions.op.inputs[0] is net.logits
+    assert net.logits.op.type == 'BiasAdd'  # no activation on them
+
+
+@pytest.mark.parametrize('name', sorted(NETS))
+def test_names_and_shapes_of_the_variables(built, golden, name):
+    with built(name).graph.as_default():
+        golden(name, describe(tf.global_variables()))
+
+
+@pytest.mark.parametrize('name', ['resnet_v2_8', 'resnet_v2_20', 'vgg_11'])
+def test_ash_makes_these_variables_and_one_pass_share_a_layer(new_graph, built, golden, name):
+    # The other nets are built with a stand-in for ASH: hundreds of layers of it take their time.
+    NETS[name](tf.placeholder(tf.float32, [None, 32, 32, 3]), 10, ops.ASH, is_training=False)
+    golden(name, describe(tf.global_variables()))
+    assert list(ops.pass_shares()) == built(name).layers
+
+
+@pytest.mark.parametrize('name', sorted(MILLIONS))
+def test_parameters_as_published(built, name):
+    with built(name).graph.as_default():
+        count = sum(v.shape.num_elements() for v in tf.trainable_variables()
+                    if v.op.name.split('/')[-1] not in ('z_k', 'alpha'))
+    digits = len(MILLIONS[name].split('.')[1])
+    assert '%.*f' % (digits, count / 1e6) == MILLIONS[name]
+
+
+@pytest.mark.parametrize('name', sorted(NETS))
+def test_the_activation_is_called_once_for_each_non_linearity(built, name):
+    net = built(name)
+    assert len(net.layers) == CALLS[name]
+    assert len(set(net.layers)) == CALLS[name]
+    with net.graph.as_default():
+        variables = {v.op.name for v in tf.trainable_variables()}
+    assert {v for v in variables if v.endswith('/z_k')} == {v + '/z_k' for v in net.layers}
+
+
+@pytest.mark.parametrize('name', sorted(NETS))
+def test_no_other_non_linearity_is_hidden_in_the_net(built, recorder, name):
+    others = [op for op in built(name).graph.get_operations() if recorder.MARK not in op.name]
+    assert [op.name for op in others if op.type in NON_LINEAR] == []
+    assert sum(op.type == 'Softmax' for op in others) == 1
+
+
+@pytest.mark.parametrize('name', sorted(name for name in NETS if name.startswith('resnet')))
+def test_batch_norm_has_a_trained_scale(built, name):
+    with built(name).graph.as_default():
+        names = {v.op.name for v in tf.trainable_variables()}
+    beta = {name for name in names if name.endswith('/beta')}
+    # One for each activation, and none elsewhere.
+    assert beta == {layer + '/BatchNorm/beta' for layer in built(name).layers}
+    assert {name for name in names if name.endswith('/gamma')} == {
+        name.replace('/beta', '/gamma') for name in beta}
+
+
+@pytest.mark.parametrize('name', sorted(SMALL))
+def test_reuse_shares_all_variables(new_graph, stand_in, name):
+    images = tf.placeholder(tf.float32, [None, 32, 32, 3])
+    first, _ = SMALL[name](images, 10, stand_in, is_training=False)
+    names = [v.op.name for v in tf.global_variables()]
+    second, _ = SMALL[name](images, 10, stand_in, is_training=False, reuse=True)
+    assert [v.op.name for v in tf.global_variables()] == names
+    for logits in (first, second):
+        gradients = tf.gradients(logits, tf.trainable_variables())
+        assert all(gradient is not None for gradient in gradients)
+    with pytest.raises(ValueError, match='already exists'):
+        SMALL[name](images, 10, stand_in, is_training=False)
+    with pytest.raises(ValueError, match='does not exist'):
+        SMALL[name](images, 10, stand_in, is_training=False, reuse=True, scope='elsewhere')
+
+
+@pytest.mark.parametrize('name', sorted(SMALL))
+def test_the_scope_is_an_argument(new_graph, stand_in, name):
+    images = tf.placeholder(tf.float32, [2, 32, 32, 1])
+    SMALL[name](images, 3, stand_in, is_training=True, scope='mine')
+    assert all(v.op.name.startswith('mine/') for v in tf.global_variables())
+
+
+@pytest.mark.parametrize('name', ['resnet_v2_8', 'bottlenecks'])
+@pytest.mark.parametrize('is_training', [True, False])
+def test_only_training_updates_the_running_averages(new_graph, name, is_training):
+    images = tf.placeholder(tf.float32, [None, 8, 8, 3])
+    SMALL[name](images, 10, tf.nn.relu, is_training)
+    averages = [v for v in tf.global_variables() if not v.trainable]
+    assert averages
+    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    assert len(updates) == (len(averages) if is_training else 0)
+
+
+@pytest.mark.parametrize('name, sizes', [('resnet_v2_8', [(16, 16), (9, 20)]),
+                                         ('bottlenecks', [(8, 8), (5, 12)]),
+                                         ('vgg_11', [(32, 32)])])
+def test_batch_and_where_possible_height_and_width_are_dynamic(new_graph, name, sizes):
+    height, width = sizes[0] if len(sizes) == 1 else (None, None)
+    images = tf.placeholder(tf.float32, [None, height, width, 3])
+    logits, _ = SMALL[name](images, 10, ops.ASH, is_training=False)
+    assert logits.shape.as_list() == [None, 10]
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for height, width in sizes:
+            batch = np.random.RandomState(0).rand(3, height, width, 3)
+            values = session.run(logits, {images: batch})
+            assert values.shape == (3, 10)
+            # Each image on its own gives the same answer: 1e-5, other batches round differently.
+            np.testing.assert_allclose(session.run(logits, {images: batch[1:2]})[0], values[1],
+                                       rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('shape, dtype', [
+    ([None, 32, 32, 3], tf.uint8), ([None, 32, 32, 3], tf.int32), ([None, 32, 32], tf.float32),
+    ([32, 32, 3], tf.float32), ([None, 32, 32, None], tf.float32), (None, tf.float32)])
+@pytest.mark.parametrize('name', sorted(NETS))
+def test_what_is_no_batch_of_images_raises(new_graph, name, shape, dtype):
+    with pytest.raises(ValueError, match=r'floating-point images \[N, H, W, C\] .*, got '
+                                         + dtype.name):
+        NETS[name](tf.placeholder(dtype, shape), 10, tf.nn.relu, is_training=False)
+
+
+def test_get_net_by_name():
+    assert get_net('resnet_v2_20') is NETS['resnet_v2_20']
+    with pytest.raises(ValueError) as error:
+        get_net('resnet_20')
+    assert "unknown net 'resnet_20'" in str(error.value)
+    for name in NETS:
+        assert name in str(error.value)

@@ -1,0 +1,118 @@
+"""ASH against the oracle: values, over dtypes, inputs, parameters, ranks and layouts."""
+import numpy as np
+import pytest
+
+# Recompute form: |y - y*| <= tolerance * |x| for each element, and for each sample
+# max |y - y*| <= tolerance * max |y*|; both plus the distance of the dtype's smallest numbers.
+TOLERANCE = {'float16': 2e-3, 'float32': 2e-6, 'float64': 1e-12}
+# Plain form: |y - y*| <= tolerance * max |x| of each sample. Its statistics and its sigmoid are
+# only as good as the dtype's rounding of the sample's largest element.
+PLAIN_TOLERANCE = {'float16': 2e-3, 'float32': 1e-5, 'float64': 1e-12}
+DTYPES = sorted(TOLERANCE)
+
+INPUTS = ['random', 'shifted', 'zeros', 'constant', 'constant of each sample',
+          'offset 1e4, deviation 1e-2', 'deviation 1e4', 'huge', 'huge constant', 'mixed scales',
+          'tiny']
+# Float64 has no wider dtype to sum these in: there they only have to stay finite.
+LARGEST = ['largest', 'lowest', 'largest of both signs', 'one largest']
+CASES = ([(dtype, kind) for dtype in DTYPES for kind in INPUTS]
+         + [(dtype, kind) for dtype in ('float16', 'float32') for kind in LARGEST])
+ORDINARY = ['random', 'shifted', 'zeros', 'constant', 'deviation 1e4']
+# (z_k, alpha): initial values, the ablation's F-ASH-10, 2.5 % passing, a low threshold, soft,
+# sharp, and a gate turned around.
+PARAMETERS = [(1e-3, 1.0), (1.2816, 1.0), (1.96, 0.5), (-1.0, 2.0), (0.3, 0.05), (0.5, 5.0),
+              (0.2, -1.0)]
+
+
+def largest(values):
+    """Maximum of each sample [N, ...], as [N, 1, ...]."""
+    return np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
+
+
+def assert_close(y, expected, x, tolerance):
+    """Holds y against the oracle as the recompute form promises."""
+    error = np.abs(y - expected)
+    spacing = np.finfo(x.dtype).tiny * np.finfo(x.dtype).eps
+    assert np.all(error <= tolerance * np.abs(x.astype(np.longdouble)) + spacing)
+    assert np.all(largest(error) <= tolerance * largest(expected) + spacing)
+
+
+@pytest.mark.parametrize('z_k, alpha', PARAMETERS)
+@pytest.mark.parametrize('dtype, kind', CASES)
+def test_recompute_form_matches_the_oracle(run_ash, oracle, inputs, dtype, kind, z_k, alpha):
+    x = inputs(kind, dtype)
+    z_k, alpha = run_ash.stored(z_k, dtype), run_ash.stored(alpha, dtype)
+    tolerance = TOLERANCE[dtype]
+    if dtype == 'float64' and kind.startswith('offset'):
+        # Nothing is wider: the mean itself is rounded, and alpha scales what that does to the gate.
+        tolerance *= 2 * max(1, abs(alpha))
+    assert_close(run_ash(x, z_k, alpha).y, oracle.ash(x, z_k, alpha), x, tolerance)
+
+
+@pytest.mark.parametrize('z_k, alpha', PARAMETERS)
+@pytest.mark.parametrize('kind', ORDINARY)
+@pytest.mark.parametrize('dtype', DTYPES)
+def test_plain_form_matches_the_oracle_on_ordinary_inputs(run_ash, oracle, inputs, dtype, kind,
+                                                          z_k, alpha):
+    x = inputs(kind, dtype)
+    z_k, alpha = run_ash.stored(z_k, dtype), run_ash.stored(alpha, dtype)
+    y = run_ash(x, z_k, alpha, implementation='plain').y
+    error = np.abs(y - oracle.ash(x, z_k, alpha))
+    assert np.all(error <= PLAIN_TOLERANCE[dtype] * largest(x.astype(np.longdouble)))
+
+
+@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+@pytest.mark.parametrize('leak', [0.01, 0.5])
+@pytest.mark.parametrize('dtype', DTYPES)
+def test_leaky_form_matches_the_oracle(run_ash, oracle, inputs, dtype, leak, implementation):
+    x = inputs('random', dtype)
+    z_k, alpha = run_ash.stored(0.5, dtype), run_ash.stored(2.0, dtype)
+    y = run_ash(x, z_k, alpha, leak, implementation=implementation).y
+    expected = oracle.ash(x, z_k, alpha, leak)
+    tolerance = (TOLERANCE if implementation == 'recompute' else PLAIN_TOLERANCE)[dtype]
+    assert np.all(np.abs(y - expected) <= tolerance * largest(x))
+
+
+@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+@pytest.mark.parametrize('shape', [(3, 7), (3, 1), (2, 5, 4), (2, 3, 4, 5), (1, 1, 1, 1),
+                                   (2, 3, 2, 4, 2)])
+def test_any_rank_and_any_sizes(run_ash, oracle, inputs, shape, implementation):
+    x = inputs('shifted', 'float64', shape)
+    y = run_ash(x, 0.4, 0.8, implementation=implementation).y
+    np.testing.assert_allclose(y, oracle.ash(x, 0.4, 0.8).astype('float64'), rtol=1e-12)
+
+
+@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+def test_an_empty_batch_gives_an_empty_result_and_no_gradient(run_ash, implementation):
+    result = run_ash(np.zeros([0, 2, 2, 3], 'float32'), implementation=implementation)
+    assert result.y.shape == (0, 2, 2, 3)
+    assert result.dz_k == result.dalpha == 0
+
+
+@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+def test_channels_first_is_channels_last_transposed(run_ash, inputs, implementation):
+    # 1e-12: the two orders of summation round differently.
+    x, dy = inputs('random', 'float64'), inputs('random', 'float64', seed=1)
+    last = run_ash(x, 0.4, 0.8, dy=dy, implementation=implementation)
+    first = run_ash(x.transpose(0, 3, 1, 2), 0.4, 0.8, dy=dy.transpose(0, 3, 1, 2),
+                    implementation=implementation)
+    np.testing.assert_allclose(first.y.transpose(0, 2, 3, 1), last.y, rtol=1e-12)
+    np.testing.assert_allclose(first.dx.transpose(0, 2, 3, 1), last.dx, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(first[2:], last[2:], rtol=1e-12)
+
+
+@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+@pytest.mark.parametrize('others', ['deviation 1e4', 'largest', 'zeros'])
+def test_a_sample_does_not_depend_on_its_batch_mates(run_ash, inputs, others, implementation):
+    x = inputs('random', 'float32')
+    mates = inputs(others, 'float32')
+    mates[1] = x[1]
+    alone, among_friends, among_strangers = (
+        run_ash(batch, 0.4, 0.8, implementation=implementation)
+        for batch in (x[1:2], x, mates))
+    for name in ('y', 'dx'):
+        one, friends, strangers = (getattr(result, name)
+                                   for result in (alone, among_friends, among_strangers))
+        np.testing.assert_array_equal(friends[1], strangers[1])
+        # A batch of one may be summed in another order.
+        np.testing.assert_allclose(friends[1], one[0], rtol=1e-5, atol=1e-6)

@@ -1,0 +1,229 @@
+import dataclasses
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+
+import numpy as np
+import pytest
+import tf2onnx
+
+import ash_tf1
+from ash_tf1 import evaluation, input_pipelines, training
+from ash_tf1.config import Settings
+from ash_tf1.evaluation import Evaluation
+
+TINY = ['--quiet', '--net', 'tiny', '--dataset', 'tiny', '--batch-size', '8', '--epochs', '1',
+        '--log-every', '1']
+
+
+@pytest.fixture
+def command(tiny, monkeypatch, capsys):
+    """Function (tool, *arguments) -> (exit status, stdout, stderr)."""
+    def run(tool, *arguments):
+        monkeypatch.setattr(sys, 'argv', [tool + '.py'])
+        capsys.readouterr()
+        status = importlib.import_module(tool).main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return status, output.out, output.err
+    return run
+
+
+@pytest.fixture
+def refused(command):
+    """Function (words, tool, *arguments): asserts status 2 and a single line with the words."""
+    def check(words, tool, *arguments):
+        status, _, err = command(tool, *arguments)
+        assert status == 2
+        line, = err.splitlines()
+        assert line.startswith(tool + '.py: error: ')
+        for word in words:
+            assert word in line
+    return check
+
+
+@pytest.fixture
+def run_copy(tiny_run, tmp_path):
+    shutil.copytree(str(tiny_run), str(tmp_path / 'copy'))
+    return tmp_path / 'copy'
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_run_is_stopped_resumed_and_evaluated(command, tmp_path, before_step, monkeypatch,
+                                                number):
+    run_dir = tmp_path / 'run'
+    (tmp_path / 'data').mkdir()
+    monkeypatch.chdir(tmp_path)
+    before_step(3, lambda: os.kill(os.getpid(), number))
+    status, out, err = command('train', '--run-dir', run_dir, *TINY, '--activation', 'relu',
+                               '--data-dir', 'data')
+    assert (status, err) == (128 + number, '')
+    assert 'saved at step 3 of 5' in out.splitlines()[-1]
+    assert '--resume --run-dir {}'.format(run_dir) in out.splitlines()[-1]
+
+    before_step()
+    monkeypatch.chdir('/')  # the data are still found
+    status, out, err = command('train', '--resume', '--quiet', '--run-dir', run_dir)
+    assert (status, err) == (0, '')
+    assert 'resnet' not in out, 'the settings of the run, not those of the default recipe'
+    assert '{}, step 5'.format(run_dir) in out.splitlines()[-1]
+    assert str(run_dir / 'learning_curve.png') in out
+
+    status, out, err = command('evaluate', run_dir, '--json', '--quiet')
+    assert (status, err) == (0, '')
+    assert json.loads(out)['checkpoint'] == str(run_dir / 'model.ckpt-5')
+
+
+@pytest.mark.parametrize('given, words', [
+    (['--net', 'lenet'], ['lenet', 'resnet_v2_20', 'vgg_19']),
+    (['--activation', 'tanhh'], ['tanhh', 'ash', 'relu', 'f_ash_K']),
+    (['--activation', 'f_ash_100'], ['100']),
+    (['--recipe', 'imagenet'], ['imagenet', 'resnet-cifar', 'digits']),
+    (['--dataset', 'mnist'], ['mnist', 'cifar10', 'digits']),
+    (['--dataset', 'cifar10'], ['CIFAR-10', 'data_dir']),
+    (['--dataset', 'cifar10', '--data-dir', 'nowhere/at/all'], ['nowhere/at/all']),
+    (['--data-dir', 'nowhere/at/all'], ['nowhere/at/all']),
+    (['--learning-rate', '0'], ['learning_rate', '0.0']),
+    (['--momentum', '1'], ['momentum', '1.0']),
+    (['--step-at', '0.5', '2'], ['step_at', '2.0']),
+    (['--batch-size', '41'], ['batch_size', '41', '40']),
+    (['--steps', '9'], ['9 steps', '1 epochs']),
+    (['--resume'], ['settings.json']),
+], ids=lambda value: ' '.join(value))
+def test_training_refuses_bad_input_in_one_line(refused, tmp_path, given, words):
+    refused(words, 'train', '--run-dir', tmp_path / 'run', *TINY, *given)
+
+
+def test_training_refuses_a_folder_in_use(refused, tiny_run, monkeypatch):
+    # It is refused before its graph is used, which takes seconds to build.
+    monkeypatch.setattr(training, 'build_training_graph', lambda *args: None)
+    refused([str(tiny_run), '--resume'], 'train', '--run-dir', tiny_run, *TINY)
+    refused(['learning_rate', '0.25', '0.1'], 'train', '--run-dir', tiny_run, '--resume',
+            '--learning-rate', '0.25')
+    refused(['--recipe'], 'train', '--run-dir', tiny_run, '--resume', '--recipe', 'digits')
+
+
+@pytest.mark.parametrize('given', [['--schedule', 'linear'], ['--batch-size', 'many'], ['--what']])
+def test_an_option_that_does_not_parse_ends_with_status_2(command, capsys, tmp_path, given):
+    with pytest.raises(SystemExit) as exit_:
+        command('train', '--run-dir', tmp_path / 'run', *given)
+    assert exit_.value.code == 2
+    assert given[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('tool', ['evaluate', 'export_onnx'])
+def test_what_lacks_a_checkpoint_is_refused(refused, tmp_path, run_copy, tool):
+    out = [tmp_path / 'out'] if tool == 'export_onnx' else []
+    refused(['nowhere', 'model.json'], tool, tmp_path / 'nowhere', *out)
+    refused(['no checkpoint', 'model.ckpt-9'], tool, run_copy, *out, '--checkpoint', 'model.ckpt-9')
+    refused(['nowhere'], tool, run_copy, *out, '--data-dir', tmp_path / 'nowhere')
+    (run_copy / 'checkpoint').unlink()
+    refused(['no checkpoint in folder', str(run_copy)], tool, run_copy, *out)
+    (run_copy / 'model.json').write_text('{"net": ')
+    refused(['model.json'], tool, run_copy, *out)
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('tool', ['evaluate', 'export_onnx'])
+def test_a_checkpoint_with_another_number_of_classes_is_refused(
+        refused, tiny, run_copy, tmp_path, monkeypatch, tool):
+    labels = ['dark', 'grey', 'light', 'black']
+    record = json.loads((run_copy / 'model.json').read_text())
+    (run_copy / 'model.json').write_text(json.dumps(dict(record, labels=labels)))
+    monkeypatch.setitem(input_pipelines.DATASETS, 'tiny',
+                        lambda data_dir=None: tiny(data_dir, tuple(labels)))
+    out = [tmp_path / 'out'] if tool == 'export_onnx' else []
+    refused(['model.ckpt-15', 'tiny/logits/', '3]', '4]'], tool, run_copy, *out)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_an_evaluation_is_printed_for_people(command, tiny_run):
+    status, out, err = command('evaluate', tiny_run, '--quiet', '--checkpoint', 'best')
+    assert (status, err) == (0, '')
+    head, shares, *classes = out.splitlines()
+    assert str(tiny_run / 'best' / 'model.ckpt-') in head
+    assert ' of 22), top-5 100.00%' in shares
+    assert [line.split()[0] for line in classes] == ['dark', 'grey', 'light']
+
+
+def test_an_evaluation_is_printed_for_programs(command, tiny_run):
+    status, out, err = command('evaluate', tiny_run, '--quiet', '--json', '--split', 'train')
+    assert (status, err) == (0, '')
+    record = json.loads(out)
+    assert (record['count'], record['split'], record['top5']) == (40, 'train', 1.0)
+    assert record['top1'] == record['correct'] / 40
+    assert list(record['class_top1']) == ['dark', 'grey', 'light']
+    assert np.dot(list(record['class_top1'].values()), [14, 13, 13]) == pytest.approx(
+        record['correct'])
+
+
+def test_a_class_without_examples_is_null_in_json(command, tiny_run, monkeypatch):
+    def without_the_last(*args, **kwargs):
+        result, spec, prefix = evaluate(*args, **kwargs)
+        return Evaluation(result.loss, result.predictions % 2, result.labels % 2,
+                          result.in_top5), spec, prefix
+    evaluate = evaluation.evaluate
+    monkeypatch.setattr(evaluation, 'evaluate', without_the_last)
+
+    def no_constant(name):
+        raise AssertionError('{} is no JSON'.format(name))
+    _, out, _ = command('evaluate', tiny_run, '--quiet', '--json')
+    assert json.loads(out, parse_constant=no_constant)['class_top1']['light'] is None
+
+
+def test_an_export_says_what_it_wrote(command, refused, tiny_run, tmp_path):
+    out_dir = tmp_path / 'out'
+    status, out, err = command('export_onnx', tiny_run, out_dir, '--samples', '2')
+    assert (status, err) == (0, '')
+    assert out.startswith('{}: '.format(out_dir))
+    assert ' 3 Sigmoid' in out
+    assert '2 test images' in out
+    refused([str(out_dir), '--overwrite'], 'export_onnx', tiny_run, out_dir)
+    refused([str(tiny_run), 'no artifact'], 'export_onnx', tiny_run, tiny_run, '--overwrite')
+    refused(['0'], 'export_onnx', tiny_run, tmp_path / 'none', '--samples', '0')
+
+
+def test_what_failed_without_fault_of_the_input_has_another_status(command, tiny_run, tmp_path,
+                                                                   monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError('no\nsuch luck')
+    monkeypatch.setattr(tf2onnx.convert, 'from_graph_def', fail)
+    status, _, err = command('export_onnx', tiny_run, tmp_path / 'out')
+    assert status == 1
+    assert err.splitlines()[-1].startswith('export_onnx.py: error: ')
+    assert 'no such luck' in err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_ctrl_c_outside_of_training_leaves_no_traceback(command, tiny_run, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(evaluation, 'evaluate', interrupt)
+    status, _, err = command('evaluate', tiny_run)
+    assert (status, err) == (130, 'evaluate.py: interrupted\n')
+
+
+def test_an_export_without_tf2onnx_says_what_to_install(refused, tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tf2onnx', None)
+    monkeypatch.delitem(sys.modules, 'ash_tf1.export', raising=False)
+    monkeypatch.delattr(ash_tf1, 'export', raising=False)
+    refused(['`convert`', 'tf2onnx'], 'export_onnx', tiny_run, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('tool', ['train', 'evaluate', 'export_onnx'])
+def test_help_gives_an_example(command, capsys, tool):
+    with pytest.raises(SystemExit) as exit_:
+        command(tool, '--help')
+    assert exit_.value.code == 0
+    text = ' '.join(capsys.readouterr().out.split())
+    assert 'example: python tools/{}.py '.format(tool) in text
+
+
+def test_every_setting_can_be_given_on_the_command_line(command, capsys):
+    with pytest.raises(SystemExit):
+        command('train', '--help')
+    text = capsys.readouterr().out
+    for field in dataclasses.fields(Settings):
+        assert '--' + field.name.replace('_', '-') in text

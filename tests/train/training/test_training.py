@@ -1,0 +1,277 @@
+"""One short run on 2 threads; where two runs are compared, values agree to float32 rounding that
+15 steps have had time to enlarge: 1e-4 relative, 1e-5 absolute."""
+import json
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from ash_tf1 import config, hooks, plotting, training
+from ash_tf1.checkpoint import find_checkpoint
+from ash_tf1.evaluation import Evaluation, Evaluator
+from ash_tf1.run_log import ACTIVATIONS, METRICS, read_rows
+
+LAYERS = ['tiny/block1/unit_1/preact', 'tiny/block1/unit_1/conv1', 'tiny/postnorm']
+KERNELS = {'tiny/conv1/weights', 'tiny/block1/unit_1/conv1/weights',
+           'tiny/block1/unit_1/conv2/weights', 'tiny/logits/weights'}
+
+
+def metrics(run_dir, split):
+    return [row for row in read_rows(str(run_dir / 'metrics.csv')) if row['split'] == split]
+
+
+def column(rows, name):
+    return [float(row[name]) for row in rows]
+
+
+def test_the_loss_falls(tiny_run):
+    losses = column(metrics(tiny_run, 'train'), 'loss')
+    assert len(losses) == 15
+    assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
+    assert column(metrics(tiny_run, 'test'), 'top1')[-1] > 0.5  # a third is chance
+
+
+def test_the_result_says_how_far_the_run_came(tiny, tiny_settings, train_quietly, tmp_path):
+    result = train_quietly(tiny_settings(epochs=0, steps=7, activation='relu'), tmp_path, plot=True)
+    assert result == (7, 7, None, str(tmp_path / 'learning_curve.png'))
+    # A run may end in mid-epoch, and is saved and evaluated there too.
+    assert find_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-7')
+    assert column(metrics(tmp_path, 'test'), 'step') == [5, 7]
+
+
+def test_a_run_folder_holds_what_the_docstring_says(tiny_run, tiny_settings, contents):
+    events = [name for name in contents(tiny_run) if 'tfevents' in name]
+    assert len(events) == 1
+    best = int(find_checkpoint(str(tiny_run / 'best')).rsplit('-', 1)[1])
+    checkpoints = ['model.ckpt-10', 'model.ckpt-15', 'best/model.ckpt-{}'.format(best)]
+    assert sorted(contents(tiny_run)) == sorted(
+        events + ['settings.json', 'model.json', 'metrics.csv', 'activations.csv',
+                  'learning_curve.png', 'checkpoint', 'best/checkpoint']
+        + [prefix + ending for prefix in checkpoints
+           for ending in ('.index', '.data-00000-of-00001')])
+    assert config.load(str(tiny_run), config.SETTINGS_FILE, config.Settings) == tiny_settings()
+    spec = config.load(str(tiny_run), config.MODEL_FILE, config.ModelSpec)
+    assert (spec.net, spec.activation, spec.labels) == ('tiny', 'ash', ('dark', 'grey', 'light'))
+    # Moved elsewhere, a run must still be found: no path in it is absolute.
+    for state in ('checkpoint', 'best/checkpoint'):
+        assert str(tiny_run) not in (tiny_run / state).read_text()
+
+
+def test_the_metrics_have_a_row_a_step_and_a_row_a_test(tiny_run, tiny_settings):
+    header = (tiny_run / 'metrics.csv').read_text().splitlines()[0]
+    assert header == ','.join(METRICS)
+    train, test = metrics(tiny_run, 'train'), metrics(tiny_run, 'test')
+    steps = np.arange(1, 16)
+    np.testing.assert_array_equal(column(train, 'step'), steps)
+    np.testing.assert_array_equal(column(test, 'step'), [5, 10, 15])
+    np.testing.assert_allclose(column(train, 'epoch'), steps / 5)
+    assert column(test, 'epoch') == [1, 2, 3]
+    assert all(row['learning_rate'] == row['images_per_second'] == '' for row in test)
+    assert min(column(train, 'images_per_second')) > 0
+    # Step n is made with the rate of n - 1 steps done.
+    share = (steps - 1) / 15
+    falling = 1e-4 + (1 - 1e-4) * 0.5 * (1 + np.cos(np.pi * (share - 0.3) / 0.7))
+    expected = 0.1 * np.where(share < 0.3, 1 / 25 + 24 / 25 * share / 0.3, falling)
+    np.testing.assert_allclose(column(train, 'learning_rate'), expected, rtol=1e-5)
+
+
+@pytest.fixture(scope='module')
+def second_run(registered_tiny, tiny_settings, train_quietly, tmp_path_factory):
+    """The same run again, but for what is logged."""
+    run_dir = tmp_path_factory.mktemp('second')
+    with registered_tiny():
+        train_quietly(tiny_settings(log_every=3), run_dir)
+    return run_dir
+
+
+def test_log_every_averages_and_an_epochs_end_closes_an_interval(tiny_run, second_run):
+    rows = metrics(second_run, 'train')
+    assert column(rows, 'step') == [3, 5, 6, 9, 10, 12, 15]
+    single = column(metrics(tiny_run, 'train'), 'loss')
+    intervals = [(0, 3), (3, 5), (5, 6), (6, 9), (9, 10), (10, 12), (12, 15)]
+    np.testing.assert_allclose(column(rows, 'loss'),
+                               [np.mean(single[first:last]) for first, last in intervals],
+                               rtol=1e-4, atol=1e-5)
+
+
+def test_the_activations_have_a_row_a_layer_and_epoch(tiny_run, read_weights):
+    text = (tiny_run / 'activations.csv').read_text()
+    assert text.splitlines()[0] == ','.join(ACTIVATIONS)
+    rows = read_rows(str(tiny_run / 'activations.csv'))
+    assert [(int(row['step']), row['layer']) for row in rows] == [
+        (step, layer) for step in (5, 10, 15) for layer in LAYERS]
+    assert all(0 < share < 1 for share in column(rows, 'pass_share'))
+    for step in (10, 15):
+        weights = read_weights(tiny_run / 'model.ckpt-{}'.format(step))
+        for row in rows:
+            if int(row['step']) == step:
+                for name in ('z_k', 'alpha'):
+                    assert float(row[name]) == weights['{}/{}'.format(row['layer'], name)][0]
+    assert len(set(column(rows, 'z_k'))) == len(rows), 'every z_k is trained'
+
+
+@pytest.mark.parametrize('activation, layers', [('f_ash_50', LAYERS), ('elu', [])])
+def test_activations_without_a_z_k(
+        tiny, tiny_settings, train_quietly, tmp_path, activation, layers):
+    train_quietly(tiny_settings(activation=activation, epochs=1), tmp_path, plot=True)
+    rows = read_rows(str(tmp_path / 'activations.csv'))
+    assert [row['layer'] for row in rows] == layers
+    assert all(row['z_k'] == '' and float(row['alpha']) != 1.0 for row in rows)
+    assert (tmp_path / plotting.CURVE_FILE).stat().st_size > 1000
+
+
+def test_tensorboard_reads_what_the_csv_files_hold(tiny_run):
+    event_file, = tiny_run.glob('events.out.tfevents.*')
+    values = {(value.tag, event.step): value.simple_value
+              for event in tf.train.summary_iterator(str(event_file))
+              for value in event.summary.value}
+    expected = {}
+    for row in read_rows(str(tiny_run / 'metrics.csv')):
+        for name in METRICS[3:]:
+            if row[name]:
+                expected['{}/{}'.format(row['split'], name), int(row['step'])] = float(row[name])
+    for row in read_rows(str(tiny_run / 'activations.csv')):
+        for name in ACTIVATIONS[2:]:
+            expected['{}/{}'.format(row['layer'], name), int(row['step'])] = float(row[name])
+    assert values == pytest.approx(expected, rel=1e-6)  # TensorBoard has float32
+
+
+@pytest.fixture
+def one_step(tiny, tiny_settings):
+    """Function of a weight decay: variables before and after a step, and the stem's output."""
+    def run(weight_decay):
+        settings = tiny_settings(weight_decay=weight_decay, schedule='cosine')
+        dataset = tiny()
+        with tf.Graph().as_default() as graph, tf.Session() as session:
+            tf.set_random_seed(3)
+            ops = training.build_training_graph(config.model_spec(settings, dataset), settings, 10)
+            decayed = {v.op.name for v in training.decayed_variables()}
+            session.run(tf.global_variables_initializer())
+            variables = {v.op.name: v for v in tf.global_variables()}
+            before = session.run(variables)
+            feeds = {ops.pixels: dataset.train.images[:8], ops.labels: dataset.train.labels[:8]}
+            stem, step, _ = session.run(
+                [graph.get_tensor_by_name('tiny/conv1/Conv2D:0'), ops.step, ops.train_op], feeds)
+            assert step == 1
+            return decayed, before, session.run(variables), stem
+    return run
+
+
+def test_weight_decay_pulls_kernels_and_nothing_else(one_step):
+    decayed, before, without, _ = one_step(0.0)
+    _, same, decaying, _ = one_step(0.5)
+    assert decayed == KERNELS
+    trained = {name for name in before if name + '/Momentum' in before}
+    assert KERNELS < trained
+    assert {name.rsplit('/', 1)[1] for name in trained - KERNELS} == {
+        'z_k', 'alpha', 'beta', 'gamma', 'biases'}
+    for name in trained:
+        np.testing.assert_array_equal(before[name], same[name])
+        pull = -0.1 * 0.5 * before[name] if name in KERNELS else np.zeros_like(before[name])
+        np.testing.assert_allclose(decaying[name] - without[name], pull, rtol=1e-4, atol=1e-6,
+                                   err_msg=name)
+        assert not np.array_equal(without[name], before[name]), name
+
+
+def test_a_step_moves_the_moving_averages_by_the_batchs_moments(one_step):
+    _, before, after, stem = one_step(0.0)
+    scope = 'tiny/block1/unit_1/preact/BatchNorm/'
+    np.testing.assert_allclose(after[scope + 'moving_mean'], 0.1 * stem.mean((0, 1, 2)),
+                               rtol=1e-4, atol=1e-6)
+    # The fused op divides by n - 1 here.
+    np.testing.assert_allclose(after[scope + 'moving_variance'],
+                               0.9 + 0.1 * stem.var((0, 1, 2), ddof=1), rtol=1e-4)
+    for name in before:
+        if 'moving' in name:
+            assert not np.array_equal(after[name], before[name]), name
+
+
+def test_the_seed_decides_everything(tiny, tiny_run, second_run, tiny_settings, train_quietly,
+                                     read_weights, tmp_path):
+    train_quietly(tiny_settings(seed=1, epochs=0, steps=1), tmp_path)
+    expected = read_weights(tiny_run / 'model.ckpt-15')
+    actual = read_weights(second_run / 'model.ckpt-15')
+    assert sorted(actual) == sorted(expected)
+    for name in expected:
+        np.testing.assert_allclose(actual[name], expected[name], rtol=1e-4, atol=1e-5)
+    first, other = (column(metrics(run, 'train'), 'loss')[0] for run in (tiny_run, tmp_path))
+    assert abs(first - other) > 1e-3
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
+        tiny, tiny_settings, train_quietly, read_weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, 'learning_rate', lambda settings, step, total: tf.where(
+        tf.cast(step, tf.int64) < 6, 0.05, 1e30))
+    with pytest.raises(hooks.DivergedError, match=r'(nan|inf) at step 8 .*rate 1e\+30'):
+        train_quietly(tiny_settings(), tmp_path)
+    assert find_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-5')
+    weights = read_weights(tmp_path / 'model.ckpt-5')
+    assert all(np.all(np.isfinite(value)) for value in weights.values())
+    # The run stopped before that loss was logged.
+    assert column(metrics(tmp_path, 'train'), 'step') == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tiny, tiny_settings, train_quietly, tmp_path,
+                                                     monkeypatch):
+    # The last step of epoch 2 breaks them: no loss tells, for none is computed with them.
+    monkeypatch.setattr(training, 'learning_rate', lambda settings, step, total: tf.where(
+        tf.cast(step, tf.int64) < 9, 0.05, float('inf')))
+    with pytest.raises(hooks.DivergedError, match='weights after step 10 are not finite'):
+        train_quietly(tiny_settings(activation='relu'), tmp_path)
+    assert find_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-5')
+    assert find_checkpoint(str(tmp_path / 'best')) == str(tmp_path / 'best' / 'model.ckpt-5')
+    assert column(metrics(tmp_path, 'test'), 'step') == [5]
+
+
+@pytest.fixture
+def scripted_accuracies(monkeypatch):
+    """Function of accuracies: the evaluations of a run give these, one after the other."""
+    def script(*accuracies):
+        answers = iter(accuracies)
+
+        class Scripted(Evaluator):
+            def __call__(self, session, split, batch_size, progress=False):
+                correct, count = next(answers)
+                labels = np.zeros(count, np.int64)
+                return Evaluation(1.0, (np.arange(count) >= correct).astype(np.int64), labels,
+                                  np.ones(count, bool))
+        monkeypatch.setattr(training, 'Evaluator', Scripted)
+    return script
+
+
+def test_the_best_checkpoint_is_kept_apart(tiny, tiny_settings, train_quietly, tmp_path,
+                                           scripted_accuracies, read_weights, contents):
+    scripted_accuracies((1, 10), (9, 10), (5, 10))
+    train_quietly(tiny_settings(activation='relu'), tmp_path)
+    assert find_checkpoint(str(tmp_path / 'best')) == str(tmp_path / 'best' / 'model.ckpt-10')
+    assert len(contents(tmp_path / 'best')) == 3
+    best, then = (read_weights(tmp_path / place / 'model.ckpt-10') for place in ('best', '.'))
+    for name in then:
+        np.testing.assert_array_equal(best[name], then[name])
+
+
+@pytest.mark.parametrize('accuracies, kept', [
+    pytest.param([(9, 10), (5, 10)], ['model.ckpt-5'], id='worse'),
+    pytest.param([(5, 10), (9, 10)], ['model.ckpt-10'], id='better'),
+    pytest.param([(1, 3), (1, 3)], ['model.ckpt-5'], id='equal'),  # no rounding makes it better
+])
+def test_a_resumed_run_knows_the_best_before_it(tiny, tiny_settings, train_quietly, tmp_path,
+                                                scripted_accuracies, before_step, contents,
+                                                accuracies, kept):
+    scripted_accuracies(*accuracies)
+    settings = tiny_settings(activation='relu', epochs=2)
+
+    def crash():
+        raise RuntimeError('lost power')
+    before_step(7, crash)
+    with pytest.raises(RuntimeError, match='lost power'):
+        train_quietly(settings, tmp_path)
+    before_step()
+    train_quietly(settings, tmp_path, resume=True)
+    assert sorted({name.split('.index')[0] for name in contents(tmp_path / 'best')
+                   if name.endswith('.index')}) == kept
+
+
+def test_json_files_are_read_by_anyone(tiny_run):
+    assert json.loads((tiny_run / 'settings.json').read_text())['learning_rate'] == 0.1
+    assert json.loads((tiny_run / 'model.json').read_text())['input_shape'] == [8, 8, 3]
