@@ -42,7 +42,7 @@ class Settings:
     augmentation: str = _setting('crop_flip', 'what is done to training images',
                                  choices=tuple(AUGMENTATIONS))
     implementation: str = _setting('recompute', 'form of ASH in training',
-                                   choices=IMPLEMENTATIONS)
+                                   choices=tuple(IMPLEMENTATIONS))
     seed: int = _setting(0, 'of weights, order and augmentation')
     log_every: int = _setting(50, 'steps between two lines of the log')
     eval_batch_size: int = _setting(500, 'images a step in evaluation; changes no result')

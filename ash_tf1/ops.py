@@ -17,21 +17,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from scipy import special
 
+from ash_tf1 import kernels
+
 Z_K_INIT = 1e-3
 ALPHA_INIT = 1.0
 LEAK = 0.01
-IMPLEMENTATIONS = ('recompute', 'plain')
+IMPLEMENTATIONS = {'recompute': kernels.recompute, 'plain': kernels.plain}
 PASS_SHARE_COLLECTION = 'ash_pass_share'
 _LAYER_SEPARATOR = '.'  # for '/', in the name of an op that names a layer
-
-# dtype of x: (dtype of what is computed per element, dtype of the per-sample statistics).
-# Statistics in a wider dtype cannot overflow, and keep their digits where the mean is far larger
-# than the deviation.
-_PRECISION = {
-    tf.float16: (tf.float32, tf.float32),
-    tf.float32: (tf.float32, tf.float64),
-    tf.float64: (tf.float64, tf.float64),
-}
 
 
 def ASH(x, implementation='recompute', name=None):  # noqa: N802 - the published name
@@ -105,7 +98,7 @@ def fixed_ash(x, k, implementation='recompute', name=None):
     z_k = z_score(k)
     with tf.name_scope(name, 'fixed_ash', [x]):
         x = _check_samples(x)
-        z_k = tf.constant(z_k, dtype=_PRECISION[x.dtype][0], name='z_k')
+        z_k = tf.constant(z_k, dtype=kernels.PRECISION[x.dtype][0], name='z_k')
         return _ash(x, z_k, _variable('alpha', ALPHA_INIT, x), 0.0, implementation)
 
 
@@ -240,7 +233,7 @@ def _check_implementation(implementation):
 
 def _check_float(x):
     x = tf.convert_to_tensor(x, name='x')
-    if x.dtype.base_dtype not in _PRECISION:
+    if x.dtype.base_dtype not in kernels.PRECISION:
         raise ValueError('an activation takes float16, float32 or float64, got {} for {!r}'.format(
             x.dtype.base_dtype.name, x.name))
     # A reference to a variable, as tf.assign gives it, is read.
@@ -257,145 +250,23 @@ def _check_samples(x):
 
 def _variable(name, value, x, shape=(1,)):
     """A trained variable of the current scope, in the dtype in which x's elements are computed."""
-    return tf.get_variable(name, shape=shape, dtype=_PRECISION[x.dtype][0],
+    return tf.get_variable(name, shape=shape, dtype=kernels.PRECISION[x.dtype][0],
                            initializer=tf.constant_initializer(value), trainable=True)
 
 
 def _ash(x, z_k, alpha, leak, implementation):
     _check_implementation(implementation)
-    kernel = {'recompute': _ash_recompute, 'plain': _ash_plain}[implementation]
     # Scalars: a shape of (1,) would make every elementwise op broadcast, at several times the cost.
     z_k, alpha = tf.reshape(z_k, []), tf.reshape(alpha, [])
     _record_pass_share(x, z_k)
-    return kernel(x, z_k, alpha, leak)
+    return IMPLEMENTATIONS[implementation](x, z_k, alpha, leak)
 
 
 def _record_pass_share(x, z_k):
     """Adds the share of units above the threshold to a collection; costs nothing unless fetched."""
     layer = tf.get_variable_scope().name.replace('/', _LAYER_SEPARATOR)
     with tf.name_scope('pass_share'):
-        mean, sigma = _moments(x)
-        threshold = _narrow(mean + tf.cast(z_k, mean.dtype) * sigma, x.dtype)
+        mean, sigma = kernels.moments(x)
+        threshold = kernels.narrow(mean + tf.cast(z_k, mean.dtype) * sigma, x.dtype)
         share = tf.reduce_mean(tf.cast(x >= threshold, tf.float32))
         tf.add_to_collection(PASS_SHARE_COLLECTION, tf.identity(share, name=layer or 'root'))
-
-
-def _ash_plain(x, z_k, alpha, leak):
-    compute = _PRECISION[x.dtype][0]
-    wide = tf.cast(x, compute)
-    axes = list(range(1, x.shape.ndims))
-    mean = tf.reduce_mean(wide, axes, keepdims=True)
-    centred = wide - mean
-    variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
-    # The floor stops the gradient where a sample is constant: sqrt's own is infinite there.
-    sigma = tf.sqrt(tf.maximum(variance, _tiny(compute)))
-    gate = tf.sigmoid(2.0 * alpha * (centred - z_k * sigma))
-    return tf.cast(wide * _leaky(gate, leak), x.dtype)
-
-
-def _ash_recompute(x, z_k, alpha, leak):
-    """ASH with a backward pass of its own, over tensors; the derivation is in docs/ash.md."""
-    compute, statistics = _PRECISION[x.dtype]
-
-    @tf.custom_gradient
-    def kernel(x, z_k, alpha):
-        mean, sigma = _moments(x)
-        threshold = mean + tf.cast(z_k, statistics) * sigma
-        wide = tf.cast(x, compute)
-        # Not tf.sigmoid, which in float32 never falls below 1.5e-8: much, beside a large x. Where
-        # exp overflows to inf the quotient is the right 0, and no autodiff runs through here.
-        gate = 1.0 / (1.0 + tf.exp(-2.0 * alpha * _minus(wide, threshold)))
-        y = tf.cast(wide * _leaky(gate, leak), x.dtype)
-
-        def gradient(dy):
-            # A new node, made once dy is there: were these the forward pass's own nodes, the graph
-            # optimiser would merge the two and keep every intermediate alive in between.
-            with tf.control_dependencies([dy]):
-                wide = tf.cast(tf.identity(x), compute)
-            dx, dz_k, dalpha = _ash_gradient(tf.cast(dy, compute), wide, threshold, sigma,
-                                             z_k, alpha, leak)
-            return _narrow(_saturate(dx), x.dtype), dz_k, dalpha
-
-        return y, gradient
-
-    return kernel(x, z_k, alpha)
-
-
-def _ash_gradient(dy, x, threshold, sigma, z_k, alpha, leak):
-    """Gradients of sum(dy * y) for x, z_k and alpha; dy and x [N, ...], statistics [N, 1, ...]."""
-    axes = list(range(1, x.shape.ndims))
-    size = tf.cast(tf.reduce_prod(tf.shape(x)[1:]), sigma.dtype)
-    centred = _minus(x, threshold)
-    u = 2.0 * alpha * centred
-    # The gate and its complement from one exponential of what is not positive: neither overflows,
-    # and neither is a difference without digits. `larger` is the gate where u is positive.
-    decay = tf.exp(-tf.abs(u))
-    larger = 1.0 / (1.0 + decay)
-    smaller = decay * larger
-    gate = tf.where(u > 0.0, larger, smaller)
-    slope = dy * (x * (larger * smaller))  # times scale: d loss / d (alpha * centred)
-    scale = 2.0 * (1.0 - leak)
-    # d loss / d threshold is -size * pull; the threshold is mean + z_k * sigma, and
-    # d sigma / d x is (x - mean) / (size * sigma), 0 where the sample is constant.
-    mean_slope = tf.reduce_mean(tf.cast(slope, sigma.dtype), axes, keepdims=True)
-    pull = _saturate(tf.cast(scale * alpha, sigma.dtype) * mean_slope)
-    z_k = tf.cast(z_k, sigma.dtype)
-    varies = sigma > 2.0 * np.sqrt(_tiny(sigma.dtype))
-    tilt = tf.where(varies, z_k * pull / sigma, tf.zeros_like(sigma))
-    offset = pull + tilt * z_k * sigma  # with x - mean = centred + z_k * sigma
-    dx = (dy * _leaky(gate, leak) + (scale * alpha) * slope
-          - (_narrow(tilt, x.dtype) * centred + _narrow(offset, x.dtype)))
-    dz_k = -size * tf.reduce_sum(pull * sigma)
-    lever = tf.cast(scale * tf.reduce_mean(slope * centred, axes), sigma.dtype)
-    dalpha = size * tf.reduce_sum(_saturate(lever))
-    return dx, _narrow(dz_k, x.dtype), _narrow(dalpha, x.dtype)
-
-
-def _leaky(gate, leak):
-    return leak + (1.0 - leak) * gate if leak else gate
-
-
-def _moments(x):
-    """Mean and standard deviation of each sample of x [N, ...], both [N, 1, ...].
-
-    The deviation has a floor that no threshold notices, so that its square root has a gradient.
-    """
-    statistics = _PRECISION[x.dtype][1]
-    axes = list(range(1, x.shape.ndims))
-    wide = tf.cast(x, statistics)
-    mean = _saturate(tf.reduce_mean(wide, axes, keepdims=True))
-    if x.dtype == statistics:
-        # Nothing wider to sum in: the mean of what is left takes the first sum's rounding away,
-        # without which a constant sample would seem to vary.
-        mean += _saturate(tf.reduce_mean(wide - mean, axes, keepdims=True))
-    variance = tf.reduce_mean(tf.squared_difference(wide, mean), axes, keepdims=True)
-    return mean, tf.sqrt(tf.clip_by_value(variance, _tiny(statistics), statistics.max))
-
-
-def _tiny(dtype):
-    """The least normal number of a dtype, the floor of a variance."""
-    return np.finfo(dtype.as_numpy_dtype).tiny
-
-
-def _minus(x, offset):
-    """x - offset for x [N, ...] and a per-sample offset [N, 1, ...] of x's dtype or a wider one.
-
-    The wider offset is taken off in two parts of x's dtype: the first difference is exact where x
-    is near the offset, where it matters. The clip is for differences that leave the range.
-    """
-    high = _narrow(offset, x.dtype)
-    difference = x - high
-    if offset.dtype != x.dtype:
-        difference -= _narrow(offset - tf.cast(high, offset.dtype), x.dtype)
-    return tf.clip_by_value(difference, x.dtype.min, x.dtype.max)
-
-
-def _narrow(x, dtype):
-    """Casts to a dtype no wider, saturating instead of overflowing."""
-    return tf.cast(tf.clip_by_value(x, dtype.min, dtype.max), dtype)
-
-
-def _saturate(x):
-    """Clips an overflowed sum to the finite range; one of both infinities (NaN) becomes 0."""
-    x = tf.where(tf.is_nan(x), tf.zeros_like(x), x)
-    return tf.clip_by_value(x, x.dtype.min, x.dtype.max)

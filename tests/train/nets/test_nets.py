@@ -12,7 +12,7 @@ from ash_tf1.nets.resnet import Block, resnet_v2
 CALLS = {'resnet_v2_8': 7, 'resnet_v2_20': 19, 'resnet_v2_56': 55, 'resnet_v2_110': 109,
          'resnet_v2_164': 163, 'vgg_11': 8 + 2, 'vgg_19': 16 + 2}
 # Millions of parameters with 10 classes, as published (arXiv 1512.03385, 1603.05027); projections
-# are among ours, which the first of these does without: 2,560 of ResNet-20's 272,474.
+# are among ours, which the first of these does without: 2,560 of ResNet-20's 272,282.
 MILLIONS = {'resnet_v2_20': '0.27', 'resnet_v2_110': '1.7', 'resnet_v2_164': '1.7'}
 NON_LINEAR = {'Relu', 'Relu6', 'LeakyRelu', 'Elu', 'Selu', 'Softplus', 'Softsign', 'Sigmoid',
               'Tanh', 'Exp', 'Erf', 'Maximum', 'Minimum', 'PartitionedCall',
