@@ -2,6 +2,7 @@
 import argparse
 import dataclasses
 import json
+import math
 import os
 import sys
 
@@ -80,7 +81,7 @@ def train(args):
                             progress=not args.quiet)
     if result.curve:
         print('learning curve: {}'.format(result.curve))
-    if result.signal is None:
+    if result.signal is None or result.step == result.total_steps:
         print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
         return 0
     print('stopped by signal {} and saved at step {} of {}; go on by: --resume --run-dir {}'.format(
@@ -98,9 +99,10 @@ def evaluate(args):
         print(json.dumps({
             'checkpoint': prefix, 'split': args.split, 'count': result.count,
             'correct': result.correct, 'top1': result.top1, 'top5': result.top5,
-            'loss': result.loss,
-            'class_top1': {label: None if value != value else value
-                           for label, value in zip(spec.labels, accuracies.tolist())}}, indent=2))
+            'loss': _json_number(result.loss),
+            'class_top1': {label: _json_number(value)
+                           for label, value in zip(spec.labels, accuracies.tolist())}},
+            indent=2, allow_nan=False))
         return 0
     print('{}: {} on {}, {} split'.format(prefix, spec.net, spec.dataset, args.split))
     print('top-1 {:.2%} ({} of {}), top-5 {:.2%}, loss {:.4f}'.format(
@@ -109,6 +111,10 @@ def evaluate(args):
     for label, value in zip(spec.labels, accuracies):
         print('  {:<{}}  {:7.2%}'.format(label, width, value))
     return 0
+
+
+def _json_number(value):
+    return value if math.isfinite(value) else None
 
 
 def export(args):

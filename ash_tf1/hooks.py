@@ -88,13 +88,13 @@ class ShowProgress(tf.train.SessionRunHook):
 
 
 class LogMetrics(tf.train.SessionRunHook):
-    """Averages loss and accuracy over `every` steps (and up to each epoch's end) and logs them."""
+    """Averages loss and accuracy over `every` steps, or up to an epoch's or the run's end; logs."""
 
     def __init__(self, log, loss, top1, rate, step, batch_size, every, steps_per_epoch):
         self._log = log
         self._fetches = loss, top1, rate, step
         self._batch_size, self._every, self._epoch = batch_size, every, steps_per_epoch
-        self._sums, self._started = [], None
+        self._sums, self._started, self._last = [], None, None
         self.text = ''
 
     def before_run(self, run_context):
@@ -106,12 +106,20 @@ class LogMetrics(tf.train.SessionRunHook):
     def after_run(self, run_context, run_values):
         loss, top1, rate, step = run_values.results
         self._sums.append((loss, top1))
-        if step % self._every and step % self._epoch:
-            return
+        self._last = int(step), float(rate)
+        if step % self._every == 0 or step % self._epoch == 0:
+            self._write()
+
+    def end(self, session):
+        if self._sums:
+            self._write()
+
+    def _write(self):
+        step, rate = self._last
         loss, top1 = np.mean(self._sums, axis=0)
         seconds = time.perf_counter() - self._started
-        self._log.metrics(step=int(step), epoch=step / self._epoch, split='train',
-                          loss=float(loss), top1=float(top1), learning_rate=float(rate),
+        self._log.metrics(step=step, epoch=step / self._epoch, split='train',
+                          loss=float(loss), top1=float(top1), learning_rate=rate,
                           images_per_second=len(self._sums) * self._batch_size / seconds)
         self.text = 'loss {:.3f}, top-1 {:.1%}'.format(loss, top1)
         self._sums, self._started = [], None

@@ -81,7 +81,7 @@ def _gradient(dy, x, threshold, sigma, z_k, alpha, leak):
     offset = pull + tilt * z_k * sigma  # with x - mean = centred + z_k * sigma
     dx = (dy * _leaky(gate, leak) + (scale * alpha) * slope
           - (narrow(tilt, x.dtype) * centred + narrow(offset, x.dtype)))
-    dz_k = -size * tf.reduce_sum(pull * sigma)
+    dz_k = -size * tf.reduce_sum(pull * tf.where(varies, sigma, tf.zeros_like(sigma)))
     dalpha = size * tf.reduce_sum(_saturate(scale * _sample_mean(slope * centred, sigma.dtype)))
     return dx, narrow(dz_k, x.dtype), narrow(dalpha, x.dtype)
 

@@ -24,7 +24,7 @@ ALPHA_INIT = 1.0
 LEAK = 0.01
 IMPLEMENTATIONS = {'recompute': kernels.recompute, 'plain': kernels.plain}
 PASS_SHARE_COLLECTION = 'ash_pass_share'
-_LAYER_SEPARATOR = '.'  # for '/', in the name of an op that names a layer
+_LAYER_SEPARATOR = '..'  # for '/', in the name of an op that names a layer
 
 
 def ASH(x, implementation='recompute', name=None):  # noqa: N802 - the published name
@@ -178,7 +178,7 @@ ACTIVATIONS = {
     'swish': swish,
     'swish_beta': swish_beta,
 }
-_FIXED_ASH_NAME = re.compile(r'f_ash_(\d+(?:\.\d+)?)$')
+_FIXED_ASH_NAME = re.compile(r'f_ash_(\d+(?:\.\d+)?)\Z')
 
 
 def get_activation(name, implementation='recompute'):
@@ -195,7 +195,7 @@ def get_activation(name, implementation='recompute'):
       ValueError: the name or the implementation is unknown; the message lists the known ones.
     """
     _check_implementation(implementation)
-    activation = ACTIVATIONS.get(name)
+    activation = ACTIVATIONS.get(str(name))
     fixed = _FIXED_ASH_NAME.match(str(name))
     if activation is None and fixed:
         z_score(float(fixed.group(1)))

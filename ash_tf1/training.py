@@ -19,6 +19,8 @@ from ash_tf1.run_log import METRICS_FILE, RunLog, read_rows
 from ash_tf1.schedules import learning_rate
 
 EVALUATION_SCOPE = 'evaluation'
+# Settings that change no weight. What the data set is must be the same, where it is need not.
+RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size')
 
 TrainingGraph = collections.namedtuple('TrainingGraph', [
     'pixels', 'labels', 'train_op', 'loss', 'top1', 'rate', 'step', 'evaluator', 'layers'])
@@ -214,6 +216,9 @@ def _prepare_run_dir(run_dir, settings, spec, resume):
     Returns:
       The checkpoint to go on from; None where the run is to begin.
     """
+    if set(str(run_dir)) & set('*?[]\\'):
+        raise ValueError('TensorFlow takes *, ?, [, ] and \\ in the name of a checkpoint for a '
+                         'pattern; give a folder without them, not {}'.format(run_dir))
     if not resume:
         if os.path.exists(os.path.join(run_dir, config.SETTINGS_FILE)) or _checkpoints(run_dir):
             raise ValueError('{} holds a run already: go on with it by --resume, or give another '
@@ -225,8 +230,7 @@ def _prepare_run_dir(run_dir, settings, spec, resume):
         before = config.load(run_dir, file_name, type(record))
         for field in dataclasses.fields(record):
             old, new = getattr(before, field.name), getattr(record, field.name)
-            # The data set may have moved; its classes and image size are in the spec.
-            if old != new and field.name != 'data_dir':
+            if old != new and field.name not in RESUMABLE_WITH_ANOTHER:
                 raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}'
                                  .format(run_dir, field.name, old, new))
     prefix = checkpoint.find_checkpoint(run_dir) if _checkpoints(run_dir) else None

@@ -1,8 +1,8 @@
 """VGG-11 and VGG-19 with the scopes, layer order and small dense head of the published ASH code.
 
 `VGG11` and `VGG19` keep the published signature and return class probabilities; `vgg_11` and
-`vgg_19` have the signature of the other nets and return logits. Both build the same variables, so
-that one checkpoint serves both.
+`vgg_19` have the signature of the other nets and return logits. Both build the same variables,
+given the same activations, so that one checkpoint serves both.
 """
 import collections
 
@@ -91,16 +91,19 @@ def VGG19(inputs, name='vgg', activation=tf.nn.relu, activation2=tf.nn.relu,  # 
     return _legacy(VGG_19_LAYERS, inputs, name, activation, activation2, num_classes)
 
 
-def vgg_11(inputs, num_classes, activation_fn, is_training, reuse=None, scope='vgg_11'):
+def vgg_11(inputs, num_classes, activation_fn, is_training, reuse=None, scope='vgg_11',
+           dense_activation_fn=None):
     """VGG-11 with linear logits, on the variables of `VGG11`.
 
     Args:
       inputs: float tensor [N, H, W, C]; N may be unknown.
       num_classes: number of logits.
-      activation_fn: function of one tensor, after every convolution and the first two dense layers.
+      activation_fn: function of one tensor, after every convolution.
       is_training: unused, VGG has no layer that depends on it; here for the nets' common signature.
       reuse: whether the scope's variables are reused, as for `tf.variable_scope`.
       scope: name of the variable scope.
+      dense_activation_fn: function of one tensor, after the first two dense layers; activation_fn
+        by default. With that of `VGG11`'s activation2, a checkpoint of `VGG11` is restored.
 
     Returns:
       (logits [N, num_classes], end_points): end_points maps each layer's scope name, and
@@ -111,11 +114,14 @@ def vgg_11(inputs, num_classes, activation_fn, is_training, reuse=None, scope='v
     """
     del is_training
     with tf.variable_scope(scope, reuse=reuse):
-        return _vgg(inputs, VGG_11_LAYERS, num_classes, activation_fn, activation_fn, None)
+        return _vgg(inputs, VGG_11_LAYERS, num_classes, activation_fn,
+                    dense_activation_fn or activation_fn, None)
 
 
-def vgg_19(inputs, num_classes, activation_fn, is_training, reuse=None, scope='vgg_19'):
+def vgg_19(inputs, num_classes, activation_fn, is_training, reuse=None, scope='vgg_19',
+           dense_activation_fn=None):
     """VGG-19 with linear logits, on the variables of `VGG19`; else as `vgg_11`."""
     del is_training
     with tf.variable_scope(scope, reuse=reuse):
-        return _vgg(inputs, VGG_19_LAYERS, num_classes, activation_fn, activation_fn, None)
+        return _vgg(inputs, VGG_19_LAYERS, num_classes, activation_fn,
+                    dense_activation_fn or activation_fn, None)

@@ -118,12 +118,16 @@ def test_a_second_call_of_the_same_name_shares_the_variables(new_graph, stand_in
     assert len(tf.global_variables()) == 2 * len(names)
 
 
-def test_a_checkpoint_of_the_published_net_serves_the_modern_one(new_graph, tmp_path):
+@pytest.mark.parametrize('dense, only_published', [
+    (ash_tf1.ASH, {'vgg_11/dense03/z_k', 'vgg_11/dense03/alpha'}), (tf.nn.elu, set())],
+    ids=['ASH throughout', 'another activation2'])
+def test_a_checkpoint_of_the_published_net_serves_the_modern_one(new_graph, tmp_path, dense,
+                                                                 only_published):
     batch = np.random.RandomState(0).rand(2, 32, 32, 3)
     path = str(tmp_path / 'vgg')
     images = tf.placeholder(tf.float32, [None, 32, 32, 3])
     legacy = ash_tf1.VGG11(images, name='vgg_11', activation=ash_tf1.ASH,
-                           activation2=ash_tf1.ASH, num_classes=10)
+                           activation2=dense, num_classes=10)
     logits = new_graph.get_tensor_by_name('vgg_11/dense03/BiasAdd:0')
     with tf.Session() as session:
         tf.set_random_seed(0)
@@ -132,16 +136,16 @@ def test_a_checkpoint_of_the_published_net_serves_the_modern_one(new_graph, tmp_
         old = {v.op.name: value
                for v, value in zip(tf.global_variables(), session.run(tf.global_variables()))}
         expected, probabilities = session.run([logits, legacy], {images: batch})
-    assert np.abs(probabilities - softmax(expected)).max() > 1e-3  # ASH is on the published logits
+    assert np.abs(probabilities - softmax(expected)).max() > 1e-3  # it is on the published logits
 
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, 32, 32, 3])
-        logits, end_points = vgg.vgg_11(images, 10, ash_tf1.ASH, is_training=False)
+        logits, end_points = vgg.vgg_11(images, 10, ash_tf1.ASH, is_training=False,
+                                        dense_activation_fn=dense)
         tf.train.Saver().restore(session, path)
         # All but the activation of the logits, which the modern net leaves linear.
         variables = tf.global_variables()
-        assert set(old) - {v.op.name for v in variables} == {'vgg_11/dense03/z_k',
-                                                             'vgg_11/dense03/alpha'}
+        assert set(old) - {v.op.name for v in variables} == only_published
         for variable, value in zip(variables, session.run(variables)):
             np.testing.assert_array_equal(value, old[variable.op.name])
         found, probabilities = session.run([logits, end_points['predictions']], {images: batch})

@@ -251,7 +251,6 @@ def test_the_best_checkpoint_is_kept_apart(tiny, tiny_settings, train_quietly, t
 
 
 @pytest.mark.parametrize('accuracies, kept', [
-    pytest.param([(9, 10), (5, 10)], ['model.ckpt-5'], id='worse'),
     pytest.param([(5, 10), (9, 10)], ['model.ckpt-10'], id='better'),
     pytest.param([(1, 3), (1, 3)], ['model.ckpt-5'], id='equal'),  # no rounding makes it better
 ])
@@ -270,6 +269,15 @@ def test_a_resumed_run_knows_the_best_before_it(tiny, tiny_settings, train_quiet
     train_quietly(settings, tmp_path, resume=True)
     assert sorted({name.split('.index')[0] for name in contents(tmp_path / 'best')
                    if name.endswith('.index')}) == kept
+
+
+def test_a_folder_named_like_a_pattern_is_trained_in_or_refused_at_once(
+        tiny, tiny_settings, train_quietly, tmp_path):
+    run_dir = tmp_path / 'run[1]'
+    try:
+        train_quietly(tiny_settings(activation='relu', epochs=0, steps=1), run_dir)
+    except ValueError:
+        assert not run_dir.exists()
 
 
 def test_json_files_are_read_by_anyone(tiny_run):
