@@ -1,6 +1,7 @@
 """What the commands in tools/ share: their common arguments, and one function for each."""
 
 import json
+import os
 import sys
 
 from ash_onnx.annotation import annotate, check_picture_path
@@ -10,7 +11,7 @@ from ash_onnx.prediction import format_predictions, predict
 from ash_onnx.session import PROVIDERS
 from ash_onnx.verify import format_verification, verify
 
-OK, BEYOND_TOLERANCE, BAD_INPUT = 0, 1, 2
+OK, BEYOND_TOLERANCE, BAD_INPUT, READER_GONE = 0, 1, 2, 141
 
 
 def add_model_arguments(parser):
@@ -37,6 +38,9 @@ def run_command(program, command, **arguments):
     """
     try:
         return command(program=program, **arguments)
+    except BrokenPipeError:  # the reader of the output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except (ValueError, OSError) as error:
         _complain(program, error)
         return BAD_INPUT

@@ -12,7 +12,7 @@ from ash_tf1.input_pipelines.image_folder import save_image_folder
 from ash_tf1.nets import NETS
 from ash_tf1.ops import ACTIVATIONS
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
 
 
@@ -25,6 +25,9 @@ def run(parser, function, argv):
     args = parser.parse_args(argv)
     try:
         return function(args)
+    except BrokenPipeError:  # the reader of the output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except (ValueError, OSError, RuntimeError) as error:
         sys.stderr.write('{}: error: {}\n'.format(parser.prog, ' '.join(str(error).split())))
         return FAILED if isinstance(error, RuntimeError) else BAD_INPUT

@@ -41,7 +41,7 @@ def test_tensorflow_and_onnxruntime_count_the_same_correct_images(pipeline):
     theirs = json.loads(run(TRAIN_PYTHON, 'evaluate.py', pipeline / 'run', '--json', '--quiet'))
     ours = json.loads(run(sys.executable, 'evaluate_onnx.py', pipeline / 'artifact',
                           pipeline / 'images', '--json', '--quiet'))
-    assert ours['count'] == theirs['count'] == 359
+    assert ours['n'] == theirs['count'] == 359
     # An image on the border of two classes may fall either way.
     assert abs(ours['correct'] - theirs['correct']) <= 2
 
@@ -72,3 +72,13 @@ def test_prediction_of_a_file_agrees_with_the_evaluation(pipeline):
     probabilities = [entry['probability'] for entry in result['predictions'][0]['top']]
     assert probabilities == sorted(probabilities, reverse=True)
     assert 0.0 < sum(probabilities) <= 1.0 + 1e-5
+
+
+def test_a_reader_that_goes_early_is_no_error(pipeline):
+    """As `| head` does: nothing is left to say, and nobody to say it to."""
+    command = [sys.executable, '-u', str(ROOT / 'tools/evaluate_onnx.py'),
+               str(pipeline / 'artifact'), str(pipeline / 'images'), '--quiet']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b''
+    assert process.returncode == 141
