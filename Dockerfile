@@ -24,7 +24,7 @@ COPY requirements/train.txt requirements/
 RUN python3.7 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir pip==24.0 \
  && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements/train.txt
-ENV PATH=/opt/venv/bin:$PATH
+ENV PATH=/opt/venv/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib
 # Stock TensorFlow 1.15.5 is one package for CPU and GPU: the locked wheel finds the image's CUDA.
 COPY ash_tf1 ash_tf1
 COPY tools tools

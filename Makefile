@@ -21,7 +21,7 @@ setup: ## make .venv/train (Python 3.7) and .venv/serve (3.10+) from the locked 
 	@tools/setup_env.sh train
 	@tools/setup_env.sh serve
 
-demo: setup ## train, evaluate, export, verify and predict, in a few minutes
+demo: setup ## train, evaluate, export, verify and predict (about 3 minutes on 2 cores)
 	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
 
 test: setup ## run all tests: the TensorFlow side, the modern side, and both together
