@@ -51,7 +51,7 @@ def recompute(x, z_k, alpha, leak):
             with tf.control_dependencies([dy]):
                 wide = tf.cast(tf.identity(x), compute)
             dx, dz_k, dalpha = _gradient(tf.cast(dy, compute), wide, threshold, sigma,
-                                             z_k, alpha, leak)
+                                         z_k, alpha, leak)
             return narrow(dx, x.dtype), dz_k, dalpha
 
         return y, gradient
