@@ -1,32 +1,95 @@
 """The nets, by name. Each is a function
 
-    net(inputs, num_classes, activation_fn, is_training, reuse=None, scope=NAME)
+    net(inputs, num_classes, activation_fn, is_training, reuse=None, scope=NAME, ...)
         -> (logits [N, num_classes], end_points)
 
-of normalised images [N, H, W, C]. The activation is always an argument.
+of normalised images [N, H, W, C]. The activation is always an argument. Further arguments, where a
+net has them, are its options.
 """
+import functools
+import inspect
+
+from ash_tf1.nets.densenet import densenet_100_12, densenet_bc_100_12
 from ash_tf1.nets.resnet import (
+    resnet_v1_18,
+    resnet_v1_34,
+    resnet_v1_50,
+    resnet_v1_101,
+    resnet_v1_152,
     resnet_v2_8,
+    resnet_v2_18,
     resnet_v2_20,
+    resnet_v2_34,
+    resnet_v2_50,
     resnet_v2_56,
+    resnet_v2_101,
     resnet_v2_110,
+    resnet_v2_152,
     resnet_v2_164,
 )
 from ash_tf1.nets.vgg import vgg_11, vgg_19
+from ash_tf1.nets.wide_resnet import wrn_16_4, wrn_28_10, wrn_40_4
 
-NETS = {
-    'resnet_v2_8': resnet_v2_8,
-    'resnet_v2_20': resnet_v2_20,
-    'resnet_v2_56': resnet_v2_56,
-    'resnet_v2_110': resnet_v2_110,
-    'resnet_v2_164': resnet_v2_164,
-    'vgg_11': vgg_11,
-    'vgg_19': vgg_19,
-}
+CIFAR_NETS = (
+    resnet_v2_8, resnet_v2_20, resnet_v2_56, resnet_v2_110, resnet_v2_164,
+    wrn_16_4, wrn_28_10, wrn_40_4,
+    densenet_100_12, densenet_bc_100_12,
+)
+IMAGENET_NETS = (
+    resnet_v1_18, resnet_v1_34, resnet_v1_50, resnet_v1_101, resnet_v1_152,
+    resnet_v2_18, resnet_v2_34, resnet_v2_50, resnet_v2_101, resnet_v2_152,
+    vgg_11, vgg_19,
+)
+NETS = {net.__name__: net for net in CIFAR_NETS + IMAGENET_NETS}
+
+_COMMON = ('inputs', 'num_classes', 'activation_fn', 'is_training', 'reuse', 'scope')
+_PARSERS = {bool: {'true': True, 'false': False}.__getitem__, int: int, float: float, str: str}
 
 
-def get_net(name):
-    """The net of a name; raises ValueError, listing the known ones, where there is none."""
+def get_net(name, options=()):
+    """The net of a name, with some of its options set.
+
+    Args:
+      name: a key of `NETS`.
+      options: sequence of strings such as 'dropout_rate=0.3' or 'stride_placement=3x3'.
+
+    Returns:
+      The net, as a function.
+
+    Raises:
+      ValueError: the name or an option is unknown, or an option's value is of the wrong kind; the
+        message lists the known ones. What values an option takes, the net checks when it is built.
+    """
     if name not in NETS:
         raise ValueError('unknown net {!r}; known are {}'.format(name, ', '.join(sorted(NETS))))
-    return NETS[name]
+    if not options:
+        return NETS[name]
+    return functools.partial(NETS[name], **_parse_options(name, options))
+
+
+def reference_task(name):
+    """What a net was published for: the shape of its input [H, W, C], and its number of classes."""
+    return ((32, 32, 3), 10) if NETS[name] in CIFAR_NETS else ((224, 224, 3), 1000)
+
+
+def net_options(name):
+    """The options of a net that a string can set: a dict of their defaults."""
+    parameters = inspect.signature(NETS[name]).parameters.values()
+    return {p.name: p.default for p in parameters
+            if p.name not in _COMMON and type(p.default) in _PARSERS}
+
+
+def _parse_options(name, options):
+    known, values = net_options(name), {}
+    for option in options:
+        key, equals, text = option.partition('=')
+        if not equals or key not in known:
+            raise ValueError('unknown option {!r} of {}; {}'.format(
+                option, name, 'it has none' if not known else 'known are ' + ', '.join(
+                    '{}={}'.format(*item) for item in known.items())))
+        try:
+            values[key] = _PARSERS[type(known[key])](text)
+        except (KeyError, ValueError):
+            raise ValueError('option {!r} of {} needs a {}'.format(
+                option, name, type(known[key]).__name__)) from None
+    return values

@@ -1,6 +1,7 @@
-"""What the nets share: the layers' defaults, and one way to apply an activation."""
+"""What the nets share: the layers' defaults, one way to apply an activation, and the classifier."""
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
+from tf_slim.nets import resnet_utils
 
 # Running averages that settle within an epoch of CIFAR, and Torch's epsilon, which the published
 # residual nets were trained with.
@@ -8,7 +9,19 @@ BATCH_NORM_DECAY = 0.9
 BATCH_NORM_EPSILON = 1e-5
 
 
-def arg_scope(is_training):
+@slim.add_arg_scope
+def conv2d(inputs, depth, kernel, stride=1, symmetric_padding=False, scope=None):
+    """A convolution that keeps the size, divided by the stride: `slim.conv2d` in all else.
+
+    Where the stride is 2 and the size even, TensorFlow's SAME pads the far side only. Models that
+    were published elsewhere pad both sides alike, and so do tf-slim's: symmetric_padding does that.
+    """
+    if symmetric_padding and kernel > 1:
+        return resnet_utils.conv2d_same(inputs, depth, kernel, stride, scope=scope)
+    return slim.conv2d(inputs, depth, kernel, stride=stride, scope=scope)
+
+
+def arg_scope(is_training, symmetric_padding=False):
     """tf-slim defaults of the convolutional nets; use as `with slim.arg_scope(arg_scope(...))`.
 
     Convolutions are SAME, unbiased, linear and He-initialised (arXiv 1502.01852); BatchNorm has a
@@ -18,17 +31,19 @@ def arg_scope(is_training):
 
     Args:
       is_training: Python bool; whether BatchNorm uses the batch's statistics.
+      symmetric_padding: as for `conv2d`.
 
     Returns:
       A tf-slim argument scope.
     """
     with slim.arg_scope([slim.conv2d], padding='SAME', activation_fn=None, normalizer_fn=None,
                         biases_initializer=None,
-                        weights_initializer=slim.variance_scaling_initializer()):
-        with slim.arg_scope([slim.batch_norm], is_training=is_training, center=True, scale=True,
-                            decay=BATCH_NORM_DECAY, epsilon=BATCH_NORM_EPSILON, fused=True,
-                            scope='BatchNorm') as scope:
-            return scope
+                        weights_initializer=slim.variance_scaling_initializer()), \
+            slim.arg_scope([conv2d], symmetric_padding=symmetric_padding), \
+            slim.arg_scope([slim.batch_norm], is_training=is_training, center=True, scale=True,
+                           decay=BATCH_NORM_DECAY, epsilon=BATCH_NORM_EPSILON, fused=True,
+                           scope='BatchNorm') as scope:
+        return scope
 
 
 def norm_activate(inputs, activation_fn, scope):
@@ -39,14 +54,49 @@ def norm_activate(inputs, activation_fn, scope):
 
 def conv_norm_activate(inputs, depth, kernel, stride, activation_fn, scope):
     """A convolution, BatchNorm and the activation, with all their variables below `scope`."""
-    outputs = slim.conv2d(inputs, depth, kernel, stride=stride, scope=scope)
+    outputs = conv2d(inputs, depth, kernel, stride=stride, scope=scope)
     return norm_activate(outputs, activation_fn, scope)
 
 
-def linear_classifier(features, num_classes):
-    """Logits [N, num_classes] of features [N, D], from `logits/weights` and `logits/biases`."""
-    return slim.fully_connected(features, num_classes, activation_fn=None, normalizer_fn=None,
-                                weights_initializer=slim.xavier_initializer(), scope='logits')
+def linear(inputs):
+    """The activation that is none."""
+    return inputs
+
+
+def dropout(inputs, rate, is_training):
+    """Zeroes a share `rate` of the units in training, and scales the rest by 1 / (1 - rate).
+
+    Which ones follows from the graph's seed and the number of steps since the session began: other
+    than the batches, it is not the same again in a run that was interrupted.
+
+    Raises:
+      ValueError: the rate is outside [0, 1).
+    """
+    if not 0.0 <= rate < 1.0:
+        raise ValueError('dropout_rate must be in [0, 1), got {!r}'.format(rate))
+    if not is_training or not rate:
+        return inputs
+    return tf.nn.dropout(inputs, rate=rate)
+
+
+def classify(features, num_classes, end_points):
+    """The mean over the map, the logits of it, and their softmax.
+
+    Args:
+      features: float [N, H, W, C].
+      num_classes: number of logits.
+      end_points: dict; gets 'global_pool', 'logits' and 'predictions'.
+
+    Returns:
+      Logits [N, num_classes], from `logits/weights` and `logits/biases`.
+    """
+    pooled = tf.reduce_mean(features, [1, 2], name='global_pool')
+    logits = slim.fully_connected(pooled, num_classes, activation_fn=None, normalizer_fn=None,
+                                  weights_initializer=slim.xavier_initializer(), scope='logits')
+    end_points['global_pool'] = pooled
+    end_points['logits'] = logits
+    end_points['predictions'] = tf.nn.softmax(logits, name='predictions')
+    return logits
 
 
 def check_images(inputs):

@@ -1,25 +1,48 @@
-"""Pre-activation residual nets for CIFAR.
+"""Residual nets, original (v1) and pre-activation (v2), for ImageNet and for CIFAR.
 
-"Identity Mappings in Deep Residual Networks" (arXiv 1603.05027).
+"Deep Residual Learning for Image Recognition" (arXiv 1512.03385) and "Identity Mappings in Deep
+Residual Networks" (arXiv 1603.05027).
 
-One builder; a net is a row of data. A unit normalises and activates first, then adds to its input
-what a stack of convolutions makes of that; a unit that changes the shape projects its shortcut by
-an unbiased 1x1 convolution of the activated input.
+One builder; a net is a stem, a row of blocks and one of two kinds of unit. A unit adds to its input
+what a stack of convolutions makes of that. In v1 the sum is activated; in v2 the stack begins with
+the activation and the sum is not touched. A unit that changes the depth projects its shortcut by an
+unbiased 1x1 convolution; one that only has a stride takes every other element of it.
 """
 import collections
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
+from tf_slim.nets import resnet_utils
 
 from ash_tf1.nets import net_utils
 
-STEM_DEPTH = 16
-
 Block = collections.namedtuple('Block', ['units', 'depth', 'stride', 'bottleneck'])
-Block.__doc__ += """: `units` residual units of `depth` output channels, the first with `stride`."""
+Block.__doc__ += """: `units` residual units of `depth` output channels, of stride `stride` in all."""
+
+Stem = collections.namedtuple('Stem', ['depth', 'kernel', 'stride', 'pool', 'symmetric_padding'])
+Stem.__doc__ += """: the first convolution; whether a 3x3 max pooling of stride 2 follows; and how
+the whole net pads (see `net_utils.conv2d`)."""
+
+CIFAR_STEM = Stem(16, 3, 1, pool=False, symmetric_padding=False)
+IMAGENET_STEM = Stem(64, 7, 2, pool=True, symmetric_padding=True)
+IMAGENET_UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
+                  152: (3, 8, 36, 3)}
+
+# Where a block has its stride: in the first convolution of its first unit, as published; in the 3x3
+# convolution of that unit ("v1.5", as in torchvision); or, as in tf-slim, in the 3x3 convolution of
+# the last unit of the block before.
+STRIDE_PLACEMENTS = ('first', '3x3', 'slim')
 
 
-def _cifar_blocks(depth):
+def imagenet_blocks(depth):
+    """The four blocks of the ImageNet net with `depth` layers; bottlenecks from 50 layers on."""
+    bottleneck = depth >= 50
+    return tuple(Block(units, width * (4 if bottleneck else 1), stride, bottleneck)
+                 for units, width, stride in zip(IMAGENET_UNITS[depth], (64, 128, 256, 512),
+                                                 (1, 2, 2, 2)))
+
+
+def cifar_blocks(depth):
     """The three blocks of the CIFAR net with `depth` layers; bottlenecks from 164 layers on."""
     bottleneck = depth >= 164
     layers, expansion = (3, 4) if bottleneck else (2, 1)
@@ -29,34 +52,88 @@ def _cifar_blocks(depth):
                  for width, stride in ((16, 1), (32, 2), (64, 2)))
 
 
-def _convolutions(block, stride):
+def _convolutions(block, stride, stride_placement):
     """The stack of a unit, as (kernel size, output depth, stride) of each convolution."""
-    if block.bottleneck:
-        inner = block.depth // 4
-        return (1, inner, 1), (3, inner, stride), (1, block.depth, 1)
-    return (3, block.depth, stride), (3, block.depth, 1)
+    if not block.bottleneck:
+        return (3, block.depth, stride), (3, block.depth, 1)
+    inner = block.depth // 4
+    first, second = (stride, 1) if stride_placement == 'first' else (1, stride)
+    return (1, inner, first), (3, inner, second), (1, block.depth, 1)
 
 
-def _unit(net, block, stride, activation_fn):
-    """One pre-activation unit: [N, H, W, C] -> [N, H / stride, W / stride, block.depth]."""
-    preact = net_utils.norm_activate(net, activation_fn, 'preact')
-    if net.shape[3].value == block.depth and stride == 1:
-        shortcut = net
+def _unit_strides(blocks, stride_placement):
+    """The stride of each unit, as a list for each block."""
+    strides = [[1] * block.units for block in blocks]
+    for i, block in enumerate(blocks):
+        if stride_placement != 'slim':
+            strides[i][0] = block.stride
+        elif i > 0:
+            strides[i - 1][-1] = block.stride
+        else:
+            assert block.stride == 1, block
+    return strides
+
+
+def _unit_v1(net, depth, stride, convolutions, activation_fn):
+    """[N, H, W, C] -> [N, H / stride, W / stride, depth], activated, in the current scope."""
+    if net.shape[3].value == depth:
+        shortcut = resnet_utils.subsample(net, stride)
     else:
-        shortcut = slim.conv2d(preact, block.depth, 1, stride=stride, scope='shortcut')
+        shortcut = net_utils.conv_norm_activate(net, depth, 1, stride, net_utils.linear, 'shortcut')
+    residual = net
+    for i, (kernel, width, conv_stride) in enumerate(convolutions, 1):
+        inner = activation_fn if i < len(convolutions) else net_utils.linear
+        residual = net_utils.conv_norm_activate(residual, width, kernel, conv_stride, inner,
+                                                'conv%d' % i)
+    return activation_fn(shortcut + residual)
+
+
+def _unit_v2(net, depth, stride, convolutions, activation_fn, dropout):
+    """[N, H, W, C] -> [N, H / stride, W / stride, depth], not activated, in the current scope."""
+    preact = net_utils.norm_activate(net, activation_fn, 'preact')
+    if net.shape[3].value == depth:
+        shortcut = resnet_utils.subsample(net, stride)
+    else:
+        shortcut = net_utils.conv2d(preact, depth, 1, stride=stride, scope='shortcut')
     residual = preact
-    *hidden, (kernel, depth, last_stride) = _convolutions(block, stride)
-    for i, (hidden_kernel, hidden_depth, hidden_stride) in enumerate(hidden, 1):
-        residual = net_utils.conv_norm_activate(residual, hidden_depth, hidden_kernel,
+    *hidden, (kernel, width, last_stride) = convolutions
+    for i, (hidden_kernel, hidden_width, hidden_stride) in enumerate(hidden, 1):
+        residual = net_utils.conv_norm_activate(residual, hidden_width, hidden_kernel,
                                                 hidden_stride, activation_fn, 'conv%d' % i)
-    residual = slim.conv2d(residual, depth, kernel, stride=last_stride,
-                           scope='conv%d' % (len(hidden) + 1))
+    residual = net_utils.conv2d(dropout(residual), width, kernel, stride=last_stride,
+                                scope='conv%d' % (len(hidden) + 1))
     return shortcut + residual
 
 
-def resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse=None,
-              scope='resnet_v2'):
-    """A pre-activation residual net with the 3x3 stem of the CIFAR family.
+def _resnet(inputs, stem, blocks, unit, stem_activation_fn, stride_placement, end_points):
+    """Stem and blocks, in the current scope; `unit` takes (net, depth, stride, convolutions)."""
+    net_utils.check_images(inputs)
+    if stride_placement not in STRIDE_PLACEMENTS:
+        raise ValueError('stride_placement must be one of {}, got {!r}'.format(
+            ', '.join(STRIDE_PLACEMENTS), stride_placement))
+    if stem_activation_fn is None:
+        net = net_utils.conv2d(inputs, stem.depth, stem.kernel, stride=stem.stride, scope='conv1')
+    else:
+        net = net_utils.conv_norm_activate(inputs, stem.depth, stem.kernel, stem.stride,
+                                           stem_activation_fn, 'conv1')
+    end_points['conv1'] = net
+    if stem.pool:
+        net = slim.max_pool2d(net, 3, stride=2, padding='SAME', scope='pool1')
+        end_points['pool1'] = net
+    all_strides = _unit_strides(blocks, stride_placement)
+    for i, (block, strides) in enumerate(zip(blocks, all_strides), 1):
+        for j, stride in enumerate(strides, 1):
+            name = 'block%d/unit_%d' % (i, j)
+            with tf.variable_scope(name):
+                net = unit(net, block.depth, stride,
+                           _convolutions(block, stride, stride_placement))
+            end_points[name] = net
+    return net
+
+
+def resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse=None,
+              scope='resnet_v1', stem=IMAGENET_STEM, stride_placement='first'):
+    """An original residual net: BatchNorm after each convolution, the activation after the sum.
 
     Args:
       inputs: float tensor [N, H, W, C], normalised images; N, H and W may be unknown.
@@ -66,37 +143,76 @@ def resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
       is_training: Python bool; whether BatchNorm uses the batch's statistics.
       reuse: whether the scope's variables are reused, as for `tf.variable_scope`.
       scope: name of the variable scope.
+      stem: `Stem`.
+      stride_placement: one of `STRIDE_PLACEMENTS`; it changes no variable, but what they compute.
 
     Returns:
-      (logits [N, num_classes], end_points): end_points maps 'conv1', 'blockI/unit_J', 'postnorm',
+      (logits [N, num_classes], end_points): end_points maps 'conv1', 'pool1', 'blockI/unit_J',
       'global_pool', 'logits' and 'predictions' to their tensors, in order.
 
     Raises:
-      ValueError: inputs is not [N, H, W, C] floating point with known C.
+      ValueError: inputs is not [N, H, W, C] floating point with known C, or the stride placement
+        is unknown.
     """
-    net_utils.check_images(inputs)
+    def unit(net, depth, stride, convolutions):
+        return _unit_v1(net, depth, stride, convolutions, activation_fn)
+
     end_points = collections.OrderedDict()
-    with tf.variable_scope(scope, reuse=reuse), slim.arg_scope(net_utils.arg_scope(is_training)):
-        net = slim.conv2d(inputs, STEM_DEPTH, 3, scope='conv1')
-        end_points['conv1'] = net
-        for i, block in enumerate(blocks, 1):
-            for j in range(1, block.units + 1):
-                unit = 'block%d/unit_%d' % (i, j)
-                with tf.variable_scope(unit):
-                    net = _unit(net, block, block.stride if j == 1 else 1, activation_fn)
-                end_points[unit] = net
+    with tf.variable_scope(scope, reuse=reuse), \
+            slim.arg_scope(net_utils.arg_scope(is_training, stem.symmetric_padding)):
+        net = _resnet(inputs, stem, blocks, unit, activation_fn, stride_placement, end_points)
+        return net_utils.classify(net, num_classes, end_points), end_points
+
+
+def resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse=None,
+              scope='resnet_v2', stem=CIFAR_STEM, stride_placement='first', dropout_rate=0.0):
+    """A pre-activation residual net: BatchNorm and activation before each convolution but the first.
+
+    Args:
+      inputs, blocks, num_classes, activation_fn, is_training, reuse, scope, stem,
+        stride_placement: as for `resnet_v1`.
+      dropout_rate: share of units dropped before the last convolution of each unit, in training.
+
+    Returns:
+      (logits [N, num_classes], end_points): end_points maps 'conv1', 'pool1' (where the stem
+      pools), 'blockI/unit_J', 'postnorm', 'global_pool', 'logits' and 'predictions' to their
+      tensors, in order.
+
+    Raises:
+      ValueError: as for `resnet_v1`, or the dropout rate is outside [0, 1).
+    """
+    def dropout(net):
+        return net_utils.dropout(net, dropout_rate, is_training)
+
+    def unit(net, depth, stride, convolutions):
+        return _unit_v2(net, depth, stride, convolutions, activation_fn, dropout)
+
+    end_points = collections.OrderedDict()
+    with tf.variable_scope(scope, reuse=reuse), \
+            slim.arg_scope(net_utils.arg_scope(is_training, stem.symmetric_padding)):
+        net = _resnet(inputs, stem, blocks, unit, None, stride_placement, end_points)
         net = net_utils.norm_activate(net, activation_fn, 'postnorm')
         end_points['postnorm'] = net
-        net = tf.reduce_mean(net, [1, 2], name='global_pool')
-        end_points['global_pool'] = net
-        logits = net_utils.linear_classifier(net, num_classes)
-        end_points['logits'] = logits
-        end_points['predictions'] = tf.nn.softmax(logits, name='predictions')
-    return logits, end_points
+        return net_utils.classify(net, num_classes, end_points), end_points
+
+
+def _imagenet_net(builder, depth):
+    blocks = imagenet_blocks(depth)
+    name = '%s_%d' % (builder.__name__, depth)
+
+    def net(inputs, num_classes, activation_fn, is_training, reuse=None, scope=name,
+            stride_placement='first'):
+        return builder(inputs, blocks, num_classes, activation_fn, is_training, reuse, scope,
+                       stem=IMAGENET_STEM, stride_placement=stride_placement)
+
+    net.__name__ = net.__qualname__ = name
+    net.__doc__ = ('ResNet-%d for ImageNet, from 32x32 up; arguments and result as `%s`.'
+                   % (depth, builder.__name__))
+    return net
 
 
 def _cifar_net(depth):
-    blocks = _cifar_blocks(depth)
+    blocks = cifar_blocks(depth)
     name = 'resnet_v2_%d' % depth
 
     def net(inputs, num_classes, activation_fn, is_training, reuse=None, scope=name):
@@ -106,6 +222,18 @@ def _cifar_net(depth):
     net.__doc__ = 'Pre-activation ResNet-%d for CIFAR; arguments and result as `resnet_v2`.' % depth
     return net
 
+
+resnet_v1_18 = _imagenet_net(resnet_v1, 18)
+resnet_v1_34 = _imagenet_net(resnet_v1, 34)
+resnet_v1_50 = _imagenet_net(resnet_v1, 50)
+resnet_v1_101 = _imagenet_net(resnet_v1, 101)
+resnet_v1_152 = _imagenet_net(resnet_v1, 152)
+
+resnet_v2_18 = _imagenet_net(resnet_v2, 18)
+resnet_v2_34 = _imagenet_net(resnet_v2, 34)
+resnet_v2_50 = _imagenet_net(resnet_v2, 50)
+resnet_v2_101 = _imagenet_net(resnet_v2, 101)
+resnet_v2_152 = _imagenet_net(resnet_v2, 152)
 
 resnet_v2_8 = _cifar_net(8)
 resnet_v2_20 = _cifar_net(20)

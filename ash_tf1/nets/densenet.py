@@ -1,0 +1,121 @@
+"""Densely connected nets for CIFAR.
+
+"Densely Connected Convolutional Networks" (arXiv 1608.06993). Each layer of a block adds
+`growth` channels to all that came before it; between two blocks a transition halves the map. The BC
+kind narrows the input of each layer to 4 * growth channels (B) and halves the channels in
+transitions (C).
+
+The concatenation, BatchNorm and activation that a layer begins with are as large as all maps before
+it together, and there are as many of them as layers: kept for the backward pass, they are most of
+the memory that training takes. They are computed again there instead, as in "Memory-Efficient
+Implementation of DenseNets" (arXiv 1707.06990).
+"""
+import collections
+
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from ash_tf1.nets import net_utils
+from ash_tf1.nets.recomputation import recompute_in_backward
+
+BLOCKS = 3
+BOTTLENECK_WIDTH = 4
+
+DenseKind = collections.namedtuple('DenseKind', ['layers', 'growth', 'stem_depth', 'bottleneck',
+                                                 'compression'])
+DenseKind.__doc__ += """: `layers` in each block, `growth` channels each, after a convolution of
+`stem_depth` channels; transitions keep the share `compression` of the channels."""
+
+
+def dense_kind(depth, growth, bottleneck):
+    """The `DenseKind` of DenseNet-depth-growth, plain or BC."""
+    layers, rest = divmod(depth - 4, BLOCKS * (2 if bottleneck else 1))
+    assert rest == 0, depth
+    return DenseKind(layers, growth, 2 * growth if bottleneck else 16, bottleneck,
+                     0.5 if bottleneck else 1.0)
+
+
+def _layer(features, kind, activation_fn, dropout, recompute):
+    """The map [N, H, W, growth] of one layer, of the list of all maps before it."""
+    kernel, depth = (1, BOTTLENECK_WIDTH * kind.growth) if kind.bottleneck else (3, kind.growth)
+
+    def widest(*maps):
+        net = net_utils.norm_activate(tf.concat(maps, axis=3), activation_fn, 'preact')
+        return net_utils.conv2d(net, depth, kernel, scope='conv1')
+
+    net = dropout(recompute_in_backward(widest, features) if recompute else widest(*features))
+    if kind.bottleneck:
+        net = net_utils.norm_activate(net, activation_fn, 'conv1')
+        net = dropout(net_utils.conv2d(net, kind.growth, 3, scope='conv2'))
+    return net
+
+
+def _transition(net, kind, activation_fn, dropout):
+    """[N, H, W, C] -> [N, H / 2, W / 2, compression * C]."""
+    depth = int(kind.compression * net.shape[3].value)
+    net = net_utils.norm_activate(net, activation_fn, 'preact')
+    net = dropout(net_utils.conv2d(net, depth, 1, scope='conv1'))
+    return slim.avg_pool2d(net, 2, stride=2, padding='SAME', scope='pool')
+
+
+def densenet(inputs, kind, num_classes, activation_fn, is_training, reuse=None, scope='densenet',
+             dropout_rate=0.0, recompute=True):
+    """A densely connected net with the 3x3 stem of the CIFAR family.
+
+    Args:
+      inputs: float tensor [N, H, W, C], normalised images; N, H and W may be unknown.
+      kind: `DenseKind`.
+      num_classes: number of logits.
+      activation_fn: function of one tensor; called once per non-linearity, in a scope of its own
+        (and, where it is recomputed, once more in the same scope, which then is reused).
+      is_training: Python bool; whether BatchNorm uses the batch's statistics.
+      reuse: whether the scope's variables are reused, as for `tf.variable_scope`.
+      scope: name of the variable scope.
+      dropout_rate: share of units dropped after each convolution but the first, in training (the
+        paper has 0.2 where images are not augmented).
+      recompute: whether, in training, the wide part of each layer is computed again in the backward
+        pass instead of being kept. The results are the same.
+
+    Returns:
+      (logits [N, num_classes], end_points): end_points maps 'conv1', 'blockI', 'transitionI',
+      'postnorm', 'global_pool', 'logits' and 'predictions' to their tensors, in order.
+
+    Raises:
+      ValueError: inputs is not [N, H, W, C] floating point with known C, or the dropout rate is
+        outside [0, 1).
+    """
+    def dropout(net):
+        return net_utils.dropout(net, dropout_rate, is_training)
+
+    net_utils.check_images(inputs)
+    end_points = collections.OrderedDict()
+    with tf.variable_scope(scope, reuse=reuse), slim.arg_scope(net_utils.arg_scope(is_training)):
+        net = end_points['conv1'] = net_utils.conv2d(inputs, kind.stem_depth, 3, scope='conv1')
+        for i in range(1, BLOCKS + 1):
+            features = [net]
+            for j in range(1, kind.layers + 1):
+                with tf.variable_scope('block%d/layer_%d' % (i, j)):
+                    features.append(_layer(features, kind, activation_fn, dropout,
+                                           recompute and is_training))
+            net = end_points['block%d' % i] = tf.concat(features, axis=3, name='block%d/maps' % i)
+            if i < BLOCKS:
+                name = 'transition%d' % i
+                with tf.variable_scope(name):
+                    net = end_points[name] = _transition(net, kind, activation_fn, dropout)
+        net = end_points['postnorm'] = net_utils.norm_activate(net, activation_fn, 'postnorm')
+        return net_utils.classify(net, num_classes, end_points), end_points
+
+
+def _dense_net(name, kind):
+    def net(inputs, num_classes, activation_fn, is_training, reuse=None, scope=name,
+            dropout_rate=0.0, recompute=True):
+        return densenet(inputs, kind, num_classes, activation_fn, is_training, reuse, scope,
+                        dropout_rate, recompute)
+
+    net.__name__ = net.__qualname__ = name
+    net.__doc__ = 'DenseNet with {}; arguments and result as `densenet`.'.format(kind)
+    return net
+
+
+densenet_100_12 = _dense_net('densenet_100_12', dense_kind(100, 12, bottleneck=False))
+densenet_bc_100_12 = _dense_net('densenet_bc_100_12', dense_kind(100, 12, bottleneck=True))
