@@ -38,6 +38,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['ash_tf1', 'ash_tf1.*', 'ash_onnx', 'ash_onnx.*']),
+    package_data={'ash_tf1.checkpoint_rules': ['*.txt']},
     python_requires='>=3.7',
     # opencv-python-headless is opencv-python without windows, which runs on servers too.
     install_requires=['numpy', 'opencv-python-headless', 'tqdm'],

@@ -1,22 +1,27 @@
 """Finding a checkpoint, and restoring it into a graph that may not be its own."""
 import glob
 import os
+import re
 
 import tensorflow.compat.v1 as tf
 
 CHECKPOINT_PREFIX = 'model.ckpt'
 BEST_FOLDER = 'best'
+_V1_SHARD = re.compile(r'-(\d{5}|\?{5})-of-(\d{5})\Z')
+_V1_MAGIC = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # how TensorFlow's table files end
 
 
-def find_checkpoint(path):
+def find_checkpoint(path, v1=False):
     """The checkpoint that a path means.
 
     Args:
       path: a folder that TensorFlow wrote checkpoints to (its latest is taken), or the prefix of
         one checkpoint, such as RUN/best/model.ckpt-3900 (its .index or .meta file will do).
+      v1: whether it may be of V1, TensorFlow's format before version 1.0: one file named as the
+        prefix, or several named PREFIX-?????-of-?????.
 
     Returns:
-      The prefix, as `tf.train.Saver.restore` takes it.
+      The prefix, as `tf.train.Saver.restore` takes it; a pattern of its files for one of V1.
 
     Raises:
       ValueError: there is no checkpoint, or a part of it is missing.
@@ -35,31 +40,87 @@ def find_checkpoint(path):
             if prefix.endswith(ending):
                 prefix = prefix[:-len(ending)]
     if not os.path.exists(prefix + '.index'):
-        raise ValueError('no checkpoint at {}'.format(prefix))
+        pattern = _find_v1(prefix)
+        if pattern is None:
+            raise ValueError('no checkpoint at {}'.format(prefix))
+        if not v1:
+            raise ValueError('the checkpoint at {} is of the old format V1; '
+                             'tools/import_checkpoint.py makes a current one of it'.format(prefix))
+        return pattern
     if not glob.glob(glob.escape(prefix) + '.data-*'):
         raise ValueError('the checkpoint at {} has lost its .data file'.format(prefix))
     return prefix
 
 
-def restore(session, prefix, saver=None):
-    """Restores all global variables of a session's graph from a checkpoint, or none.
+def checkpoint_files(prefix):
+    """The files that hold the variables of a checkpoint, V1 or V2, sorted.
 
     Args:
-      session: a session of the graph.
-      prefix: a checkpoint, as from `find_checkpoint`.
-      saver: a `tf.train.Saver` of these variables, for a graph that is finalized; a new one by
-        default.
+      prefix: as from `find_checkpoint`.
+    """
+    index = prefix + '.index'
+    if os.path.exists(index):
+        return sorted(glob.glob(glob.escape(prefix) + '.data-*')) + [index]
+    return sorted(glob.glob(prefix))
+
+
+def _find_v1(prefix):
+    """The pattern of the files of a V1 checkpoint; None where there are none at all.
 
     Raises:
-      ValueError: a variable is missing from the checkpoint or has another shape there; the message
-        names it and both shapes.
+      ValueError: a file is missing, cut short or no table, or they are of several checkpoints.
+    """
+    # TensorFlow itself takes the name for a pattern, which a folder's name must not become.
+    if os.path.isfile(prefix) and not _V1_SHARD.search(prefix):
+        if not _is_table(prefix):
+            raise ValueError('no checkpoint at {}: the file is another one, or cut short'.format(
+                prefix))
+        return glob.escape(prefix)
+    given = _V1_SHARD.search(prefix)
+    base = prefix[:given.start()] if given else prefix
+    paths = [path for path in glob.glob(glob.escape(base) + '-*')
+             if _V1_SHARD.match(path, len(base))]
+    counts = sorted({path[-5:] for path in paths if not given or path[-5:] == given.group(2)})
+    if not counts:
+        return None
+    if len(counts) > 1:
+        raise ValueError('the files {}-* are of several checkpoints, of {} files: give one of them'
+                         .format(base, ' and '.join(str(int(count)) for count in counts)))
+    for i in range(int(counts[0])):
+        path = '{}-{:05d}-of-{}'.format(base, i, counts[0])
+        if path not in paths:
+            raise ValueError('the checkpoint at {} has lost its file {}'.format(
+                base, os.path.basename(path)))
+        if not _is_table(path):
+            raise ValueError('the checkpoint at {} is damaged: {} is another file, or cut short'
+                             .format(base, os.path.basename(path)))
+    return '{}-?????-of-{}'.format(glob.escape(base), counts[0])
+
+
+def _is_table(path):
+    """Whether a file ends as TensorFlow's tables do, of which V1 checkpoints are made."""
+    with open(path, 'rb') as handle:
+        handle.seek(max(0, os.path.getsize(path) - len(_V1_MAGIC)))
+        return handle.read() == _V1_MAGIC
+
+
+def check_fits(prefix, variables):
+    """Checks that a checkpoint holds variables, by name and shape.
+
+    Args:
+      prefix: a checkpoint, as from `find_checkpoint`.
+      variables: the `tf.Variable`s.
+
+    Raises:
+      ValueError: it cannot be read, or a variable is missing from it or has another shape there;
+        the message names it and both shapes.
     """
     try:
         stored = tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
     except tf.errors.OpError as error:
         raise ValueError('{} cannot be read as a checkpoint: {}'.format(
             prefix, error.message)) from None
-    for variable in tf.global_variables():
+    for variable in variables:
         name, shape = variable.op.name, variable.shape.as_list()
         if name not in stored:
             raise ValueError('checkpoint {} does not fit the net: it has no variable {}'.format(
@@ -67,7 +128,25 @@ def restore(session, prefix, saver=None):
         if stored[name] != shape:
             raise ValueError('checkpoint {} does not fit the net: {} is {} there, {} here'.format(
                 prefix, name, stored[name], shape))
+
+
+def restore(session, prefix, saver=None, variables=None):
+    """Restores variables of a session's graph from a checkpoint, or none.
+
+    Args:
+      session: a session of the graph.
+      prefix: a checkpoint, as from `find_checkpoint`.
+      saver: a `tf.train.Saver` of these variables, for a graph that is finalized; a new one by
+        default.
+      variables: which; all global ones by default.
+
+    Raises:
+      ValueError: a variable is missing from the checkpoint or has another shape there; the message
+        names it and both shapes.
+    """
+    variables = tf.global_variables() if variables is None else variables
+    check_fits(prefix, variables)
     try:
-        (saver or tf.train.Saver()).restore(session, prefix)
+        (saver or tf.train.Saver(variables)).restore(session, prefix)
     except tf.errors.OpError as error:
         raise ValueError('checkpoint {} is damaged: {}'.format(prefix, error.message)) from None

@@ -28,9 +28,9 @@ def build_classifier(pixels, spec, is_training, implementation='recompute', reus
       A `Classifier` of logits and probabilities, float32 [N, num_classes], and the end_points.
 
     Raises:
-      ValueError: the net or the activation is unknown.
+      ValueError: the net, one of its options or the activation is unknown.
     """
-    net = get_net(spec.net)
+    net = get_net(spec.net, spec.net_options)
     activation_fn = get_activation(spec.activation, implementation)
     with tf.name_scope('normalize'):
         mean = tf.constant(spec.channel_mean, tf.float32)

@@ -6,11 +6,13 @@ import math
 import os
 import sys
 
-from ash_tf1 import config, evaluation, files, training
+from ash_tf1 import checkpoint, checkpoint_import, config, evaluation, files, training
+from ash_tf1 import summary as summaries
+from ash_tf1.checkpoint_rules import ready_rules  # noqa: F401 - for a command's --help
 from ash_tf1.input_pipelines import DATASETS, load_dataset
 from ash_tf1.input_pipelines.image_folder import save_image_folder
-from ash_tf1.nets import NETS
-from ash_tf1.ops import ACTIVATIONS
+from ash_tf1.nets import NETS, get_net, reference_task
+from ash_tf1.ops import ACTIVATIONS, get_activation
 
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
@@ -48,7 +50,7 @@ def add_settings(parser):
         if isinstance(field.default, bool):
             group.add_argument(option, action='store_true', **common)
         elif isinstance(field.default, tuple):
-            group.add_argument(option, type=float, nargs='*', metavar='X', **common)
+            group.add_argument(option, type=field.metadata['of'], nargs='*', metavar='X', **common)
         else:
             group.add_argument(option, type=type(field.default), choices=field.metadata['choices'],
                                metavar=None if field.metadata['choices'] else 'X', **common)
@@ -58,14 +60,16 @@ def settings_from(args):
     """The `Settings` that arguments mean: a recipe's, or a resumed run's, with what was given.
 
     Raises:
-      ValueError: a value is impossible, or --recipe is given for a resumed run.
+      ValueError: a value is impossible, --recipe is given for a resumed run, or the recipe leaves
+        open what was not given.
     """
     given = {field.name: getattr(args, field.name) for field in dataclasses.fields(config.Settings)
              if hasattr(args, field.name)}
     given = {name: tuple(value) if isinstance(value, list) else value
              for name, value in given.items()}
-    if given.get('data_dir'):
-        given['data_dir'] = os.path.abspath(given['data_dir'])
+    for name in ('data_dir', 'init_from'):
+        if given.get(name):
+            given[name] = os.path.abspath(given[name])
     if args.resume:
         if args.recipe:
             raise ValueError('--resume takes the settings of the run; leave --recipe out')
@@ -75,7 +79,11 @@ def settings_from(args):
     if 'steps' in given or 'epochs' in given:
         # The one that is given replaces whichever the recipe has.
         base = dataclasses.replace(base, steps=0, epochs=0)
-    return dataclasses.replace(base, **given)
+    settings = dataclasses.replace(base, **given)
+    if not settings.dataset:
+        raise ValueError('the recipe {} leaves the data set to you: give --dataset'.format(
+            args.recipe))
+    return settings
 
 
 def train(args):
@@ -152,3 +160,99 @@ def save_images(args):
                                   args.per_class)
     print('{}: {} images of {} classes'.format(args.out_dir, count, len(dataset.labels)))
     return 0
+
+
+def summarize(args):
+    """tools/summarize.py"""
+    net = get_net(args.net, args.net_options)
+    shape, classes = reference_task(args.net)
+    if args.input_size:
+        shape = tuple(args.input_size) + (3,) * (len(args.input_size) == 2)
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError('--input-size is a height, a width and optionally the channels, each 1 or '
+                         'more, got {}'.format(' '.join(map(str, args.input_size))))
+    classes = classes if args.classes is None else args.classes
+    if classes < 1:
+        raise ValueError('--classes must be 1 or more, got {}'.format(classes))
+    # The plain form has the same variables, and is built faster.
+    summary = summaries.summarize(net, shape, classes, get_activation(args.activation, 'plain'),
+                                  args.activation)
+    if args.json:
+        print(json.dumps({
+            'net': args.net, 'net_options': args.net_options, 'input_shape': shape,
+            'classes': classes, 'activation': args.activation,
+            'parameters': summary.parameters, 'multiply_adds': summary.multiply_adds,
+            'activations': summary.activations,
+            'activation_parameters': summary.activation_parameters,
+            'layers': [layer._asdict() for layer in summary.layers]}, indent=2))
+        return 0
+    rows = [('layer', 'output', 'parameters', 'multiply-adds', 'activation')]
+    rows += [(layer.name, 'x'.join(map(str, layer.output_shape)), _number(layer.parameters),
+              _number(layer.multiply_adds), _activation(layer.activation,
+                                                        layer.activation_parameters))
+             for layer in summary.layers]
+    rows.append(('total', '', _number(summary.parameters), _number(summary.multiply_adds),
+                 _activation(str(summary.activations), summary.activation_parameters)))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    ruler = '  '.join('-' * width for width in widths)
+    print(' '.join([args.net] + args.net_options), 'of {}x{}x{} for {} classes'.format(
+        *shape, classes))
+    for i, row in enumerate(rows):
+        if i in (1, len(rows) - 1):
+            print(ruler)
+        print('{:<{}}  {:>{}}  {:>{}}  {:>{}}  {}'.format(
+            *(part for pair in zip(row, widths[:4]) for part in pair), row[4]).rstrip())
+    return 0
+
+
+def _number(value):
+    return '{:,}'.format(value) if value else ''
+
+
+def _activation(text, parameters):
+    return text + (' +{} parameters'.format(_number(parameters)) if parameters else '')
+
+
+def import_checkpoint(args):
+    """tools/import_checkpoint.py"""
+    if args.list:
+        return _list_checkpoint(args.old)
+    if args.new is None and not args.dry_run:
+        raise ValueError('give the prefix NEW to write to, or --dry-run, or --list')
+    if (args.net is None) != (args.classes is None):
+        raise ValueError('--net and --classes go together')
+    if args.initialize_missing and args.net is None:
+        raise ValueError('--initialize-missing needs a --net')
+    target = None if args.net is None else checkpoint_import.Target(
+        args.net, args.classes, tuple(args.input_size), args.activation, args.scope)
+    report = checkpoint_import.import_checkpoint(
+        args.old, args.new, args.map, target, args.ignore_unmatched, args.initialize_missing,
+        args.seed, args.overwrite, args.dry_run)
+    _print_import(report)
+    print('dry run: nothing was written' if args.dry_run else 'checkpoint: {}'.format(args.new))
+    return 0
+
+
+def _list_checkpoint(path):
+    variables = checkpoint_import.list_variables(checkpoint.find_checkpoint(path, v1=True))
+    width = max(map(len, variables), default=0)
+    for name, variable in variables.items():
+        print('{:<{}}  {} {}'.format(name, width, variable.dtype.name, variable.shape))
+    return 0
+
+
+def _print_import(report):
+    renamed = [pair for pair in report.imported if pair[0] != pair[1]]
+    print('imported {}, of them renamed {}, reshaped {}; filled {}, initialized {}; dropped {}, '
+          'unmatched {}'.format(len(report.imported), len(renamed), len(report.reshaped),
+                                len(report.filled), len(report.initialized), len(report.dropped),
+                                len(report.unmatched)))
+    for old, new in report.imported:
+        print('  imported {}'.format(old) if old == new else '  renamed {} -> {}'.format(old, new))
+    for name, old, new in report.reshaped:
+        print('  reshaped {}: {} -> {}'.format(name, old, new))
+    for word in ('filled', 'initialized', 'dropped', 'unmatched'):
+        for name in getattr(report, word):
+            print('  {} {}'.format(word, name))
+    if not report.checked:
+        print('without --net, neither shapes nor completeness were checked')

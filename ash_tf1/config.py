@@ -13,8 +13,10 @@ SETTINGS_FILE = 'settings.json'
 MODEL_FILE = 'model.json'
 
 
-def _setting(default, help_text, choices=None):
-    return dataclasses.field(default=default, metadata={'help': help_text, 'choices': choices})
+def _setting(default, help_text, choices=None, of=None):
+    """A field; `of` is the type of a tuple's elements, and `choices` are what a value may be."""
+    return dataclasses.field(default=default, metadata={'help': help_text, 'choices': choices,
+                                                        'of': of})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +24,13 @@ class Settings:
     """Everything that decides how a net is trained. The command line is made from the fields."""
 
     net: str = _setting('resnet_v2_20', 'net to train')
+    net_options: Tuple[str, ...] = _setting((), 'options of the net, such as dropout_rate=0.3',
+                                            of=str)
     activation: str = _setting('ash', 'activation of every layer')
     dataset: str = _setting('digits', 'data set')
     data_dir: str = _setting('', 'folder or official archive of the data set')
+    init_from: str = _setting('', 'checkpoint of the net to begin with, as '
+                                  'tools/import_checkpoint.py makes them (default: random weights)')
     batch_size: int = _setting(128, 'images a step')
     epochs: int = _setting(0, 'length of the run in epochs; give this or --steps')
     steps: int = _setting(0, 'length of the run in steps; give this or --epochs')
@@ -32,7 +38,7 @@ class Settings:
                              choices=('step', 'cosine', 'one_cycle'))
     learning_rate: float = _setting(0.1, 'initial rate (step, cosine) or highest (one_cycle)')
     step_at: Tuple[float, ...] = _setting((0.5, 0.75), 'step: shares of the run where the rate '
-                                                       'is multiplied by --step-factor')
+                                                       'is multiplied by --step-factor', of=float)
     step_factor: float = _setting(0.1, 'step: what the rate is multiplied by')
     warmup: float = _setting(0.3, 'one_cycle: share of the run over which the rate rises')
     momentum: float = _setting(0.9, 'momentum of SGD')
@@ -77,6 +83,24 @@ RECIPES = {
     'resnet-cifar': dict(net='resnet_v2_110', dataset='cifar10', steps=64000, batch_size=128,
                          schedule='step', learning_rate=0.1, step_at=(0.5, 0.75), step_factor=0.1,
                          weight_decay=1e-4, augmentation='crop_flip'),
+    # He et al., "Deep Residual Learning for Image Recognition" (1512.03385) and, for how long,
+    # 1603.05027: 90 epochs of 256, the rate divided by 10 at 30 and 60. It names no data set, for
+    # there is no reader of ImageNet; their scale augmentation is missing likewise.
+    'resnet-imagenet': dict(net='resnet_v1_50', dataset='', epochs=90, batch_size=256,
+                            schedule='step', learning_rate=0.1, step_at=(1 / 3, 2 / 3),
+                            step_factor=0.1, weight_decay=1e-4, augmentation='crop_flip'),
+    # Zagoruyko and Komodakis, "Wide Residual Networks" (1605.07146): 200 epochs of 128, the rate
+    # times 0.2 at 60, 120 and 160.
+    'wide-resnet-cifar': dict(net='wrn_28_10', dataset='cifar10', epochs=200, batch_size=128,
+                              schedule='step', learning_rate=0.1, step_at=(0.3, 0.6, 0.8),
+                              step_factor=0.2, nesterov=True, weight_decay=5e-4,
+                              augmentation='crop_flip'),
+    # Huang et al., "Densely Connected Convolutional Networks" (1608.06993): 300 epochs of 64, the
+    # rate divided by 10 at 150 and 225.
+    'densenet-cifar': dict(net='densenet_100_12', dataset='cifar10', epochs=300, batch_size=64,
+                           schedule='step', learning_rate=0.1, step_at=(0.5, 0.75),
+                           step_factor=0.1, nesterov=True, weight_decay=1e-4,
+                           augmentation='crop_flip'),
     # About an hour on 2 CPU cores; our own, in the manner of "Super-Convergence" (1708.07120).
     'cifar-short': dict(net='resnet_v2_20', dataset='cifar10', epochs=7, batch_size=128,
                         schedule='one_cycle', learning_rate=0.2, weight_decay=5e-4,
@@ -108,6 +132,7 @@ class ModelSpec:
     channel_std: Tuple[float, ...]
     labels: Tuple[str, ...]
     training_images: int
+    net_options: Tuple[str, ...] = ()
 
     def __post_init__(self):
         """Raises ValueError, naming the field, for a value of the wrong kind."""
@@ -119,6 +144,9 @@ class ModelSpec:
         if not _all(self.input_shape, int) or len(self.input_shape) != 3:
             raise ValueError('input_shape must be [height, width, channels], got {!r}'.format(
                 self.input_shape))
+        if not _all(self.net_options, str):
+            raise ValueError('net_options must be a list of KEY=VALUE, got {!r}'.format(
+                self.net_options))
         if not isinstance(self.training_images, int):
             raise ValueError('training_images must be a number, got {!r}'.format(
                 self.training_images))
@@ -143,7 +171,8 @@ def model_spec(settings, dataset):
                      input_shape=tuple(dataset.train.images.shape[1:]),
                      channel_mean=tuple(dataset.channel_mean),
                      channel_std=tuple(dataset.channel_std), labels=tuple(dataset.labels),
-                     training_images=len(dataset.train.labels))
+                     training_images=len(dataset.train.labels),
+                     net_options=settings.net_options)
 
 
 def save(run_dir, file_name, record):

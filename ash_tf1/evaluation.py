@@ -10,6 +10,7 @@ from ash_tf1 import checkpoint, config
 from ash_tf1.classifier import build_classifier, pixels_placeholder
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.batching import ordered_batches
+from ash_tf1.sessions import session_config
 
 
 class Evaluation(NamedTuple):
@@ -96,7 +97,7 @@ def evaluate(run_dir, checkpoint_path=None, data_dir=None, split='test', batch_s
         pixels = pixels_placeholder(spec)
         labels = tf.placeholder(tf.int64, (None,), name='labels')
         evaluator = Evaluator(pixels, labels, build_classifier(pixels, spec, is_training=False))
-        with tf.Session() as session:
+        with tf.Session(config=session_config()) as session:
             checkpoint.restore(session, prefix)
             return evaluator(session, getattr(dataset, split), batch_size, progress), spec, prefix
 

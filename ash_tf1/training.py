@@ -17,13 +17,15 @@ from ash_tf1.input_pipelines.batching import epoch_batches, prefetch, steps_per_
 from ash_tf1.ops import pass_shares
 from ash_tf1.run_log import METRICS_FILE, RunLog, read_rows
 from ash_tf1.schedules import learning_rate
+from ash_tf1.sessions import session_config
 
 EVALUATION_SCOPE = 'evaluation'
 # Settings that change no weight. What the data set is must be the same, where it is need not.
 RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size')
 
 TrainingGraph = collections.namedtuple('TrainingGraph', [
-    'pixels', 'labels', 'train_op', 'loss', 'top1', 'rate', 'step', 'evaluator', 'layers'])
+    'pixels', 'labels', 'train_op', 'loss', 'top1', 'rate', 'step', 'evaluator', 'layers',
+    'net_variables'])
 Result = collections.namedtuple('Result', ['step', 'total_steps', 'signal', 'curve'])
 
 
@@ -61,8 +63,12 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
     spec = config.model_spec(settings, dataset)
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
-        # Before the folder is touched: a net or an activation that does not exist leaves no trace.
+        # Before the folder is touched: what does not exist, or does not fit, leaves no trace.
         graph = build_training_graph(spec, settings, total_steps)
+        initial = None
+        if settings.init_from and not resume:
+            initial = checkpoint.find_checkpoint(settings.init_from)
+            checkpoint.check_fits(initial, graph.net_variables)
         prefix = _prepare_run_dir(run_dir, settings, spec, resume)
         start = _step_of(prefix) if prefix else 0
         report('{} with {} on {}: {} training and {} test images, {} steps of {} from {}'.format(
@@ -73,8 +79,9 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
         stop_on_signal, run_hooks, bar = _hooks(graph, settings, run_dir, saver, log, dataset.test,
                                                 total_steps, epoch_steps, progress, report)
         batches = prefetch(_batches(dataset.train, settings, start, total_steps, epoch_steps))
-        creator = tf.train.ChiefSessionCreator(tf.train.Scaffold(
-            saver=saver, init_fn=_restorer(run_dir, prefix, saver)))
+        init_fn = _restorer(run_dir, prefix, saver) if prefix else _initializer(initial, graph)
+        creator = tf.train.ChiefSessionCreator(tf.train.Scaffold(saver=saver, init_fn=init_fn),
+                                               config=session_config())
         with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \
                 contextlib.closing(stop_on_signal):
             with tf.train.MonitoredSession(creator, run_hooks) as session:
@@ -88,16 +95,25 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
 
 
 def _restorer(run_dir, prefix, saver):
-    """The init_fn of a Scaffold that goes on from a checkpoint; None where there is none."""
-    if prefix is None:
-        return None
-
+    """The init_fn of a Scaffold that goes on with a run from its checkpoint."""
     def init_fn(scaffold, session):
         del scaffold
         checkpoint.restore(session, prefix, saver)
         # The saver goes on counting, and removing, where that of the run before stopped.
         saver.recover_last_checkpoints(
             tf.train.get_checkpoint_state(run_dir).all_model_checkpoint_paths)
+    return init_fn
+
+
+def _initializer(prefix, graph):
+    """The init_fn of a Scaffold whose net begins with the variables of a checkpoint, if any."""
+    if prefix is None:
+        return None
+    saver = tf.train.Saver(graph.net_variables)
+
+    def init_fn(scaffold, session):
+        del scaffold
+        checkpoint.restore(session, prefix, saver, graph.net_variables)
     return init_fn
 
 
@@ -119,6 +135,7 @@ def build_training_graph(spec, settings, total_steps):
     loss = tf.reduce_mean(
         tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
     top1 = tf.reduce_mean(tf.cast(tf.equal(tf.argmax(logits, axis=1), labels), tf.float32))
+    net_variables = tf.global_variables()
     penalty = settings.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in decayed_variables()])
 
     global_step = tf.train.get_or_create_global_step()
@@ -135,7 +152,7 @@ def build_training_graph(spec, settings, total_steps):
                                       implementation=settings.implementation, reuse=True)
         evaluator = Evaluator(pixels, labels, classifier)
     return TrainingGraph(pixels, labels, train_op, loss, top1, rate, step, evaluator,
-                         _layer_tensors())
+                         _layer_tensors(), net_variables)
 
 
 def decayed_variables():

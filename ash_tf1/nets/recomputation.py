@@ -41,7 +41,7 @@ def recompute_in_backward(function, inputs):
 
         def grad(outputs_grad):
             with tf.control_dependencies([outputs_grad]):
-                # Without the wait these would be the tensors of the first time, which would be kept.
+                # Without the wait these would be the first time's tensors, which would be kept.
                 copies = [tf.identity(tensor) for tensor in inputs]
             with _collections_kept(), slim.arg_scope(arg_scope), \
                     tf.variable_scope(scope, reuse=True, auxiliary_name_scope=False):

@@ -17,7 +17,7 @@ from tf_slim.nets import resnet_utils
 from ash_tf1.nets import net_utils
 
 Block = collections.namedtuple('Block', ['units', 'depth', 'stride', 'bottleneck'])
-Block.__doc__ += """: `units` residual units of `depth` output channels, of stride `stride` in all."""
+Block.__doc__ += """: `units` residual units of `depth` output channels, `stride` in all."""
 
 Stem = collections.namedtuple('Stem', ['depth', 'kernel', 'stride', 'pool', 'symmetric_padding'])
 Stem.__doc__ += """: the first convolution; whether a 3x3 max pooling of stride 2 follows; and how
@@ -166,7 +166,7 @@ def resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
 
 def resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse=None,
               scope='resnet_v2', stem=CIFAR_STEM, stride_placement='first', dropout_rate=0.0):
-    """A pre-activation residual net: BatchNorm and activation before each convolution but the first.
+    """A pre-activation residual net: BatchNorm and activation before every convolution but one.
 
     Args:
       inputs, blocks, num_classes, activation_fn, is_training, reuse, scope, stem,

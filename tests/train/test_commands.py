@@ -76,6 +76,9 @@ def test_a_run_is_stopped_resumed_and_evaluated(command, tmp_path, before_step, 
 
 @pytest.mark.parametrize('given, words', [
     (['--net', 'lenet'], ['lenet', 'resnet_v2_20', 'vgg_19']),
+    (['--net-options', 'dropout_rate=0.3'], ["'dropout_rate=0.3' of tiny"]),
+    (['--net', 'wrn_16_4', '--net-options', 'dropout_rate=2'], ['dropout_rate', '2.0']),
+    (['--recipe', 'resnet-imagenet', '--dataset', ''], ['resnet-imagenet', 'give --dataset']),
     (['--activation', 'tanhh'], ['tanhh', 'ash', 'relu', 'f_ash_K']),
     (['--activation', 'f_ash_100'], ['100']),
     (['--recipe', 'imagenet'], ['imagenet', 'resnet-cifar', 'digits']),
@@ -225,3 +228,43 @@ def test_every_setting_can_be_given_on_the_command_line(command, capsys):
     text = capsys.readouterr().out
     for field in dataclasses.fields(Settings):
         assert '--' + field.name.replace('_', '-') in text
+
+
+def test_a_net_is_summarized(command):
+    status, out, err = command('summarize', 'resnet_v2_8', '--activation', 'ash')
+    assert (status, err) == (0, '')
+    lines = out.splitlines()
+    assert lines[0] == 'resnet_v2_8 of 32x32x3 for 10 classes'
+    assert lines[1].split() == ['layer', 'output', 'parameters', 'multiply-adds', 'activation']
+    assert lines[3].split() == ['conv1', '32x32x16', '432', '442,368']
+    assert lines[4].split() == ['block1/unit_1/preact', '32x32x16', '32', 'ash', '+2', 'parameters']
+    assert lines[-1].split() == ['total', '77,850', '12,501,632', '7', '+14', 'parameters']
+
+
+def test_a_summary_of_another_size_option_and_activation_as_json(command):
+    status, out, err = command('summarize', 'resnet_v1_50', '--input-size', 64, 96, '--classes', 5,
+                               '--activation', 'prelu', '--net-options', 'stride_placement=3x3',
+                               '--json')
+    assert (status, err) == (0, '')
+    result = json.loads(out)
+    assert result['input_shape'] == [64, 96, 3]
+    assert result['parameters'] == 25557032 - 995 * 2049
+    assert result['layers'][0]['output_shape'] == [32, 48, 64]
+    assert result['layers'][0]['activation_parameters'] == 64  # a slope a channel
+    assert result['layers'][-1]['output_shape'] == [5]
+    assert result['activations'] == 49
+    # The 3x3 of block4/unit_1 takes 4x6 places to 2x3; its 1x1 before sees the larger map.
+    layers = {layer['name']: layer for layer in result['layers']}
+    assert layers['block4/unit_1/conv1']['multiply_adds'] == 4 * 6 * 1024 * 512
+    assert layers['block4/unit_1/conv2']['multiply_adds'] == 2 * 3 * 9 * 512 * 512
+
+
+@pytest.mark.parametrize('given, words', [
+    (['lenet'], ['lenet', 'wrn_28_10']),
+    (['vgg_11', '--activation', 'tanhh'], ['tanhh']),
+    (['vgg_11', '--input-size', '32'], ['--input-size', '32']),
+    (['vgg_11', '--input-size', '0', '32'], ['--input-size', '0 32']),
+    (['vgg_11', '--classes', '0'], ['--classes', '0']),
+    (['wrn_16_4', '--net-options', 'depth=3'], ["'depth=3'", 'dropout_rate=0.0'])])
+def test_a_summary_refuses_bad_input_in_one_line(refused, given, words):
+    refused(words, 'summarize', *given)

@@ -84,7 +84,7 @@ def test_densenet_by_hand():
             for _ in range(layers):
                 total += batch_norm(channels)
                 if bottleneck:
-                    total += channels * 4 * growth + batch_norm(4 * growth) + 4 * growth * 9 * growth
+                    total += 4 * growth * (channels + 9 * growth) + batch_norm(4 * growth)
                 else:
                     total += channels * 9 * growth
                 channels += growth

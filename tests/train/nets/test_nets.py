@@ -118,7 +118,8 @@ def test_the_scope_is_an_argument(new_graph, stand_in, name):
     assert all(v.op.name.startswith('mine/') for v in tf.global_variables())
 
 
-@pytest.mark.parametrize('name', ['resnet_v2_8', 'bottlenecks', 'resnet_v1_18', 'dense', 'dense_bc'])
+@pytest.mark.parametrize('name', ['resnet_v2_8', 'bottlenecks', 'resnet_v1_18', 'dense',
+                                  'dense_bc'])
 @pytest.mark.parametrize('is_training', [True, False])
 def test_only_training_updates_the_running_averages(new_graph, name, is_training):
     images = tf.placeholder(tf.float32, [None, 8, 8, 3])
@@ -190,7 +191,7 @@ def test_options_by_name(new_graph, stand_in):
 
 
 @pytest.mark.parametrize('name, option, message', [
-    ('wrn_16_4', 'dropout=0.3', "unknown option 'dropout=0.3' of wrn_16_4; known are dropout_rate="),
+    ('wrn_16_4', 'dropout=0.3', "'dropout=0.3' of wrn_16_4; known are dropout_rate="),
     ('wrn_16_4', 'dropout_rate', "unknown option 'dropout_rate' of wrn_16_4"),
     ('wrn_16_4', 'dropout_rate=much', "'dropout_rate=much' of wrn_16_4 needs a float"),
     ('densenet_100_12', 'recompute=1', "'recompute=1' of densenet_100_12 needs a bool"),

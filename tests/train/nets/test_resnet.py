@@ -6,8 +6,7 @@ import tensorflow.compat.v1 as tf
 from ash_tf1.nets import resnet
 from ash_tf1.nets.resnet import CIFAR_STEM, IMAGENET_STEM, STRIDE_PLACEMENTS, Block
 
-# Both kinds of unit; the shape changes by depth and stride, by depth alone, by stride alone. A first
-# block has no stride where tf-slim's placement, before the block, is to mean anything.
+# Both kinds of unit; the shape changes by depth and stride, by depth alone, by stride alone.
 BASIC = (Block(2, 16, 1, False), Block(2, 24, 2, False))
 BOTTLENECK = (Block(2, 32, 1, True), Block(1, 32, 2, True))
 EPSILON, DECAY = 1e-5, 0.9

@@ -1,0 +1,114 @@
+import os
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from ash_tf1 import checkpoint, checkpoint_import
+from ash_tf1.checkpoint_import import import_checkpoint
+
+FORMATS = ['v2', 'v1', 'v1 sharded']
+
+
+@pytest.fixture
+def existing(tmp_path, save):
+    """A folder with an older checkpoint and, as the latest, one of the name that is imported to."""
+    folder = tmp_path / 'new'
+    for name in ('first.ckpt', 'm.ckpt'):
+        save(folder / name, {'x': np.ones(3)}, meta=True)
+    (folder / 'm.ckpt.data-00001-of-00002').write_bytes(b'of an even older one')
+    (folder / 'm.ckpt-notes').write_text('not of the checkpoint')
+    tf.train.update_checkpoint_state(str(folder), 'm.ckpt', ['first.ckpt', 'm.ckpt'])
+    return folder
+
+
+@pytest.mark.parametrize('name', ['m.ckpt', 'm.ckpt.index', 'm.ckpt-00000-of-00002'])
+def test_nothing_is_overwritten_unasked(tmp_path, to_new, contents, name, save, small):
+    old = save(tmp_path / 'old' / 'm.ckpt', small)
+    (tmp_path / 'new').mkdir()
+    (tmp_path / 'new' / name).write_text('of a checkpoint')
+    before = contents(tmp_path / 'new')
+    with pytest.raises(ValueError, match='there is a checkpoint at .*m.ckpt .*--overwrite'):
+        import_checkpoint(old, str(tmp_path / 'new' / 'm.ckpt'), to_new)
+    assert contents(tmp_path / 'new') == before
+
+
+def test_a_checkpoint_is_replaced_on_request(tmp_path, to_new, existing, read_weights, save, small):
+    old = save(tmp_path / 'old' / 'm.ckpt', small)
+    import_checkpoint(old, str(existing / 'm.ckpt'), to_new, overwrite=True)
+    assert sorted(read_weights(existing / 'm.ckpt')) == ['new/a', 'new/b', 'new/c', 'new/d']
+    assert sorted(os.listdir(str(existing))) == [
+        'checkpoint', 'first.ckpt.data-00000-of-00001', 'first.ckpt.index', 'first.ckpt.meta',
+        'm.ckpt-notes', 'm.ckpt.data-00000-of-00001', 'm.ckpt.index']
+    state = tf.train.get_checkpoint_state(str(existing))
+    assert [os.path.basename(path) for path in state.all_model_checkpoint_paths] == [
+        'first.ckpt', 'm.ckpt']
+
+
+def test_the_new_checkpoint_becomes_the_latest(tmp_path, to_new, existing, save, small):
+    old = save(tmp_path / 'old' / 'm.ckpt', small)
+    import_checkpoint(old, str(existing / 'later.ckpt'), to_new)
+    assert checkpoint.find_checkpoint(str(existing)) == str(existing / 'later.ckpt')
+    state = tf.train.get_checkpoint_state(str(existing))
+    assert [os.path.basename(path) for path in state.all_model_checkpoint_paths] == [
+        'first.ckpt', 'm.ckpt', 'later.ckpt']
+
+
+@pytest.mark.parametrize('content', [b'', b'\xff\xfe', b'model'])
+def test_a_damaged_state_file_is_replaced(tmp_path, to_new, existing, content, save, small):
+    old = save(tmp_path / 'old' / 'm.ckpt', small)
+    (existing / 'checkpoint').write_bytes(content)
+    import_checkpoint(old, str(existing / 'later.ckpt'), to_new)
+    assert checkpoint.find_checkpoint(str(existing)) == str(existing / 'later.ckpt')
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_a_checkpoint_never_replaces_itself(tmp_path, to_new, contents, kind, save, small):
+    old = save(tmp_path / 'm.ckpt', small, kind)
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match='m.ckpt is the checkpoint to import'):
+        import_checkpoint(old, str(tmp_path / '.' / 'm.ckpt'), to_new, overwrite=True)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize('new', ['folder', 'folder/'])
+def test_a_folder_is_no_prefix(tmp_path, to_new, new, save, small):
+    old = save(tmp_path / 'm.ckpt', small)
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(ValueError, match='folder/? is a folder: .*folder/model.ckpt'):
+        import_checkpoint(old, str(tmp_path) + '/' + new, to_new)
+
+
+def fail(*args, **kwargs):
+    raise RuntimeError('the disk is gone')
+
+
+def rename_fails_at(count):
+    rename, calls = os.rename, []
+
+    def failing(source, destination):
+        calls.append(source)
+        if len(calls) == count:
+            fail()
+        rename(source, destination)
+    return failing
+
+
+@pytest.mark.parametrize('target, name, replacement', [
+    (tf.train, 'update_checkpoint_state', fail),
+    (checkpoint_import, '_save', fail),
+    (tf.raw_ops, 'SaveV2', fail),
+] + [(os, 'rename', i) for i in (1, 3, 5, 6)])
+@pytest.mark.parametrize('fresh', [False, True], ids=['over an old one', 'fresh'])
+def test_after_a_failure_all_is_as_before(tmp_path, to_new, existing, contents, monkeypatch,
+                                          target, name, replacement, fresh, save, small):
+    old = save(tmp_path / 'old' / 'm.ckpt', small)
+    before = contents(existing)
+    if name == 'rename':
+        replacement = rename_fails_at(min(replacement, 2) if fresh else replacement)
+    monkeypatch.setattr(target, name, replacement)
+    with pytest.raises(RuntimeError, match='the disk is gone'):
+        import_checkpoint(old, str(existing / ('fresh.ckpt' if fresh else 'm.ckpt')), to_new,
+                          overwrite=True)
+    assert contents(existing) == before
+    assert not list(existing.glob('.partial-*'))
