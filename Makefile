@@ -9,7 +9,7 @@ EPOCHS ?=
 LOCK := uv pip compile -q --no-header --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test test-all lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: setup ## train, evaluate, export, verify and predict (about 3 minutes on 2
 test: setup ## run all tests: the TensorFlow side, the modern side, and both together
 	$(TRAIN)/python -m pytest -q tests/train
 	$(SERVE)/python -m pytest -q tests/serve tests/project
+
+test-all: test ## also train and export every net at its full size (an hour more on 2 cores)
+	$(SERVE)/python -m pytest -q tests/project -m full_size
 
 lint: setup ## ruff, and the imports that the layout allows
 	$(SERVE)/ruff check .

@@ -6,7 +6,7 @@
 """
 
 from ash_onnx.annotation import annotate
-from ash_onnx.artifact import Model, load_model
+from ash_onnx.artifact import Artifact, Model, load_artifact, load_model
 from ash_onnx.evaluation import Evaluation, evaluate
 from ash_onnx.images import read_image
 from ash_onnx.prediction import Prediction, predict
@@ -15,12 +15,14 @@ from ash_onnx.verify import Verification, verify
 
 __all__ = [
     'PROVIDERS',
+    'Artifact',
     'Evaluation',
     'Model',
     'Prediction',
     'Verification',
     'annotate',
     'evaluate',
+    'load_artifact',
     'load_model',
     'predict',
     'read_image',

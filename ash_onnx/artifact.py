@@ -1,6 +1,7 @@
 """Loads an artifact folder: `model.onnx` with its metadata, checked before any of it is run."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,34 +16,76 @@ OUTPUTS = ('logits', 'probabilities')
 MAX_MODEL_BYTES = 2**31 - 1  # protobuf's own limit for one message
 MAX_SIDE = 4096  # pixels; a larger input_shape is a mistake, not an image net
 
-_JSON_KEYS = ('labels', 'input_shape', 'versions')
-_TEXT_KEYS = ('net', 'activation', 'dataset', 'checkpoint_sha256')
+MAX_SAMPLE = 2**28  # elements of one example of one input
+
+# Metadata by the kind of artifact: what is JSON, and what is text.
+CLASSIFIER, KERAS_MODEL = 'image_classifier', 'keras_model'
+_JSON_KEYS = {CLASSIFIER: ('labels', 'input_shape', 'versions'),
+              KERAS_MODEL: ('input_shapes', 'versions')}
+_TEXT_KEYS = {CLASSIFIER: ('net', 'activation', 'dataset', 'checkpoint_sha256'),
+              KERAS_MODEL: ('net',)}
 
 
-class Model:
-    """An artifact that is open on one execution provider; made by `load_model`.
+class Artifact:
+    """An artifact of any kind, open on one execution provider; made by `load_artifact`.
 
     Attributes:
       path: the `model.onnx` file, a `pathlib.Path`.
-      labels: tuple of C strings; class i of the outputs is `labels[i]`.
-      input_shape: (height, width, 3) of one image, in pixels.
-      metadata: dict of everything the file says about itself; `labels`, `input_shape` and
-        `versions` are parsed, the rest are strings.
+      metadata: dict of everything the file says about itself; what is JSON is parsed, the rest are
+        strings.
       provider: `cpu`, `cuda` or `tensorrt`, the one that it really runs on.
+      input_names, output_names: tuples of strings, in the order of the test data sets.
     """
 
-    def __init__(self, path, session, metadata, provider):
+    def __init__(self, path, session, metadata, provider, input_names, output_names):
         self.path = path
         self.metadata = metadata
-        self.labels = tuple(metadata['labels'])
-        self.input_shape = tuple(metadata['input_shape'])
         self.provider = provider
+        self.input_names = tuple(input_names)
+        self.output_names = tuple(output_names)
         self._session = session
 
     @property
     def folder(self):
         """The artifact's folder, in which the `test_data_set_K` lie."""
         return self.path.parent
+
+    def answer(self, *inputs):
+        """Runs the model; safe to call from several threads.
+
+        Args:
+          *inputs: an array [N, ...] for each of `input_names`, in order, N >= 1.
+
+        Returns:
+          A tuple of arrays, one for each of `output_names`.
+
+        Raises:
+          ValueError: inputs of another number, type, dtype or shape.
+        """
+        feeds = {name: np.ascontiguousarray(value)
+                 for name, value in zip(self.input_names, inputs, strict=True)}
+        try:
+            return tuple(self._session.run(self.output_names, feeds))
+        except Exception as error:  # onnxruntime raises a dozen types with no public base
+            raise ValueError(f'{self.path}: {error}') from error
+
+
+class Model(Artifact):
+    """The artifact of an image classifier; made by `load_model`.
+
+    Attributes, beside those of an `Artifact`:
+      labels: tuple of C strings; class i of the outputs is `labels[i]`.
+      input_shape: (height, width, 3) of one image, in pixels.
+    """
+
+    def __init__(self, path, session, metadata, provider):
+        super().__init__(path, session, metadata, provider, (INPUT,), OUTPUTS)
+        self.labels = tuple(metadata['labels'])
+        self.input_shape = tuple(metadata['input_shape'])
+
+    def answer(self, *inputs):
+        """Classifies, by `run`, which checks the images and the answer."""
+        return self.run(*inputs)
 
     def run(self, images):
         """Classifies a batch of images; safe to call from several threads.
@@ -79,7 +122,7 @@ class Model:
 
 
 def load_model(path, provider='cpu', threads=None, tf32=False):
-    """Opens an artifact on an execution provider; never on another one than asked for.
+    """Opens the artifact of an image classifier on an execution provider, never on another one.
 
     Args:
       path: the artifact folder, or the ONNX file in it.
@@ -96,19 +139,41 @@ def load_model(path, provider='cpu', threads=None, tf32=False):
       ValueError: no ONNX model; external data; metadata, inputs or outputs that break the
         contract of an artifact; a provider that is unknown or not what the model runs on.
     """
+    artifact = load_artifact(path, provider, threads, tf32)
+    if not isinstance(artifact, Model):
+        raise ValueError(f'{artifact.path}: is the artifact of a Keras model, no image classifier '
+                         'with labels')
+    return artifact
+
+
+def load_artifact(path, provider='cpu', threads=None, tf32=False):
+    """Opens an artifact of any kind on an execution provider, never on another one.
+
+    Args, Raises: as for `load_model`, but that it need not be a classifier.
+
+    Returns:
+      A `Model` for an image classifier, else an `Artifact`.
+    """
     path = _model_file(Path(path))
     data = _read(path)
     proto = _parse(path, data)
     _check_single_file(path, proto)
-    metadata = _read_metadata(path, proto)
-    _check_interface(path, proto.graph, metadata)
+    kind, metadata = _read_metadata(path, proto)
+    if kind == CLASSIFIER:
+        _check_interface(path, proto.graph, metadata)
+        outputs = OUTPUTS
+        probe = {INPUT: np.zeros([1, *metadata['input_shape']], np.uint8)}
+    else:
+        outputs = [value.name for value in proto.graph.output]
+        probe = _probe(path, proto.graph, metadata['input_shapes'])
     del proto  # a second copy of the weights
-    probe = {INPUT: np.zeros([1, *metadata['input_shape']], np.uint8)}
     try:
         session = open_session(data, provider, probe, threads=threads, tf32=tf32)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-    return Model(path, session, metadata, provider)
+    if kind == CLASSIFIER:
+        return Model(path, session, metadata, provider)
+    return Artifact(path, session, metadata, provider, probe, outputs)
 
 
 def _model_file(path):
@@ -173,20 +238,33 @@ def _node_tensors(nodes):
 
 
 def _read_metadata(path, proto):
+    """The kind of the artifact and its metadata, checked."""
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    kind = metadata.get('kind', CLASSIFIER)  # which is older than the key
+    if kind not in _JSON_KEYS:
+        raise ValueError(f'{path}: metadata \'kind\' must be one of {", ".join(_JSON_KEYS)}, '
+                         f'got {_shorten(kind)}')
     # Text that is not UTF-8 comes out of protobuf as bytes, and counts as missing.
-    missing = [key for key in _JSON_KEYS + _TEXT_KEYS
+    missing = [key for key in _JSON_KEYS[kind] + _TEXT_KEYS[kind]
                if not (metadata.get(key) and isinstance(metadata[key], str))]
     if missing:
         raise ValueError(f'{path}: its metadata lacks {", ".join(missing)}; '
                          'it was not made by this project\'s converter')
-    for key in _JSON_KEYS:
+    for key in _JSON_KEYS[kind]:
         try:
             metadata[key] = json.loads(metadata[key])
         except (ValueError, RecursionError) as error:
             raise ValueError(f'{path}: metadata {key!r} is not JSON: '
                              f'{_shorten(metadata[key])}') from error
-    labels, shape, versions = (metadata[key] for key in _JSON_KEYS)
+    if not isinstance(metadata['versions'], dict):
+        raise ValueError(f'{path}: metadata \'versions\' must be a JSON object, '
+                         f'got {_shorten(metadata["versions"])}')
+    if kind == CLASSIFIER:
+        _check_classifier(path, metadata['labels'], metadata['input_shape'])
+    return kind, metadata
+
+
+def _check_classifier(path, labels, shape):
     # isprintable: labels go to terminals and pictures, where control characters do harm.
     if not (isinstance(labels, list) and labels
             and all(isinstance(label, str) and label and label.isprintable() for label in labels)):
@@ -196,15 +274,10 @@ def _read_metadata(path, proto):
             and all(type(size) is int and 1 <= size <= MAX_SIDE for size in shape)):
         raise ValueError(f'{path}: metadata \'input_shape\' must be [height, width, 3] with sides '
                          f'from 1 to {MAX_SIDE}, got {_shorten(shape)}')
-    if not isinstance(versions, dict):
-        raise ValueError(f'{path}: metadata \'versions\' must be a JSON object, '
-                         f'got {_shorten(versions)}')
-    return metadata
 
 
 def _check_interface(path, graph, metadata):
-    initializers = {tensor.name for tensor in graph.initializer}  # inputs too before IR version 4
-    inputs = [value for value in graph.input if value.name not in initializers]
+    inputs = _inputs(graph)
     classes = len(metadata['labels'])
     wanted = {INPUT: (onnx.TensorProto.UINT8, [None, *metadata['input_shape']])}
     wanted.update({name: (onnx.TensorProto.FLOAT, [None, classes]) for name in OUTPUTS})
@@ -220,13 +293,52 @@ def _check_interface(path, graph, metadata):
                                  f'expected {_dtype_name(dtype)}')
             if not tensor.HasField('shape'):
                 continue  # converters may leave an output's shape out; Model.run checks the answer
-            found = [dim.dim_value if dim.HasField('dim_value') else None
-                     for dim in tensor.shape.dim]
-            # A symbolic size fits any size; a fixed one has to be equal, and no batch size is.
-            if len(found) != len(shape) or any(
-                    a is not None and a != b for a, b in zip(found, shape, strict=True)):
+            found = _shape(tensor)
+            if not _fits(found, shape):
                 raise ValueError(f'{path}: {value.name} has shape {_shape_name(found)}, expected '
                                  f'{_shape_name(shape)} by its metadata (N dynamic)')
+
+
+def _probe(path, graph, shapes):
+    """The smallest valid inputs of a Keras model: one example of zeros, by name in order."""
+    probe = {}
+    names = [value.name for value in _inputs(graph)]
+    if not isinstance(shapes, dict) or set(shapes) != set(names):
+        raise ValueError(f'{path}: metadata \'input_shapes\' must be a shape for each of {names}, '
+                         f'got {_shorten(shapes)}')
+    for value in _inputs(graph):
+        shape, tensor = shapes[value.name], value.type.tensor_type
+        if not (isinstance(shape, list) and all(type(size) is int and size >= 1 for size in shape)
+                and math.prod(shape) <= MAX_SAMPLE):
+            raise ValueError(f'{path}: metadata \'input_shapes\' must be lists of sizes >= 1 and '
+                             f'at most {MAX_SAMPLE} elements, got {_shorten(shape)} for '
+                             f'{value.name}')
+        found = _shape(tensor)
+        if not _fits(found, [None, *shape]):
+            raise ValueError(f'{path}: {value.name} has shape {_shape_name(found)}, expected '
+                             f'{_shape_name([None, *shape])} by its metadata (N dynamic)')
+        try:
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        except KeyError as error:
+            raise ValueError(f'{path}: {value.name} is no tensor') from error
+        probe[value.name] = np.zeros([1, *shape], dtype)
+    return probe
+
+
+def _inputs(graph):
+    initializers = {tensor.name for tensor in graph.initializer}  # inputs too before IR version 4
+    return [value for value in graph.input if value.name not in initializers]
+
+
+def _shape(tensor):
+    """The sizes of a TensorProto type's shape, None for what is symbolic."""
+    return [dim.dim_value if dim.HasField('dim_value') else None for dim in tensor.shape.dim]
+
+
+def _fits(found, shape):
+    # A symbolic size fits any size; a fixed one has to be equal, and no batch size is.
+    return len(found) == len(shape) and all(
+        a is None or a == b for a, b in zip(found, shape, strict=True))
 
 
 def _dtype_name(elem_type):

@@ -5,7 +5,7 @@ import os
 import sys
 
 from ash_onnx.annotation import annotate, check_picture_path
-from ash_onnx.artifact import load_model
+from ash_onnx.artifact import load_artifact, load_model
 from ash_onnx.evaluation import evaluate, format_evaluation
 from ash_onnx.prediction import format_predictions, predict
 from ash_onnx.session import PROVIDERS
@@ -48,7 +48,7 @@ def run_command(program, command, **arguments):
 
 def verify_artifact(program, artifact, provider, threads, as_json, rtol, atol):
     """Prints a verification; returns 0, or 1 where it failed."""
-    result = verify(load_model(artifact, provider, threads), rtol=rtol, atol=atol)
+    result = verify(load_artifact(artifact, provider, threads), rtol=rtol, atol=atol)
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})
     else:

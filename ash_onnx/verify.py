@@ -8,24 +8,22 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
-from ash_onnx.artifact import INPUT, OUTPUTS
+from ash_onnx.artifact import OUTPUTS, Model
 
 RTOL = 1e-4
 ATOL = 1e-4
 MAX_TENSOR_BYTES = 2**30
-
-_FILES = {'input_0.pb': INPUT, 'output_0.pb': OUTPUTS[0], 'output_1.pb': OUTPUTS[1]}
 
 
 @dataclass(frozen=True)
 class Difference:
     """How far one output of one test data set is from the recorded one.
 
-    With `got` and `expected` [N, C] in float64:
+    With `got` and `expected` in float64:
 
     Attributes:
       data_set: name of the folder, `test_data_set_0`.
-      output: `logits` or `probabilities`.
+      output: name of the output, `logits` or `probabilities` for a classifier.
       max_abs_difference: max |got - expected|; NaN where either holds a NaN or an infinity.
       max_rel_difference: max |got - expected| / max |expected|, one number for the whole output:
         element by element, a probability of 1e-12 would decide it. NaN as above; infinite where
@@ -48,9 +46,10 @@ class Verification:
     Attributes:
       provider: execution provider that it ran on.
       rtol, atol: the tolerance.
-      images: number of images in all test data sets.
+      images: number of examples in all test data sets.
       classes_agree: number of those whose predicted class, the largest logit, is the recorded
         one; a class whose recorded logit equals the largest within the tolerance counts as it.
+        None where the artifact is no image classifier.
       differences: tuple of `Difference`, one for each output of each test data set.
     """
 
@@ -58,13 +57,13 @@ class Verification:
     rtol: float
     atol: float
     images: int
-    classes_agree: int
+    classes_agree: int | None
     differences: tuple
 
     @property
     def passed(self):
         """True where every output is within the tolerance and every class agrees."""
-        return (self.classes_agree == self.images
+        return (self.classes_agree in (None, self.images)
                 and all(difference.within_tolerance for difference in self.differences))
 
     def to_dict(self):
@@ -81,7 +80,7 @@ def verify(model, rtol=RTOL, atol=ATOL):
     """Runs every `test_data_set_K` of an artifact and compares with the recorded outputs.
 
     Args:
-      model: a `Model`.
+      model: a `Model` or another `Artifact`.
       rtol: relative tolerance, >= 0.
       atol: absolute tolerance, >= 0; added to the relative one, as in `numpy.allclose`.
 
@@ -96,22 +95,23 @@ def verify(model, rtol=RTOL, atol=ATOL):
     for name, value in (('rtol', rtol), ('atol', atol)):
         if not (np.isfinite(value) and value >= 0):
             raise ValueError(f'{name} must be a finite number >= 0, got {value}')
-    images = agree = 0
+    images, agree = 0, 0 if isinstance(model, Model) else None
     differences = []
     for folder in find_test_data(model.folder):
-        recorded = read_test_data(folder)
+        recorded = read_test_data(folder, model.input_names, model.output_names)
         try:
-            answers = dict(zip(OUTPUTS, model.run(recorded[INPUT]), strict=True))
+            answers = model.answer(*(recorded[name] for name in model.input_names))
         except ValueError as error:
             raise ValueError(f'{folder}: {error}') from error
-        for name in OUTPUTS:
-            got, expected = answers[name], recorded[name]
-            if expected.shape != got.shape or expected.dtype != np.float32:
+        for name, got in zip(model.output_names, answers, strict=True):
+            expected = recorded[name]
+            if expected.shape != got.shape or expected.dtype != got.dtype:
                 raise ValueError(f'{folder}: {name} is {expected.dtype} {list(expected.shape)}, '
-                                 f'expected float32 {list(got.shape)}')
+                                 f'expected {got.dtype} {list(got.shape)}')
             differences.append(_compare(folder.name, name, got, expected, rtol, atol))
-        images += len(recorded[INPUT])
-        agree += _count_agreeing(answers['logits'], recorded['logits'], rtol, atol)
+        images += len(recorded[model.input_names[0]])
+        if agree is not None:
+            agree += _count_agreeing(answers[0], recorded[OUTPUTS[0]], rtol, atol)
     return Verification(model.provider, float(rtol), float(atol), images, agree,
                         tuple(differences))
 
@@ -129,20 +129,23 @@ def find_test_data(folder):
     return sorted(found, key=lambda path: (int(path.name.rpartition('_')[2]), path.name))
 
 
-def read_test_data(folder):
+def read_test_data(folder, inputs, outputs):
     """Reads the tensors of a test data set.
 
     Args:
       folder: a `test_data_set_K` folder, a `pathlib.Path`.
+      inputs, outputs: the names of the tensors in input_0.pb, input_1.pb, ... and output_0.pb, ...
 
     Returns:
-      Dict with `images`, `logits` and `probabilities`, arrays.
+      Dict of all names to arrays.
 
     Raises:
       FileNotFoundError: a file is missing.
       ValueError: a damaged file, or a tensor of another name.
     """
-    return {name: _read_tensor(folder / file, name) for file, name in _FILES.items()}
+    return {name: _read_tensor(folder / f'{kind}_{number}.pb', name)
+            for kind, names in (('input', inputs), ('output', outputs))
+            for number, name in enumerate(names)}
 
 
 def _read_tensor(path, name):
@@ -190,6 +193,7 @@ def format_verification(result):
     for row in result.differences:
         lines.append(f'{row.data_set:<17} {row.output:<14} {row.max_abs_difference:>10.2e} '
                      f'{row.max_rel_difference:>10.2e}  {"yes" if row.within_tolerance else "NO"}')
-    lines.append(f'predicted classes: {result.classes_agree} of {result.images} agree')
+    lines.append(f'{result.images} examples' if result.classes_agree is None else
+                 f'predicted classes: {result.classes_agree} of {result.images} agree')
     lines.append(f'{"passed" if result.passed else "FAILED"} on {result.provider}')
     return '\n'.join(lines)

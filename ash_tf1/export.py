@@ -1,4 +1,8 @@
-"""From a checkpoint to an artifact: one ONNX model and the proof of what it answers."""
+"""From a checkpoint to an artifact: one ONNX model and the proof of what it answers.
+
+What follows on freezing is the same for any graph: `freeze_session` to `write_artifact` serve the
+export of tf.keras models too.
+"""
 import contextlib
 import glob
 import json
@@ -17,6 +21,7 @@ from onnx import numpy_helper
 import ash_tf1
 from ash_tf1 import checkpoint, config, evaluation, files
 from ash_tf1.classifier import build_classifier, pixels_placeholder
+from ash_tf1.sessions import session_config
 
 MODEL_FILE = 'model.onnx'
 GRAPH_FILE = 'frozen_graph.pb'
@@ -28,13 +33,31 @@ INPUT = 'images'
 OUTPUTS = ('logits', 'probabilities')
 
 
+class Signature(NamedTuple):
+    """The inputs and outputs of a frozen graph: (name in the ONNX model, name of the op) each."""
+
+    inputs: tuple
+    outputs: tuple
+
+    @property
+    def input_names(self):
+        return [name for name, _ in self.inputs]
+
+    @property
+    def output_names(self):
+        return [name for name, _ in self.outputs]
+
+
+CLASSIFIER = Signature(((INPUT, INPUT),), tuple((name, name) for name in OUTPUTS))
+
+
 class Exported(NamedTuple):
     """What an export wrote."""
 
     folder: str
     nodes: Counter   # ONNX op type -> how many
     size: int        # of the model file, in bytes
-    samples: int     # images in the test data set
+    samples: int     # examples in the test data set
 
 
 def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, keep_graph=False,
@@ -65,26 +88,14 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
     spec = config.load(run_dir, config.MODEL_FILE, config.ModelSpec)
     settings = config.load(run_dir, config.SETTINGS_FILE, config.Settings)
     prefix = checkpoint.find_checkpoint(evaluation.resolve(run_dir, checkpoint_path))
-    _check_out_dir(out_dir, overwrite)
+    check_out_dir(out_dir, overwrite)
     if samples < 1:
         raise ValueError('an artifact needs at least one sample, got {}'.format(samples))
     dataset = evaluation.load_model_dataset(spec, data_dir or settings.data_dir)
     images = dataset.test.images[:samples]
 
-    graph_def = freeze(spec, prefix)
-    answers = run_frozen(graph_def, images)
-    model = convert(graph_def)
-    for key, value in metadata(spec, prefix).items():
-        model.metadata_props.add(key=key, value=value)
-    onnx.checker.check_model(model, full_check=True)
-    with files.replacing_folder(out_dir) as folder:
-        onnx.save(model, os.path.join(folder, MODEL_FILE))
-        write_test_data(os.path.join(folder, TEST_DATA_FOLDER), images, answers)
-        if keep_graph:
-            with open(os.path.join(folder, GRAPH_FILE), 'wb') as handle:
-                handle.write(graph_def.SerializeToString())
-    return Exported(out_dir, Counter(node.op_type for node in model.graph.node),
-                    os.path.getsize(os.path.join(out_dir, MODEL_FILE)), len(images))
+    return write_artifact(out_dir, freeze(spec, prefix), CLASSIFIER, [images],
+                          metadata(spec, prefix), keep_graph)
 
 
 def freeze(spec, prefix):
@@ -101,45 +112,63 @@ def freeze(spec, prefix):
     Raises:
       ValueError: the checkpoint does not fit.
     """
-    with tf.Graph().as_default() as graph:
+    with tf.Graph().as_default():
         classifier = build_classifier(pixels_placeholder(spec), spec, is_training=False,
                                       implementation='plain')
         tf.identity(classifier.logits, name=OUTPUTS[0])
         tf.identity(classifier.probabilities, name=OUTPUTS[1])
-        with tf.Session() as session:
+        with tf.Session(config=session_config()) as session:
             checkpoint.restore(session, prefix)
-            return tf.graph_util.convert_variables_to_constants(
-                session, graph.as_graph_def(), list(OUTPUTS))
+            return freeze_session(session, CLASSIFIER)
 
 
-def run_frozen(graph_def, images):
-    """What TensorFlow answers to images uint8 [N, H, W, 3]: the arrays of `OUTPUTS`, in order."""
+def freeze_session(session, signature):
+    """What a `Signature`'s outputs need of a session's graph, as a GraphDef without variables."""
+    return tf.graph_util.convert_variables_to_constants(
+        session, session.graph.as_graph_def(), [op for _, op in signature.outputs])
+
+
+def run_frozen(graph_def, *inputs, signature=CLASSIFIER):
+    """What TensorFlow answers.
+
+    Args:
+      graph_def: as from `freeze`.
+      *inputs: an array [N, ...] for each input of the signature, in order; images uint8
+        [N, H, W, 3] for a classifier.
+      signature: the graph's `Signature`.
+
+    Returns:
+      The arrays of the signature's outputs, in order.
+    """
     with tf.Graph().as_default():
         tensors = tf.import_graph_def(
-            graph_def, name='', return_elements=[name + ':0' for name in (INPUT,) + OUTPUTS])
-        with tf.Session() as session:
-            return session.run(tensors[1:], {tensors[0]: images})
+            graph_def, name='',
+            return_elements=[op + ':0' for _, op in signature.inputs + signature.outputs])
+        count = len(signature.inputs)
+        with tf.Session(config=session_config()) as session:
+            return session.run(tensors[count:], dict(zip(tensors[:count], inputs)))
 
 
-def convert(graph_def):
+def convert(graph_def, signature=CLASSIFIER):
     """Converts a frozen graph to ONNX; tf2onnx's own swallowed errors are raised.
 
     Args:
       graph_def: as from `freeze`.
+      signature: its `Signature`.
 
     Returns:
-      A ModelProto with the input `images` and the outputs `logits` and `probabilities`.
+      A ModelProto with the inputs and outputs of the signature.
 
     Raises:
       RuntimeError: the conversion failed, or one of tf2onnx's optimisers did.
     """
-    names = {name + ':0': name for name in (INPUT,) + OUTPUTS}
     with _strict_tf2onnx():
         try:
             model, external = tf2onnx.convert.from_graph_def(
-                graph_def, name='ash', input_names=[INPUT + ':0'],
-                output_names=[name + ':0' for name in OUTPUTS], opset=OPSET,
-                tensors_to_rename=names)
+                graph_def, name='ash', input_names=[op + ':0' for _, op in signature.inputs],
+                output_names=[op + ':0' for _, op in signature.outputs], opset=OPSET,
+                tensors_to_rename={op + ':0': name
+                                   for name, op in signature.inputs + signature.outputs})
         except Exception as error:
             raise RuntimeError('tf2onnx could not convert the graph: {}'.format(error)) from error
     if external:
@@ -147,36 +176,75 @@ def convert(graph_def):
     return model
 
 
+def write_artifact(out_dir, graph_def, signature, inputs, properties, keep_graph=False):
+    """Converts a frozen graph and writes the artifact folder, or nothing.
+
+    Args:
+      out_dir: the folder; `check_out_dir` has been asked.
+      graph_def: the frozen graph.
+      signature: its `Signature`.
+      inputs: an array [N, ...] for each input, in order: the test data set.
+      properties: dict of strings, the metadata_props.
+      keep_graph: whether the frozen TensorFlow graph is kept too.
+
+    Returns:
+      What was `Exported`.
+
+    Raises:
+      RuntimeError: the conversion failed or was not complete.
+    """
+    outputs = run_frozen(graph_def, *inputs, signature=signature)
+    model = convert(graph_def, signature)
+    for key, value in properties.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(model, full_check=True)
+    with files.replacing_folder(out_dir) as folder:
+        onnx.save(model, os.path.join(folder, MODEL_FILE))
+        write_test_data(os.path.join(folder, TEST_DATA_FOLDER),
+                        list(zip(signature.input_names, inputs)),
+                        list(zip(signature.output_names, outputs)))
+        if keep_graph:
+            with open(os.path.join(folder, GRAPH_FILE), 'wb') as handle:
+                handle.write(graph_def.SerializeToString())
+    return Exported(out_dir, Counter(node.op_type for node in model.graph.node),
+                    os.path.getsize(os.path.join(out_dir, MODEL_FILE)), len(inputs[0]))
+
+
 def metadata(spec, prefix):
     """The metadata_props of an artifact, each a string; what is not one is JSON."""
     parts = sorted(glob.glob(glob.escape(prefix) + '.data-*')) + [prefix + '.index']
-    versions = {'python': platform.python_version(), 'ash_tf1': ash_tf1.__version__,
-                'tensorflow': tf.__version__, 'tf2onnx': tf2onnx.__version__,
-                'onnx': onnx.__version__, 'numpy': np.__version__}
     return {
         'labels': json.dumps(spec.labels),
         'net': spec.net,
+        'net_options': json.dumps(spec.net_options),
         'activation': spec.activation,
         'dataset': spec.dataset,
         'input_shape': json.dumps(spec.input_shape),
         'checkpoint': os.path.basename(prefix),
         'checkpoint_sha256': files.sha256(parts),
-        'versions': json.dumps(versions),
+        'versions': versions(),
     }
 
 
-def write_test_data(folder, images, answers):
-    """Writes inputs and outputs as the TensorProtos of an ONNX test data set."""
+def versions():
+    """The versions that make an artifact, as JSON for its metadata."""
+    return json.dumps({'python': platform.python_version(), 'ash_tf1': ash_tf1.__version__,
+                       'tensorflow': tf.__version__, 'tf2onnx': tf2onnx.__version__,
+                       'onnx': onnx.__version__, 'numpy': np.__version__})
+
+
+def write_test_data(folder, inputs, outputs):
+    """Writes (name, array) pairs of inputs and outputs as an ONNX test data set."""
     os.makedirs(folder)
-    tensors = [('input_0.pb', INPUT, images)] + [
-        ('output_{}.pb'.format(i), name, answer)
-        for i, (name, answer) in enumerate(zip(OUTPUTS, answers))]
-    for file_name, name, value in tensors:
-        with open(os.path.join(folder, file_name), 'wb') as handle:
-            handle.write(numpy_helper.from_array(value, name).SerializeToString())
+    for kind, pairs in (('input', inputs), ('output', outputs)):
+        for number, (name, value) in enumerate(pairs):
+            path = os.path.join(folder, '{}_{}.pb'.format(kind, number))
+            with open(path, 'wb') as handle:
+                handle.write(numpy_helper.from_array(value, name).SerializeToString())
 
 
-def _check_out_dir(out_dir, overwrite):
+def check_out_dir(out_dir, overwrite):
+    """Raises a ValueError where an artifact may not be written to: what is there stays."""
     if not os.path.exists(out_dir):
         return
     own = {MODEL_FILE, GRAPH_FILE, TEST_DATA_FOLDER}
@@ -184,7 +252,8 @@ def _check_out_dir(out_dir, overwrite):
         raise ValueError('{} exists and is no artifact, or holds more than one: it will not be '
                          'replaced'.format(out_dir))
     if not overwrite:
-        raise ValueError('{} exists: give another folder, or --overwrite'.format(out_dir))
+        raise ValueError('{} exists: give another folder, or overwrite it '
+                         '(--overwrite, overwrite=True)'.format(out_dir))
 
 
 class _Failures(logging.Handler):

@@ -7,7 +7,8 @@ non-batch axes; `z_k` and `alpha` are trained. The formula, its derivation and t
 original publication are in docs/ash.md.
 
 Every activation here takes one tensor and returns one of the same shape and dtype. Those with
-variables make them in the current variable scope, where the usual reuse rules hold.
+variables make them in the current variable scope, where the usual reuse rules hold. `apply_ash` is
+ASH for those who keep its parameters themselves.
 """
 import collections
 import functools
@@ -102,6 +103,26 @@ def fixed_ash(x, k, implementation='recompute', name=None):
         return _ash(x, z_k, _variable('alpha', ALPHA_INIT, x), 0.0, implementation)
 
 
+def apply_ash(x, z_k, alpha, leak=0.0, implementation='recompute'):
+    """ASH with the parameters given: makes no variables and records no pass share.
+
+    Args:
+      x: as for `ASH`.
+      z_k, alpha: floating point tensors or variables of one element each; they are computed with
+        in float32, or float64 where x is.
+      leak: as for `leaky_ash`; 0 is ASH.
+      implementation: as for `ASH`.
+
+    Returns:
+      A tensor of x's shape and dtype.
+
+    Raises:
+      ValueError: x is not floating point, its rank is unknown or below 2, or the implementation is
+        unknown.
+    """
+    return _ash(_check_samples(x), z_k, alpha, leak, implementation, record=False)
+
+
 def z_score(k):
     """The z above which k % of a standard normal variable lie, e.g. 1.96 for k = 2.5.
 
@@ -194,7 +215,7 @@ def get_activation(name, implementation='recompute'):
     Raises:
       ValueError: the name or the implementation is unknown; the message lists the known ones.
     """
-    _check_implementation(implementation)
+    check_implementation(implementation)
     activation = ACTIVATIONS.get(str(name))
     fixed = _FIXED_ASH_NAME.match(str(name))
     if activation is None and fixed:
@@ -225,17 +246,22 @@ def pass_shares(name_scope=None):
         for share in shares)
 
 
-def _check_implementation(implementation):
+def check_implementation(implementation):
+    """Raises a ValueError that lists the implementations of ASH where this is none of them."""
     if implementation not in IMPLEMENTATIONS:
         raise ValueError('unknown implementation {!r}; known are {}'.format(
             implementation, ', '.join(IMPLEMENTATIONS)))
+
+
+def _name(x):
+    return getattr(x, 'name', 'an eager tensor')
 
 
 def _check_float(x):
     x = tf.convert_to_tensor(x, name='x')
     if x.dtype.base_dtype not in kernels.PRECISION:
         raise ValueError('an activation takes float16, float32 or float64, got {} for {!r}'.format(
-            x.dtype.base_dtype.name, x.name))
+            x.dtype.base_dtype.name, _name(x)))
     # A reference to a variable, as tf.assign gives it, is read.
     return x if x.dtype == x.dtype.base_dtype else tf.identity(x)
 
@@ -244,21 +270,34 @@ def _check_samples(x):
     x = _check_float(x)
     if x.shape.ndims is None or x.shape.ndims < 2:
         raise ValueError('the activation needs a known rank of 2 or more, batch first; {!r} has '
-                         'shape {}'.format(x.name, x.shape))
+                         'shape {}'.format(_name(x), x.shape))
     return x
 
 
 def _variable(name, value, x, shape=(1,)):
     """A trained variable of the current scope, in the dtype in which x's elements are computed."""
-    return tf.get_variable(name, shape=shape, dtype=kernels.PRECISION[x.dtype][0],
-                           initializer=tf.constant_initializer(value), trainable=True)
+    try:
+        return tf.get_variable(name, shape=shape, dtype=kernels.PRECISION[x.dtype][0],
+                               initializer=tf.constant_initializer(value), trainable=True)
+    except ValueError as error:
+        # TensorFlow has one type for all that can go wrong here, and names no way on that is ours.
+        if 'already exists, disallowed' not in str(error):
+            raise
+        scope = tf.get_variable_scope().name
+        raise ValueError(
+            'Variable {} already exists: an activation was called in this variable scope before. '
+            'Give each call a scope of its own, `with tf.variable_scope(\'NAME\'): ASH(x)`, or '
+            'share the parameters by `reuse=tf.AUTO_REUSE`. In tf.keras models the layer is '
+            'ash_tf1.keras.ASH.'.format(scope + '/' + name if scope else name)) from error
 
 
-def _ash(x, z_k, alpha, leak, implementation):
-    _check_implementation(implementation)
+def _ash(x, z_k, alpha, leak, implementation, record=True):
+    check_implementation(implementation)
+    compute = kernels.PRECISION[x.dtype][0]
     # Scalars: a shape of (1,) would make every elementwise op broadcast, at several times the cost.
-    z_k, alpha = tf.reshape(z_k, []), tf.reshape(alpha, [])
-    _record_pass_share(x, z_k)
+    z_k, alpha = (tf.cast(tf.reshape(value, []), compute) for value in (z_k, alpha))
+    if record:
+        _record_pass_share(x, z_k)
     return IMPLEMENTATIONS[implementation](x, z_k, alpha, leak)
 
 

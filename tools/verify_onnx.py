@@ -13,7 +13,7 @@ from ash_onnx.verify import ATOL, RTOL
 EPILOG = """\
 Every test_data_set_K of the artifact is run again. An output passes where
 |a - b| <= atol + rtol * |b| for each of its elements, b being TensorFlow's; "relative" is
-max |a - b| / max |b|. Every predicted class has to agree too. NaN fails.
+max |a - b| / max |b|. Every class that a classifier predicts has to agree too. NaN fails.
 
 example:
   python tools/verify_onnx.py checkpoints/NAME --provider cuda

@@ -87,7 +87,7 @@ def test_the_metadata_tells_where_the_model_comes_from(model, tiny_run):
     versions = json.loads(values.pop('versions'))
     assert json.loads(values.pop('labels')) == ['dark', 'grey', 'light']
     assert json.loads(values.pop('input_shape')) == [8, 8, 3]
-    assert values == {'net': 'tiny', 'activation': 'ash', 'dataset': 'tiny',
+    assert values == {'net': 'tiny', 'net_options': '[]', 'activation': 'ash', 'dataset': 'tiny',
                       'checkpoint': 'model.ckpt-15', 'checkpoint_sha256': digest.hexdigest()}
     assert versions.pop('python')
     assert versions == {

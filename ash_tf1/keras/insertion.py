@@ -1,0 +1,121 @@
+"""Puts layers of one's own into a tf.keras model that exists already."""
+import difflib
+import itertools
+import re
+
+import tensorflow.compat.v1 as tf
+
+from ash_tf1.keras import copying
+
+
+def insert_layer_nonseq(model, layer_regex, insert_layer_factory, insert_layer_name=None,
+                        position='replace'):
+    """Makes a copy of a model in which layers are replaced, or have new ones before or after them.
+
+    The model given is left as it is, and shares no layer and no variable with the new one, whose
+    layers have copies of its weights. Branches, shared layers, several inputs and outputs and
+    nested models are kept; a layer that is called in several places has one new layer, called in
+    as many. Layers inside nested models are not looked at; a nested model as a whole is a layer
+    like others.
+
+    Args:
+      model: a tf.keras model, functional or Sequential and built.
+      layer_regex: regular expression that a layer's name has to match from its start (`re.match`).
+      insert_layer_factory: function without arguments, or a class, that gives a new layer for each
+        match, in the order of model.layers. That very layer is used, under another name; it gets
+        what the matched layer takes ('replace', 'before') or gives ('after'), as a list where that
+        is more than one tensor.
+      insert_layer_name: name of the new layer, followed by _1, _2, ... where there are several. By
+        default the matched layer's name and the new one's class: 'block1_conv1_act_ash'. A number
+        keeps it from being that of another layer.
+      position: 'replace', 'after' or 'before'.
+
+    Returns:
+      A functional tf.keras model with the same inputs and order of outputs, not compiled. An
+      output's name is that of the layer that now gives it.
+
+    Raises:
+      ValueError: an argument is not as above, no name matches, an input layer would be replaced or
+        preceded, or a layer cannot be copied or does not fit.
+    """
+    if not isinstance(model, tf.keras.Model):
+        raise ValueError('model must be a tf.keras model, got {!r}'.format(model))
+    if position not in copying.POSITIONS:
+        raise ValueError('position must be one of {}, got {!r}'.format(
+            ', '.join(map(repr, copying.POSITIONS)), position))
+    if not callable(insert_layer_factory) or isinstance(insert_layer_factory,
+                                                        tf.keras.layers.Layer):
+        raise ValueError('insert_layer_factory must be a function or a class that gives a new '
+                         'layer on each call, got {!r}'.format(insert_layer_factory))
+    if not (insert_layer_name is None or insert_layer_name and isinstance(insert_layer_name, str)):
+        raise ValueError('insert_layer_name must be a name or None, got {!r}'.format(
+            insert_layer_name))
+    copying.check_model(model)
+    matched = _matching(model, layer_regex)
+    if position != 'after':
+        for layer in matched:
+            if isinstance(layer, tf.keras.layers.InputLayer):
+                raise ValueError('layer {!r} is an input of the model: nothing can replace it or '
+                                 'go before it; position \'after\' can'.format(layer.name))
+    layers = _new_layers(insert_layer_factory, matched, model)
+    taken = {layer.name for layer in model.layers} | set(model.input_names)
+    if position == 'replace':
+        taken -= {layer.name for layer in matched}
+    first = 0 if len(matched) == 1 else 1
+    for old, new in zip(matched, layers):
+        if insert_layer_name is None:
+            name = _free_name('{}_{}'.format(old.name, _snake_case(type(new).__name__)), taken, 0)
+        else:
+            name = _free_name(insert_layer_name, taken, first)
+        # Keras has no other way: a factory need not take a name, nor a layer give its config.
+        new._name = name
+        taken.add(name)
+    insertions = {old.name: copying.Insertion(position, new) for old, new in zip(matched, layers)}
+    return copying.copy_model(copying.Original(model), insertions)
+
+
+def _matching(model, layer_regex):
+    """The layers of a model, in order, whose names match."""
+    try:
+        pattern = re.compile(layer_regex)
+    except (re.error, TypeError) as error:
+        raise ValueError('layer_regex {!r} is no regular expression: {}'.format(
+            layer_regex, error)) from error
+    layers = [layer for layer in model.layers if type(layer).__name__ not in copying.EXTRAS]
+    matched = [layer for layer in layers if pattern.match(layer.name)]
+    if not matched:
+        names = [layer.name for layer in layers]
+        near = difflib.get_close_matches(pattern.pattern, names, cutoff=0.0)
+        raise ValueError('layer_regex {!r} matches the start of none of the {} layer names; the '
+                         'nearest are {}'.format(pattern.pattern, len(names),
+                                                 ', '.join(map(repr, near))))
+    return matched
+
+
+def _new_layers(factory, matched, model):
+    """A layer from the factory for each one matched, checked to be new."""
+    layers = []
+    for old in matched:
+        layer = factory()
+        if not isinstance(layer, tf.keras.layers.Layer):
+            raise ValueError('insert_layer_factory gave no tf.keras layer for {!r}: {!r}'.format(
+                old.name, layer))
+        in_use = layer.inbound_nodes and not copying.is_functional(layer)
+        if in_use or any(layer is other for other in layers + model.layers):
+            raise ValueError('insert_layer_factory gave the layer {!r} for {!r}, which is in use '
+                             'already: each call has to make a new one'.format(
+                                 layer.name, old.name))
+        layers.append(layer)
+    return layers
+
+
+def _free_name(name, taken, first):
+    """The name with the least number from `first` on that is not taken; 0 is no number."""
+    names = ('{}_{}'.format(name, number) if number else name for number in itertools.count(first))
+    return next(name for name in names if name not in taken)
+
+
+def _snake_case(name):
+    """As Keras names layers by their class: ASH -> ash, LeakyReLU -> leaky_re_lu."""
+    name = re.sub(r'(.)([A-Z][a-z0-9]+)', r'\1_\2', name)
+    return re.sub(r'([a-z])([A-Z])', r'\1_\2', name).lower()

@@ -1,0 +1,91 @@
+"""Trains nets for a step each and exports them: the TensorFlow side's part of test_every_net.py.
+
+    export_nets.py OUT [--full] NET [KEY=VALUE] ...
+
+writes OUT/NET/run and OUT/NET/artifact for each net, its options among the names of the files, and
+OUT/NET/result.json with what it cost, or with the error. By default a net is thin: of full width
+but with one unit, or two dense layers, in each block, at 32x32. --full takes what it was published
+for.
+"""
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
+import _train_side  # noqa: E402, F401
+import numpy as np  # noqa: E402
+
+from ash_tf1 import config, export, input_pipelines, nets, training  # noqa: E402
+from ash_tf1.input_pipelines import Dataset, Split  # noqa: E402
+from ash_tf1.nets import densenet, resnet  # noqa: E402
+
+BATCH, SAMPLES = 2, 2
+
+
+def make_thin():
+    """Has the builders make fewer units than they are told to."""
+    build_units, build_densenet = resnet._resnet, densenet.densenet
+
+    def thin_resnet(inputs, stem, blocks, *rest):
+        return build_units(inputs, stem, [block._replace(units=1) for block in blocks], *rest)
+
+    def thin_densenet(inputs, kind, *rest):
+        return build_densenet(inputs, kind._replace(layers=2), *rest)
+
+    resnet._resnet, densenet.densenet = thin_resnet, thin_densenet
+
+
+def noise(shape, classes):
+    """A data set of noise, as small as a step needs."""
+    def load(data_dir=None):
+        rng = np.random.RandomState(0)
+        train, test = (Split(rng.randint(0, 256, (count,) + shape).astype(np.uint8),
+                             np.arange(count) % classes) for count in (BATCH, SAMPLES))
+        return Dataset('noise', train, test, tuple(str(label) for label in range(classes)),
+                       (128.0,) * 3, (70.0,) * 3)
+    return load
+
+
+def train_and_export(net, options, full, folder):
+    shape, classes = nets.reference_task(net)
+    input_pipelines.DATASETS['noise'] = noise(shape if full else (32, 32, 3), classes)
+    # A rate so low that what is exported still gives logits of an ordinary size.
+    settings = config.Settings(net=net, net_options=options, dataset='noise', activation='ash',
+                               steps=1, batch_size=BATCH, eval_batch_size=SAMPLES, log_every=1,
+                               learning_rate=1e-4, augmentation='crop', implementation='plain')
+    start = time.perf_counter()
+    result = training.train(settings, os.path.join(folder, 'run'), progress=False,
+                            report=lambda line: None)
+    trained = time.perf_counter()
+    exported = export.export(os.path.join(folder, 'run'), os.path.join(folder, 'artifact'),
+                             samples=SAMPLES, keep_graph=full)
+    return dict(steps=result.step, nodes=dict(exported.nodes), bytes=exported.size,
+                train_seconds=trained - start, export_seconds=time.perf_counter() - trained)
+
+
+def main(out, *names):
+    full = '--full' in names
+    if not full:
+        make_thin()
+    training.plotting.plot_learning_curve = lambda run_dir: None  # a point would be all it shows
+    for label in names:
+        if label == '--full':
+            continue
+        folder = os.path.join(out, label)
+        os.makedirs(folder)
+        net, *options = label.split()
+        try:
+            result = train_and_export(net, tuple(options), full, folder)
+        except Exception:  # one net's failure is that net's, and told by its test
+            result = dict(error=traceback.format_exc())
+        with open(os.path.join(folder, 'result.json'), 'w', encoding='utf-8') as handle:
+            json.dump(result, handle)
+        print(label, result.get('error', '%.0f s' % (
+            result.get('train_seconds', 0) + result.get('export_seconds', 0))), flush=True)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

@@ -1,0 +1,71 @@
+"""Every registered net trains a step with ASH, exports, and answers the same under onnxruntime.
+
+Thin ones in `make test`; as they were published in `make test-all`, which takes about an hour.
+"""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import ash_onnx
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN_PYTHON = os.environ.get('ASH_TRAIN_PYTHON', str(ROOT / '.venv/train/bin/python'))
+NETS = json.loads((ROOT / 'tests/golden/nets.json').read_text())
+
+pytestmark = pytest.mark.skipif(not Path(TRAIN_PYTHON).exists(),
+                                reason='needs the training environment: make setup')
+
+
+def export(folder, *arguments):
+    """Runs export_nets.py, whose errors are in what it writes."""
+    done = subprocess.run([TRAIN_PYTHON, str(Path(__file__).with_name('export_nets.py')),
+                           str(folder), *arguments], text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def check(folder, label):
+    result = json.loads((folder / label / 'result.json').read_text())
+    assert 'error' not in result, result['error']
+    assert result['steps'] == 1
+    model = ash_onnx.load_model(str(folder / label / 'artifact'), provider='cpu')
+    verification = ash_onnx.verify(model, rtol=1e-4, atol=1e-4)
+    assert verification.passed
+    logits, probabilities = model.run(np.zeros((3, *model.input_shape), np.uint8))
+    assert logits.shape == probabilities.shape == (3, NETS[label]['classes'])
+    return result
+
+
+@pytest.fixture(scope='module')
+def thin(tmp_path_factory):
+    """Folder of all nets, thin, trained and exported by one process."""
+    return export(tmp_path_factory.mktemp('thin'), *NETS)
+
+
+@pytest.mark.timeout(1200)  # the first has all of them exported
+@pytest.mark.parametrize('label', NETS)
+def test_a_thin_net_answers_as_in_tensorflow(thin, label):
+    check(thin, label)
+
+
+@pytest.mark.parametrize('label', NETS)
+def test_the_exported_graph_has_ash_and_no_other_non_linearity(thin, label):
+    model = onnx.load(str(thin / label / 'artifact' / 'model.onnx'))
+    ops = [node.op_type for node in model.graph.node]
+    # Each ASH has its Sigmoid and its standard deviation.
+    assert ops.count('Sigmoid') == ops.count('Sqrt') > 0
+    assert not {'Relu', 'Clip', 'LeakyRelu', 'Elu', 'Selu', 'Tanh', 'Exp', 'Erf'} & set(ops)
+    assert ops.count('Softmax') == 1
+
+
+@pytest.mark.full_size
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize('label', NETS)
+def test_a_net_as_published_answers_as_in_tensorflow(tmp_path, label):
+    result = check(export(tmp_path, '--full', label), label)
+    assert result['nodes']['Sigmoid'] == NETS[label]['activations']

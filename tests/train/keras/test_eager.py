@@ -1,0 +1,55 @@
+"""Saving, insertion and export once more, under eager execution: the tests of the other files."""
+import pytest
+
+SWITCHES = ['enable_eager_execution', 'enable_v2_behavior']
+
+
+@pytest.mark.parametrize('switch', SWITCHES)
+def test_saving(run_eagerly, tmp_path, switch):
+    run_eagerly('test_saving', switch, """
+for way in ('h5', 'tf', 'export_saved_model'):
+    module.check({!r} + way, way)
+""".format(str(tmp_path / 'model')))
+
+
+def test_insertion(run_eagerly):
+    run_eagerly('test_insertion', 'enable_v2_behavior', """
+for net in module.NETS:
+    module.test_it_is_the_model_built_by_hand(net, 'replace', randomize)
+""")
+
+
+def test_export(run_eagerly, tmp_path):
+    run_eagerly('test_keras_export', 'enable_v2_behavior', """
+module.check_recurrent({0!r} + '1', randomize)
+module.check_two_inputs({0!r} + '2', randomize)
+""".format(str(tmp_path / 'model')))
+
+
+@pytest.mark.parametrize('switch', SWITCHES)
+def test_layers(run_eagerly, switch):
+    """Values at once, without a model; the dtype stays, and errors are those of graph mode."""
+    run_eagerly('test_layers', switch, """
+import numpy as np
+from ash_tf1 import ops
+from ash_tf1.keras import ASH, Swish
+for dtype in ('float16', 'float32', 'float64'):
+    x = tf.constant(module.values((3, 5), dtype))
+    assert Swish()(x).dtype == x.dtype
+    np.testing.assert_array_equal(Swish()(x).numpy(), ops.swish(x).numpy())
+    layer = ASH()
+    y = layer(x)
+    assert y.dtype == x.dtype
+    np.testing.assert_array_equal(y.numpy(), ops.apply_ash(x, layer.z_k, layer.alpha).numpy())
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = tf.reduce_sum(tf.square(layer(x)))
+    assert all(np.all(g.numpy()) for g in tape.gradient(loss, [x] + layer.trainable_weights))
+for bad in (tf.constant([[1, 2]]), tf.constant([1.0, 2.0])):
+    try:
+        ASH()(bad)
+    except ValueError as error:
+        assert 'float64, got int32' in str(error) or 'rank of 2 or more' in str(error), error
+    else:
+        raise AssertionError(bad)
+""")
