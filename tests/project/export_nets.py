@@ -1,11 +1,12 @@
-"""Trains nets for a step each and exports them: the TensorFlow side's part of test_every_net.py.
+"""Trains nets for a step or some and exports them: the TensorFlow side's part of test_every_net.py.
 
     export_nets.py OUT [--full] NET [KEY=VALUE] ...
 
 writes OUT/NET/run and OUT/NET/artifact for each net, its options among the names of the files, and
 OUT/NET/result.json with what it cost, or with the error. By default a net is thin: of full width
-but with one unit, or two dense layers, in each block, at 32x32. --full takes what it was published
-for.
+but with one unit, or two dense layers, in each block, at 32x32, and trained for a step. --full
+takes what it was published for, and trains until BatchNorm's averages have settled: without that
+the features of a deep net grow from unit to unit, and with them every rounding.
 """
 import json
 import os
@@ -23,6 +24,7 @@ from ash_tf1.input_pipelines import Dataset, Split  # noqa: E402
 from ash_tf1.nets import densenet, resnet  # noqa: E402
 
 BATCH, SAMPLES = 2, 2
+THIN_STEPS, FULL_STEPS = 1, 40  # 0.9 ** 40 = 1.5 % is left of an average's first value
 
 
 def make_thin():
@@ -38,12 +40,12 @@ def make_thin():
     resnet._resnet, densenet.densenet = thin_resnet, thin_densenet
 
 
-def noise(shape, classes):
-    """A data set of noise, as small as a step needs."""
+def noise(shape, classes, training_images):
+    """A data set of noise."""
     def load(data_dir=None):
         rng = np.random.RandomState(0)
         train, test = (Split(rng.randint(0, 256, (count,) + shape).astype(np.uint8),
-                             np.arange(count) % classes) for count in (BATCH, SAMPLES))
+                             np.arange(count) % classes) for count in (training_images, SAMPLES))
         return Dataset('noise', train, test, tuple(str(label) for label in range(classes)),
                        (128.0,) * 3, (70.0,) * 3)
     return load
@@ -51,10 +53,12 @@ def noise(shape, classes):
 
 def train_and_export(net, options, full, folder):
     shape, classes = nets.reference_task(net)
-    input_pipelines.DATASETS['noise'] = noise(shape if full else (32, 32, 3), classes)
+    steps = FULL_STEPS if full else THIN_STEPS
+    input_pipelines.DATASETS['noise'] = noise(shape if full else (32, 32, 3), classes,
+                                              BATCH * steps)
     # A rate so low that what is exported still gives logits of an ordinary size.
     settings = config.Settings(net=net, net_options=options, dataset='noise', activation='ash',
-                               steps=1, batch_size=BATCH, eval_batch_size=SAMPLES, log_every=1,
+                               steps=steps, batch_size=BATCH, eval_batch_size=SAMPLES, log_every=1,
                                learning_rate=1e-4, augmentation='crop', implementation='plain')
     start = time.perf_counter()
     result = training.train(settings, os.path.join(folder, 'run'), progress=False,

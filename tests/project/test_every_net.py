@@ -1,4 +1,4 @@
-"""Every registered net trains a step with ASH, exports, and answers the same under onnxruntime.
+"""Every registered net trains with ASH, exports, and answers the same under onnxruntime.
 
 Thin ones in `make test`; as they were published in `make test-all`, which takes about an hour.
 """
@@ -32,7 +32,7 @@ def export(folder, *arguments):
 def check(folder, label):
     result = json.loads((folder / label / 'result.json').read_text())
     assert 'error' not in result, result['error']
-    assert result['steps'] == 1
+    assert result['steps'] >= 1
     model = ash_onnx.load_model(str(folder / label / 'artifact'), provider='cpu')
     verification = ash_onnx.verify(model, rtol=1e-4, atol=1e-4)
     assert verification.passed
