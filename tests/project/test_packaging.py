@@ -40,9 +40,19 @@ def test_tensorflow_is_asked_for_where_it_has_a_release(setup_arguments, python,
 
 def test_both_packages_and_all_extras_are_there(setup_arguments):
     packages = set(setup_arguments['packages'])
-    assert {'ash_tf1', 'ash_tf1.nets', 'ash_tf1.input_pipelines', 'ash_onnx'} <= packages
+    assert {'ash_tf1', 'ash_tf1.nets', 'ash_tf1.input_pipelines', 'ash_tf1.keras',
+            'ash_tf1.checkpoint_rules', 'ash_onnx'} <= packages
     assert set(setup_arguments['extras_require']) == {
         'train', 'convert', 'serve', 'serve-gpu', 'dev'}
+
+
+def test_what_is_no_python_is_packaged_too(setup_arguments):
+    for folder in ('ash_tf1', 'ash_onnx'):
+        for path in (ROOT / folder).rglob('*'):
+            if path.is_file() and path.suffix not in ('.py', '.pyc'):
+                package = '.'.join(path.parent.relative_to(ROOT).parts)
+                patterns = setup_arguments['package_data'].get(package, [])
+                assert any(path.match(pattern) for pattern in patterns), path
 
 
 @pytest.fixture
