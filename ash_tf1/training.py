@@ -5,6 +5,7 @@ import dataclasses
 import glob
 import os
 import sys
+import zlib
 
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
@@ -130,8 +131,9 @@ def build_training_graph(spec, settings, total_steps):
     """
     pixels = pixels_placeholder(spec)
     labels = tf.placeholder(tf.int64, (None,), name='labels')
-    logits = build_classifier(pixels, spec, is_training=True,
-                              implementation=settings.implementation).logits
+    with tf.variable_scope(tf.get_variable_scope(), custom_getter=_seed_by_name):
+        logits = build_classifier(pixels, spec, is_training=True,
+                                  implementation=settings.implementation).logits
     loss = tf.reduce_mean(
         tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
     top1 = tf.reduce_mean(tf.cast(tf.equal(tf.argmax(logits, axis=1), labels), tf.float32))
@@ -153,6 +155,19 @@ def build_training_graph(spec, settings, total_steps):
         evaluator = Evaluator(pixels, labels, classifier)
     return TrainingGraph(pixels, labels, train_op, loss, top1, rate, step, evaluator,
                          _layer_tensors(), net_variables)
+
+
+def _seed_by_name(getter, name, *args, **kwargs):
+    """Has random initial values depend on the graph's seed and the variable's name alone.
+
+    TensorFlow would have them depend on how many ops there are before, so that another activation,
+    or another form of it, began with other weights.
+    """
+    initializer = kwargs.get('initializer')
+    if getattr(initializer, 'seed', 0) is None:
+        settings = dict(initializer.get_config(), seed=zlib.crc32(name.encode()) % 2 ** 31)
+        kwargs['initializer'] = type(initializer).from_config(settings)
+    return getter(name, *args, **kwargs)
 
 
 def decayed_variables():

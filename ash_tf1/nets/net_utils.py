@@ -38,7 +38,7 @@ def arg_scope(is_training, symmetric_padding=False):
     """
     with slim.arg_scope([slim.conv2d], padding='SAME', activation_fn=None, normalizer_fn=None,
                         biases_initializer=None,
-                        weights_initializer=slim.variance_scaling_initializer()), \
+                        weights_initializer=tf.variance_scaling_initializer(2.0)), \
             slim.arg_scope([conv2d], symmetric_padding=symmetric_padding), \
             slim.arg_scope([slim.batch_norm], is_training=is_training, center=True, scale=True,
                            decay=BATCH_NORM_DECAY, epsilon=BATCH_NORM_EPSILON, fused=True,
@@ -92,7 +92,8 @@ def classify(features, num_classes, end_points):
     """
     pooled = tf.reduce_mean(features, [1, 2], name='global_pool')
     logits = slim.fully_connected(pooled, num_classes, activation_fn=None, normalizer_fn=None,
-                                  weights_initializer=slim.xavier_initializer(), scope='logits')
+                                  weights_initializer=tf.glorot_uniform_initializer(),
+                                  scope='logits')
     end_points['global_pool'] = pooled
     end_points['logits'] = logits
     end_points['predictions'] = tf.nn.softmax(logits, name='predictions')

@@ -313,3 +313,26 @@ def test_a_folder_named_like_a_pattern_is_trained_in_or_refused_at_once(
 def test_json_files_are_read_by_anyone(tiny_run):
     assert json.loads((tiny_run / 'settings.json').read_text())['learning_rate'] == 0.1
     assert json.loads((tiny_run / 'model.json').read_text())['input_shape'] == [8, 8, 3]
+
+
+def test_the_weights_at_the_start_depend_on_the_seed_and_their_names_alone(
+        tiny, tiny_settings):
+    """So that activations, and forms of one, are compared from the same weights."""
+    def initial(**changes):
+        settings = tiny_settings(**changes)
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(settings.seed)
+            training.build_training_graph(config.model_spec(settings, tiny()), settings, 10)
+            session.run(tf.global_variables_initializer())
+            kernels = training.decayed_variables()
+            return dict(zip([v.op.name for v in kernels], session.run(kernels)))
+
+    ash, relu, plain, other = (initial(**changes) for changes in (
+        {}, {'activation': 'relu'}, {'implementation': 'plain'}, {'seed': 1}))
+    assert set(ash) == set(relu) == KERNELS
+    for name in KERNELS:
+        np.testing.assert_array_equal(ash[name], relu[name])
+        np.testing.assert_array_equal(ash[name], plain[name])
+        assert not np.array_equal(ash[name], other[name])
+    first, second = (ash['tiny/block1/unit_1/conv{}/weights'.format(i)] for i in (1, 2))
+    assert not np.array_equal(first, second)
