@@ -6,10 +6,13 @@ DATA_DIR ?=
 NET ?=
 ACTIVATION ?= ash
 EPOCHS ?=
+CUDA ?=
+NATIVE := ash_tf1/native/built.json
+NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu' -o -name '*.h' -o -name build.py)
 LOCK := uv pip compile -q --no-header --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench lock clean
+.PHONY: help setup native demo test test-all lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,9 +20,18 @@ help: ## list the targets
 	@echo '  make demo DATASET=cifar10 DATA_DIR=cifar-10-python.tar.gz   (about an hour on 2 cores)'
 	@echo '  make demo NET=resnet_v2_20 ACTIVATION=relu EPOCHS=4'
 
-setup: ## make .venv/train (Python 3.7) and .venv/serve (3.10+) from the locked requirements
+setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+) and, where it can be built, native ASH
 	@tools/setup_env.sh train
 	@tools/setup_env.sh serve
+	@$(MAKE) -s $(NATIVE)
+
+# Where it cannot be built this says so, and is not tried again until `make native`.
+$(NATIVE): $(NATIVE_SOURCES) .venv/train/.made-from
+	@$(TRAIN)/python -W ignore native/build.py --if-possible
+
+native: ## build native ASH anew; with CUDA=1 for the GPU too, which needs nvcc
+	@tools/setup_env.sh train
+	@$(TRAIN)/python -W ignore native/build.py $(if $(CUDA),--cuda)
 
 demo: setup ## train, evaluate, export, verify and predict (about 3 minutes on 2 cores)
 	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
@@ -50,5 +62,5 @@ lock: setup ## renew the locked, hashed requirements from their .in files
 	  serve-gpu.in -o serve-gpu.txt
 
 clean: ## remove the environments, demos and caches (never your other runs, nor checkpoints/)
-	rm -rf .venv runs/demo-* runs/bench build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv ash_tf1/native/libash_ops.so $(NATIVE) runs/demo-* runs/bench build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,11 +3,18 @@
 The markers keep TensorFlow away from Pythons that it has no release for. NVIDIA's TensorFlow 1
 image, Python 3.8, brings its own, so that it is not asked for there either. The exact, hashed sets
 that were tested together are in requirements/.
+
+Where TensorFlow 1.15 may be, the native ops are built too, with ASH_CUDA=1 for the GPU as well.
+Where they cannot be, the package does without, and says why when ASH is first used.
 """
+import importlib.util
+import os
 import re
+import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Distribution, find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'ash_tf1' / '__init__.py').read_text(),
@@ -30,6 +37,34 @@ SERVE = ['onnxruntime; ' + MODERN, 'onnx; ' + MODERN]
 SERVE_GPU = ['onnxruntime-gpu; ' + MODERN, 'onnx; ' + MODERN]
 DEV = ['pytest', 'pytest-timeout', 'ruff; ' + MODERN, 'import-linter; ' + MODERN, 'uv; ' + MODERN]
 
+HAS_NATIVE = sys.version_info < (3, 9)
+
+
+class BuildWithNative(build_py):
+    """The package's files, and the library of the native ops beside them."""
+
+    def run(self):
+        super().run()
+        if not HAS_NATIVE:
+            return
+        spec = importlib.util.spec_from_file_location('build', str(HERE / 'native' / 'build.py'))
+        native = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(native)
+        package = (native.PACKAGE if getattr(self, 'editable_mode', False)
+                   else Path(self.build_lib) / 'ash_tf1' / 'native')
+        try:
+            native.build(package, cuda=os.environ.get('ASH_CUDA') == '1')
+        except native.BuildError as error:
+            print('native ASH was not built: {}'.format(error))
+
+
+class MaybeBinary(Distribution):
+    """A wheel with a library is for one platform."""
+
+    def has_ext_modules(self):
+        return HAS_NATIVE
+
+
 setup(
     name='ash-tf1',
     version=VERSION,
@@ -38,6 +73,8 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['ash_tf1', 'ash_tf1.*', 'ash_onnx', 'ash_onnx.*']),
+    cmdclass={'build_py': BuildWithNative},
+    distclass=MaybeBinary,
     package_data={'ash_tf1.checkpoint_rules': ['*.txt']},
     python_requires='>=3.7',
     # opencv-python-headless is opencv-python without windows, which runs on servers too.

@@ -4,7 +4,7 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.nets import get_net
-from ash_tf1.ops import get_activation
+from ash_tf1.ops import AUTO, get_activation
 
 Classifier = collections.namedtuple('Classifier', ['logits', 'probabilities', 'end_points'])
 
@@ -14,7 +14,7 @@ def pixels_placeholder(spec):
     return tf.placeholder(tf.uint8, (None,) + tuple(spec.input_shape), name='images')
 
 
-def build_classifier(pixels, spec, is_training, implementation='recompute', reuse=None):
+def build_classifier(pixels, spec, is_training, implementation=AUTO, reuse=None):
     """Builds normalisation, net and softmax in the current graph.
 
     Args:

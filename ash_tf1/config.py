@@ -7,7 +7,7 @@ from typing import Tuple
 
 from ash_tf1.files import write_json
 from ash_tf1.input_pipelines.transforms import AUGMENTATIONS
-from ash_tf1.ops import IMPLEMENTATIONS
+from ash_tf1.ops import AUTO, IMPLEMENTATIONS
 
 SETTINGS_FILE = 'settings.json'
 MODEL_FILE = 'model.json'
@@ -47,8 +47,9 @@ class Settings:
                                          'biases or BatchNorm)')
     augmentation: str = _setting('crop_flip', 'what is done to training images',
                                  choices=tuple(AUGMENTATIONS))
-    implementation: str = _setting('recompute', 'form of ASH in training',
-                                   choices=tuple(IMPLEMENTATIONS))
+    implementation: str = _setting(AUTO, 'form of ASH in training; auto is native where that is '
+                                         'built, else recompute',
+                                   choices=(AUTO,) + tuple(IMPLEMENTATIONS))
     seed: int = _setting(0, 'of weights, order and augmentation')
     log_every: int = _setting(50, 'steps between two lines of the log')
     eval_batch_size: int = _setting(500, 'images a step in evaluation; changes no result')

@@ -1,11 +1,13 @@
-"""The two forms of ASH on tensors: the arithmetic behind `ops`, its checks and variables done.
+"""The three forms of ASH on tensors: the arithmetic behind `ops`, its checks and variables done.
 
-Both take x [N, ...] of a dtype in `PRECISION`, scalars z_k and alpha of the dtype in which x's
+All take x [N, ...] of a dtype in `PRECISION`, scalars z_k and alpha of the dtype in which x's
 elements are computed, and the leak as a Python float, and return x * (leak + (1 - leak) * gate) in
 x's shape and dtype. docs/ash.md has the derivation.
 """
 import numpy as np
 import tensorflow.compat.v1 as tf
+
+from ash_tf1.native import library
 
 # dtype of x: (dtype of what is computed per element, dtype of the per-sample statistics).
 # Statistics in a wider dtype cannot overflow, and keep their digits where the mean is far larger
@@ -29,6 +31,39 @@ def plain(x, z_k, alpha, leak):
     sigma = tf.sqrt(tf.maximum(variance, _tiny(compute)))
     gate = tf.sigmoid(2.0 * alpha * (centred - z_k * sigma))
     return tf.cast(wide * _leaky(gate, leak), x.dtype)
+
+
+def native(x, z_k, alpha, leak):
+    """ASH as one fused op each way, which keeps x and the per-sample statistics in between."""
+    # As text, in which a float is itself again.
+    return library().ash_forward(x=x, z_k=z_k, alpha=alpha, leak=repr(float(leak))).y
+
+
+@tf.RegisterGradient('AshForward')
+def _native_gradient(op, dy, *unused):
+    del unused  # of the statistics, which nobody gets
+    x, z_k, alpha = op.inputs
+    _, mean, sigma = op.outputs
+    return list(library().ash_backward(dy=dy, x=x, z_k=z_k, alpha=alpha, mean=mean, sigma=sigma,
+                                       leak=op.get_attr('leak')))
+
+
+@tf.RegisterGradient('AshBackward')
+def _native_second_gradient(op, *grads):
+    """By the plain form, whose gradients are the same functions of dy, x, z_k and alpha."""
+    dy, x, z_k, alpha, _, _ = op.inputs
+    leak = float(op.get_attr('leak'))
+    sources = [tf.identity(tensor) for tensor in (dy, x, z_k, alpha)]
+    dy, x, z_k, alpha = sources
+    # Tapes, and not tf.gradients, for those who execute eagerly.
+    with tf.GradientTape() as second:
+        second.watch(sources)
+        with tf.GradientTape() as first:
+            first.watch(sources[1:])
+            y = plain(x, z_k, alpha, leak)
+        gradients = first.gradient(y, sources[1:], output_gradients=dy)
+    # The statistics are functions of x, through which the plain form has gone.
+    return second.gradient(gradients, sources, output_gradients=list(grads)) + [None, None]
 
 
 def recompute(x, z_k, alpha, leak):

@@ -18,17 +18,19 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from scipy import special
 
-from ash_tf1 import kernels
+from ash_tf1 import kernels, native
 
 Z_K_INIT = 1e-3
 ALPHA_INIT = 1.0
 LEAK = 0.01
-IMPLEMENTATIONS = {'recompute': kernels.recompute, 'plain': kernels.plain}
+IMPLEMENTATIONS = {'native': kernels.native, 'recompute': kernels.recompute,
+                   'plain': kernels.plain}
+AUTO = 'auto'  # native where that is built, else recompute
 PASS_SHARE_COLLECTION = 'ash_pass_share'
 _LAYER_SEPARATOR = '..'  # for '/', in the name of an op that names a layer
 
 
-def ASH(x, implementation='recompute', name=None):  # noqa: N802 - the published name
+def ASH(x, implementation=AUTO, name=None):  # noqa: N802 - the published name
     """Adaptive SwisH: passes the top share of each sample's units, the share being trained.
 
     ASH(x) = x * sigmoid(2 * alpha * (x - mu - z_k * sigma)), from "Stochastic Adaptive Activation
@@ -38,9 +40,12 @@ def ASH(x, implementation='recompute', name=None):  # noqa: N802 - the published
     Args:
       x: float16, float32 or float64 [N, ...], rank 2 or more; the axes after the batch in any
         layout (NHWC and NCHW alike); unknown sizes are fine, an unknown rank is not.
-      implementation: 'recompute' keeps only x and the per-sample statistics for the backward pass
-        and is finite for every finite x; 'plain' is the same function as ordinary differentiable
-        ops in x's own precision (float32 for float16), which is what an exported graph holds.
+      implementation: form of one function (docs/ash.md). 'native' is one fused op each way, where
+        the library is built; 'recompute' is graph ops that keep only x and the per-sample
+        statistics for the backward pass. Both are finite for every finite x. 'plain' is ordinary
+        differentiable ops in x's own precision (float32 for float16), which is what an exported
+        graph holds. 'auto' is 'native' where it is to be had and ASH_NATIVE is not 0, else
+        'recompute'.
       name: name of the op; 'ash' by default.
 
     Returns:
@@ -48,7 +53,7 @@ def ASH(x, implementation='recompute', name=None):  # noqa: N802 - the published
 
     Raises:
       ValueError: x is not floating point, its rank is unknown or below 2, the implementation is
-        unknown, or the scope has a z_k already and does not reuse it.
+        unknown or cannot be had, or the scope has a z_k already and does not reuse it.
     """
     with tf.name_scope(name, 'ash', [x]):
         x = _check_samples(x)
@@ -56,7 +61,7 @@ def ASH(x, implementation='recompute', name=None):  # noqa: N802 - the published
                     0.0, implementation)
 
 
-def leaky_ash(x, leak=LEAK, implementation='recompute', name=None):
+def leaky_ash(x, leak=LEAK, implementation=AUTO, name=None):
     """L-ASH: x * (leak + (1 - leak) * sigmoid(2 * alpha * (x - mu - z_k * sigma))).
 
     The source only names a leaky version; this reading of it is ours. With leak = 0 it is ASH.
@@ -81,7 +86,7 @@ def leaky_ash(x, leak=LEAK, implementation='recompute', name=None):
                     leak, implementation)
 
 
-def fixed_ash(x, k, implementation='recompute', name=None):
+def fixed_ash(x, k, implementation=AUTO, name=None):
     """F-ASH-k: ASH with z_k fixed so that the top k % of a normal input pass; alpha is trained.
 
     Args:
@@ -103,7 +108,7 @@ def fixed_ash(x, k, implementation='recompute', name=None):
         return _ash(x, z_k, _variable('alpha', ALPHA_INIT, x), 0.0, implementation)
 
 
-def apply_ash(x, z_k, alpha, leak=0.0, implementation='recompute'):
+def apply_ash(x, z_k, alpha, leak=0.0, implementation=AUTO):
     """ASH with the parameters given: makes no variables and records no pass share.
 
     Args:
@@ -118,7 +123,7 @@ def apply_ash(x, z_k, alpha, leak=0.0, implementation='recompute'):
 
     Raises:
       ValueError: x is not floating point, its rank is unknown or below 2, or the implementation is
-        unknown.
+        unknown or cannot be had.
     """
     return _ash(_check_samples(x), z_k, alpha, leak, implementation, record=False)
 
@@ -202,7 +207,7 @@ ACTIVATIONS = {
 _FIXED_ASH_NAME = re.compile(r'f_ash_(\d+(?:\.\d+)?)\Z')
 
 
-def get_activation(name, implementation='recompute'):
+def get_activation(name, implementation=AUTO):
     """The activation of a name, as a function of one tensor.
 
     Args:
@@ -248,9 +253,9 @@ def pass_shares(name_scope=None):
 
 def check_implementation(implementation):
     """Raises a ValueError that lists the implementations of ASH where this is none of them."""
-    if implementation not in IMPLEMENTATIONS:
+    if implementation not in (AUTO, *IMPLEMENTATIONS):
         raise ValueError('unknown implementation {!r}; known are {}'.format(
-            implementation, ', '.join(IMPLEMENTATIONS)))
+            implementation, ', '.join((AUTO, *IMPLEMENTATIONS))))
 
 
 def _name(x):
@@ -293,6 +298,8 @@ def _variable(name, value, x, shape=(1,)):
 
 def _ash(x, z_k, alpha, leak, implementation, record=True):
     check_implementation(implementation)
+    if implementation == AUTO:
+        implementation = 'native' if native.is_wanted() else 'recompute'
     compute = kernels.PRECISION[x.dtype][0]
     # Scalars: a shape of (1,) would make every elementwise op broadcast, at several times the cost.
     z_k, alpha = (tf.cast(tf.reshape(value, []), compute) for value in (z_k, alpha))

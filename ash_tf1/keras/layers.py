@@ -47,7 +47,7 @@ class ASH(_Activation):
     layer is.
 
     Args:
-      implementation: 'recompute' or 'plain', as for `ops.ASH`.
+      implementation: 'auto', 'native', 'recompute' or 'plain', as for `ops.ASH`.
       **kwargs: as for any layer: name, dtype, trainable.
 
     Raises:
@@ -57,7 +57,7 @@ class ASH(_Activation):
 
     MIN_RANK = 2
 
-    def __init__(self, implementation='recompute', **kwargs):
+    def __init__(self, implementation=ops.AUTO, **kwargs):
         ops.check_implementation(implementation)
         super().__init__(**kwargs)
         self.implementation = implementation

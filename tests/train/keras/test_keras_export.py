@@ -105,7 +105,7 @@ def test_several_inputs_and_outputs_and_a_nested_model(tmp_path, randomize, cont
     assert counts['Sigmoid'] == 3 and counts['Sqrt'] == 2
     assert not {'Exp', 'If', 'RandomUniform', 'Dropout', 'Where', 'Loop'} & set(counts)
     assert [layer.implementation for layer in model.submodules if isinstance(layer, ASH)] == [
-        'recompute'] * 2
+        'auto'] * 2
 
 
 def test_a_recurrent_model(tmp_path, randomize):

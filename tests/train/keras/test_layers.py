@@ -119,5 +119,5 @@ def test_bad_inputs_raise(layer, make, message):
 
 
 def test_an_unknown_implementation_raises():
-    with pytest.raises(ValueError, match="unknown implementation 'fast'; known are recompute"):
+    with pytest.raises(ValueError, match="unknown implementation 'fast'; known are auto, native"):
         ASH(implementation='fast')

@@ -2,7 +2,11 @@
 import numpy as np
 import pytest
 
-# Recompute form: |y - y*| <= tolerance * |x| for each element, and for each sample
+from ash_tf1.ops import IMPLEMENTATIONS
+
+# The forms that are accurate whatever the input.
+EXACT = ['native', 'recompute']
+# Those forms: |y - y*| <= tolerance * |x| for each element, and for each sample
 # max |y - y*| <= tolerance * max |y*|; both plus the distance of the dtype's smallest numbers.
 TOLERANCE = {'float16': 2e-3, 'float32': 2e-6, 'float64': 1e-12}
 # Plain form: |y - y*| <= tolerance * max |x| of each sample. Its statistics and its sigmoid are
@@ -30,7 +34,7 @@ def largest(values):
 
 
 def assert_close(y, expected, x, tolerance):
-    """Holds y against the oracle as the recompute form promises."""
+    """Holds y against the oracle as the exact forms promise."""
     error = np.abs(y - expected)
     spacing = np.finfo(x.dtype).tiny * np.finfo(x.dtype).eps
     assert np.all(error <= tolerance * np.abs(x.astype(np.longdouble)) + spacing)
@@ -39,14 +43,17 @@ def assert_close(y, expected, x, tolerance):
 
 @pytest.mark.parametrize('z_k, alpha', PARAMETERS)
 @pytest.mark.parametrize('dtype, kind', CASES)
-def test_recompute_form_matches_the_oracle(run_ash, oracle, inputs, dtype, kind, z_k, alpha):
+@pytest.mark.parametrize('implementation', EXACT)
+def test_exact_forms_match_the_oracle(run_ash, oracle, inputs, dtype, kind, z_k, alpha,
+                                      implementation):
     x = inputs(kind, dtype)
     z_k, alpha = run_ash.stored(z_k, dtype), run_ash.stored(alpha, dtype)
     tolerance = TOLERANCE[dtype]
     if dtype == 'float64' and kind.startswith('offset'):
         # Nothing is wider: the mean itself is rounded, and alpha scales what that does to the gate.
         tolerance *= 2 * max(1, abs(alpha))
-    assert_close(run_ash(x, z_k, alpha).y, oracle.ash(x, z_k, alpha), x, tolerance)
+    y = run_ash(x, z_k, alpha, implementation=implementation).y
+    assert_close(y, oracle.ash(x, z_k, alpha), x, tolerance)
 
 
 @pytest.mark.parametrize('z_k, alpha', PARAMETERS)
@@ -61,7 +68,7 @@ def test_plain_form_matches_the_oracle_on_ordinary_inputs(run_ash, oracle, input
     assert np.all(error <= PLAIN_TOLERANCE[dtype] * largest(x.astype(np.longdouble)))
 
 
-@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
 @pytest.mark.parametrize('leak', [0.01, 0.5])
 @pytest.mark.parametrize('dtype', DTYPES)
 def test_leaky_form_matches_the_oracle(run_ash, oracle, inputs, dtype, leak, implementation):
@@ -69,11 +76,11 @@ def test_leaky_form_matches_the_oracle(run_ash, oracle, inputs, dtype, leak, imp
     z_k, alpha = run_ash.stored(0.5, dtype), run_ash.stored(2.0, dtype)
     y = run_ash(x, z_k, alpha, leak, implementation=implementation).y
     expected = oracle.ash(x, z_k, alpha, leak)
-    tolerance = (TOLERANCE if implementation == 'recompute' else PLAIN_TOLERANCE)[dtype]
+    tolerance = (TOLERANCE if implementation in EXACT else PLAIN_TOLERANCE)[dtype]
     assert np.all(np.abs(y - expected) <= tolerance * largest(x))
 
 
-@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
 @pytest.mark.parametrize('shape', [(3, 7), (3, 1), (2, 5, 4), (2, 3, 4, 5), (1, 1, 1, 1),
                                    (2, 3, 2, 4, 2)])
 def test_any_rank_and_any_sizes(run_ash, oracle, inputs, shape, implementation):
@@ -82,14 +89,14 @@ def test_any_rank_and_any_sizes(run_ash, oracle, inputs, shape, implementation):
     np.testing.assert_allclose(y, oracle.ash(x, 0.4, 0.8).astype('float64'), rtol=1e-12)
 
 
-@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
 def test_an_empty_batch_gives_an_empty_result_and_no_gradient(run_ash, implementation):
     result = run_ash(np.zeros([0, 2, 2, 3], 'float32'), implementation=implementation)
     assert result.y.shape == (0, 2, 2, 3)
     assert result.dz_k == result.dalpha == 0
 
 
-@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
 def test_channels_first_is_channels_last_transposed(run_ash, inputs, implementation):
     # 1e-12: the two orders of summation round differently.
     x, dy = inputs('random', 'float64'), inputs('random', 'float64', seed=1)
@@ -101,7 +108,7 @@ def test_channels_first_is_channels_last_transposed(run_ash, inputs, implementat
     np.testing.assert_allclose(first[2:], last[2:], rtol=1e-12)
 
 
-@pytest.mark.parametrize('implementation', ['recompute', 'plain'])
+@pytest.mark.parametrize('implementation', IMPLEMENTATIONS)
 @pytest.mark.parametrize('others', ['deviation 1e4', 'largest', 'zeros'])
 def test_a_sample_does_not_depend_on_its_batch_mates(run_ash, inputs, others, implementation):
     x = inputs('random', 'float32')

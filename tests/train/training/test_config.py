@@ -62,7 +62,7 @@ def test_an_unknown_recipe_lists_the_known():
     ('epochs', -1), ('steps', -1), ('seed', -1), ('seed', 2 ** 32), ('weight_decay', -1e-4),
     ('momentum', -0.1), ('momentum', 1.0), ('warmup', 0.0), ('warmup', 1.0),
     ('warmup', float('nan')), ('step_at', (0.5, 1.0)), ('step_at', (0.0, 0.5)),
-    ('schedule', 'linear'), ('augmentation', 'mixup'), ('implementation', 'native'),
+    ('schedule', 'linear'), ('augmentation', 'mixup'), ('implementation', 'fast'),
 ])
 def test_an_impossible_value_is_named(name, value):
     with pytest.raises(ValueError, match=r'\b{}\b'.format(name)) as error:

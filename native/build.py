@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Builds the native ASH for the TensorFlow of the Python that runs this; see --help.
+
+setup.py calls `build`; the record that it leaves beside the library is what ash_tf1/native reads.
+"""
+import argparse
+import concurrent.futures
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+PACKAGE = ROOT.parent / 'ash_tf1' / 'native'
+TF_SOURCES = ('tensorflow/schema.cc', 'tensorflow/cpu_kernels.cc')
+CUDA_SOURCES = ('tensorflow/gpu_kernels.cc',)
+# One object of cpu/rows.cc each: the table's name in cpu/rows.h, its own name, the flags.
+GENERIC = ('kRowsGeneric', 'generic', ())
+X86 = (('kRowsAvx', 'avx', ('-mavx',)),
+       ('kRowsAvx2', 'avx2', ('-mavx2', '-mfma')),
+       ('kRowsAvx512', 'avx512', ('-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma')))
+FLAGS = ('-std=c++14', '-O3', '-fPIC', '-Wall', '-Wextra')
+# What the cards have that TensorFlow 1.15 is used on: Pascal to Hopper, as far as nvcc knows them.
+CUDA_ARCHITECTURES = ('60', '70', '75', '80', '90')
+
+
+class BuildError(Exception):
+    """Why there is no library, in a line."""
+
+
+def is_x86():
+    return platform.machine() in ('x86_64', 'AMD64')
+
+
+def instruction_sets():
+    return (GENERIC,) + (X86 if is_x86() else ())
+
+
+def cpu_units(compiler, out, flags=()):
+    """The commands that compile cpu/, which needs no TensorFlow.
+
+    Args:
+      compiler: the C++ compiler.
+      out: folder of the objects.
+      flags: flags besides `FLAGS`, such as a sanitizer's.
+
+    Returns:
+      A list of (command, object).
+    """
+    common = [compiler, *FLAGS, *(['-DASH_X86'] if is_x86() else []), *flags, '-c']
+    units = [(common + [str(ROOT / 'cpu/ash.cc')], out / 'ash.o')]
+    for table, name, isa in instruction_sets():
+        units.append((common + ['-DASH_TABLE=' + table, '-DASH_TABLE_NAME="{}"'.format(name), *isa,
+                                str(ROOT / 'cpu/rows.cc')], out / (name + '.o')))
+    return [(command + ['-o', str(target)], target) for command, target in units]
+
+
+def find_compiler():
+    """The C++ compiler: $CXX, g++ or clang++. Raises BuildError where there is none."""
+    for name in filter(None, (os.environ.get('CXX'), 'g++', 'clang++')):
+        if shutil.which(name):
+            return name
+    raise BuildError('there is no C++ compiler (g++ or clang++, or CXX=...)')
+
+
+def find_nvcc():
+    """CUDA's compiler: $NVCC or nvcc. Raises BuildError where there is none."""
+    nvcc = os.environ.get('NVCC', 'nvcc')
+    if not shutil.which(nvcc):
+        raise BuildError('there is no nvcc ({}), which CUDA kernels need'.format(nvcc))
+    return shutil.which(nvcc)
+
+
+def nvcc_flags(nvcc):
+    """Machine code for each card of CUDA_ARCHITECTURES that this nvcc knows, PTX for later ones."""
+    known = subprocess.run([nvcc, '--list-gpu-code'], stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, universal_newlines=True).stdout.split()
+    # Before CUDA 11 nvcc has no such list; 10.0 knows cards up to Turing.
+    wanted = [arch for arch in CUDA_ARCHITECTURES
+              if ('sm_' + arch in known if known else int(arch) <= 75)]
+    codes = ['-gencode=arch=compute_{0},code=sm_{0}'.format(arch) for arch in wanted]
+    return ['-std=c++14', '-O3', '-Xcompiler=-fPIC',
+            *codes, '-gencode=arch=compute_{0},code=compute_{0}'.format(wanted[-1])]
+
+
+def run(command):
+    """Runs a command quietly; raises BuildError with what it said first where it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True)
+    if done.returncode:
+        lines = done.stdout.strip().splitlines()
+        first = next((line for line in lines if 'error' in line), lines[-1] if lines else '')
+        sys.stderr.write(done.stdout)
+        raise BuildError('{} failed: {}'.format(os.path.basename(command[0]), first.strip()))
+
+
+def _loader():
+    """ash_tf1/native by itself: the whole package needs more than a build does."""
+    spec = importlib.util.spec_from_file_location('ash_native', str(PACKAGE / '__init__.py'))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _sources(cuda):
+    return TF_SOURCES + (CUDA_SOURCES if cuda else ())
+
+
+def _build_into(out, cuda):
+    """Compiles and links everything; returns the library's path and its record."""
+    if importlib.util.find_spec('tensorflow') is None:
+        raise BuildError('there is no TensorFlow in {}'.format(sys.executable))
+    compiler = find_compiler()
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    import tensorflow.compat.v1 as tf
+
+    # Its headers are not ours to be warned about.
+    tf_flags = [flag.replace('-I', '-isystem', 1) if flag.startswith('-I') else flag
+                for flag in tf.sysconfig.get_compile_flags()]
+    units = cpu_units(compiler, out)
+    for source in _sources(cuda):
+        target = out / (Path(source).stem + '.o')
+        # As TensorFlow itself was compiled, for the baseline: its headers lay out Eigen's types by
+        # the instruction set.
+        units.append(([compiler, *FLAGS, '-Wno-unused-parameter', '-Wno-sign-compare',
+                       '-I' + str(ROOT), *tf_flags, '-c', str(ROOT / source), '-o', str(target)],
+                      target))
+    link = []
+    if cuda:
+        nvcc = find_nvcc()
+        target = out / 'ash_cuda.o'
+        units.append(([nvcc, *nvcc_flags(nvcc), '-ccbin', compiler, '-c',
+                       str(ROOT / 'cuda/ash.cu'), '-o', str(target)], target))
+        toolkit = Path(nvcc).resolve().parent.parent
+        link = [*('-L' + str(toolkit / part) for part in ('lib64', 'targets/x86_64-linux/lib')),
+                '-lcudart_static', '-ldl', '-lrt', '-lpthread']
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(run, [command for command, _ in units]))
+    library = out / 'libash_ops.so'
+    run([compiler, '-shared', '-o', str(library), *(str(target) for _, target in units),
+         *tf.sysconfig.get_link_flags(), *link])
+    version = subprocess.run([compiler, '--version'], stdout=subprocess.PIPE,
+                             universal_newlines=True).stdout.splitlines()[0]
+    return library, {'fingerprint': _loader().fingerprint(), 'cuda': cuda, 'compiler': version,
+                     'instruction_sets': [name for _, name, _ in instruction_sets()]}
+
+
+def build(package=PACKAGE, cuda=False):
+    """Builds the library and its record into a package's folder.
+
+    Whatever was there stays until the new ones are whole. Where nothing can be built, the record
+    says why, and no library is left that it does not describe.
+
+    Args:
+      package: folder to put `libash_ops.so` and `built.json` into.
+      cuda: whether to build kernels for the GPU too; needs nvcc.
+
+    Raises:
+      BuildError: it cannot be built.
+    """
+    package = Path(package)
+    package.mkdir(parents=True, exist_ok=True)
+    library, record = package / 'libash_ops.so', package / 'built.json'
+    with tempfile.TemporaryDirectory(dir=str(package), prefix='.build-') as folder:
+        new_record = Path(folder) / 'built.json'
+        try:
+            new_library, what = _build_into(Path(folder), cuda)
+        except BuildError as error:
+            new_record.write_text(json.dumps({'failure': str(error)}, indent=2) + '\n')
+            os.replace(str(new_record), str(record))
+            if library.exists():
+                library.unlink()
+            raise
+        new_record.write_text(json.dumps(what, indent=2, sort_keys=True) + '\n')
+        os.replace(str(new_library), str(library))
+        os.replace(str(new_record), str(record))
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description='Builds the native ASH ops for the TensorFlow of the Python that runs this, '
+                    'into ash_tf1/native. Takes about 20 seconds on 2 cores.',
+        epilog='CXX and NVCC name the compilers. example: .venv/train/bin/python native/build.py')
+    parser.add_argument('--cuda', action='store_true',
+                        help='also build the kernels for the GPU, which needs nvcc')
+    parser.add_argument('--if-possible', action='store_true',
+                        help='where it cannot be built, say so in a line and exit with 0')
+    args = parser.parse_args(argv)
+    try:
+        build(cuda=args.cuda)
+    except BuildError as error:
+        sys.stderr.write('native ASH was not built: {}. ASH works all the same, as graph ops, '
+                         'which are several times slower.\n'.format(error))
+        return 0 if args.if_possible else 1
+    print('native ASH is built: {}'.format(PACKAGE / 'libash_ops.so'))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
