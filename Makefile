@@ -12,10 +12,10 @@ NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu' -o -name '*.h
 LOCK := uv pip compile -q --no-header --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo test test-all lint bench lock clean
+.PHONY: help setup native cuda-harness demo test test-all lint bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make demo DATASET=cifar10 DATA_DIR=cifar-10-python.tar.gz   (about an hour on 2 cores)'
 	@echo '  make demo NET=resnet_v2_20 ACTIVATION=relu EPOCHS=4'
@@ -32,6 +32,11 @@ $(NATIVE): $(NATIVE_SOURCES) .venv/train/.made-from
 native: ## build native ASH anew; with CUDA=1 for the GPU too, which needs nvcc
 	@tools/setup_env.sh train
 	@$(TRAIN)/python -W ignore native/build.py $(if $(CUDA),--cuda)
+
+cuda-harness: ## check and time the CUDA kernels alone; needs nvcc and a GPU
+	@mkdir -p runs/bench
+	python3 native/build.py --cuda-harness runs/bench/cuda-harness
+	runs/bench/cuda-harness
 
 demo: setup ## train, evaluate, export, verify and predict (about 3 minutes on 2 cores)
 	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds native/tests/check.cc with sanitizers and runs it on each instruction set; see --help."""
+"""Holds the kernels alone against the formula, under sanitizers; see --help."""
 import argparse
 import importlib.util
 import os
@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SANITIZERS = ('-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-O1', '-g')
+SANITIZERS = {'address': ('-fsanitize=address,undefined', '-fno-sanitize-recover=all'),
+              'thread': ('-fsanitize=thread',), 'none': ()}
 
 
 def load_builder():
@@ -20,32 +21,50 @@ def load_builder():
     return module
 
 
+def check_cpu(builder, out, flags, cases, seed):
+    """check.cc with the CPU kernels, on each instruction set; whether all was right."""
+    compiler = builder.find_compiler()
+    units = builder.cpu_units(compiler, out, flags)
+    for command, _ in units:
+        builder.run(command)
+    program = out / 'check'
+    builder.run([compiler, '-std=c++14', '-Wall', '-Wextra', *flags, str(HERE / 'check.cc'),
+                 *(str(target) for _, target in units), '-o', str(program), '-lpthread'])
+    failed = [name for _, name, _ in builder.instruction_sets()
+              if subprocess.run([str(program), str(cases), str(seed)],
+                                env=dict(os.environ, ASH_NATIVE_ISA=name)).returncode]
+    return not failed
+
+
+def check_cuda(builder, out, flags):
+    """The CUDA kernels and their harness, run on the CPU by emulation.h; whether all was right."""
+    program, cuda = out / 'emulated', HERE.parent / 'cuda'
+    builder.run([builder.find_compiler(), '-std=c++17', '-Wall', '-Wextra', '-Wno-unknown-pragmas',
+                 *flags, '-include', str(HERE / 'emulation.h'), '-x', 'c++', str(cuda / 'ash.cu'),
+                 str(cuda / 'harness.cu'), '-o', str(program), '-lpthread'])
+    return subprocess.run([str(program), '--check-only']).returncode == 0
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description='Holds the CPU kernels alone against the formula in long double, under the '
-                    'address and undefined-behaviour sanitizers, with each instruction set that '
-                    'this machine has.')
+        description='Holds the CPU kernels, with each instruction set that this machine has, or '
+                    'the CUDA kernels, emulated on the CPU, against the formula in long double, '
+                    'without TensorFlow. Exit status 1: something is wrong.')
+    parser.add_argument('kernels', choices=('cpu', 'cuda'))
+    parser.add_argument('--sanitizer', choices=SANITIZERS, default='address',
+                        help='address also watches for undefined behaviour; thread finds a missing '
+                             'barrier, and takes minutes (default: %(default)s)')
     parser.add_argument('--cases', type=int, default=300, metavar='N',
-                        help='random cases for each instruction set (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='(default: %(default)s)')
+                        help='cpu: random cases for each instruction set (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='cpu: (default: %(default)s)')
     args = parser.parse_args(argv)
     builder = load_builder()
-    compiler = builder.find_compiler()
+    flags = SANITIZERS[args.sanitizer] + ('-O1', '-g')
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        units = builder.cpu_units(compiler, out, SANITIZERS)
-        for command, _ in units:
-            builder.run(command)
-        program = out / 'check'
-        builder.run([compiler, '-std=c++14', '-Wall', '-Wextra', *SANITIZERS,
-                     str(HERE / 'check.cc'), *(str(target) for _, target in units), '-o',
-                     str(program), '-lpthread'])
-        failed = False
-        for _, name, _ in builder.instruction_sets():
-            done = subprocess.run([str(program), str(args.cases), str(args.seed)],
-                                  env=dict(os.environ, ASH_NATIVE_ISA=name))
-            failed |= done.returncode != 0
-    return int(failed)
+        if args.kernels == 'cpu':
+            return int(not check_cpu(builder, out, flags, args.cases, args.seed))
+        return int(not check_cuda(builder, out, flags))
 
 
 if __name__ == '__main__':
