@@ -44,8 +44,8 @@ def _native_gradient(op, dy, *unused):
     del unused  # of the statistics, which nobody gets
     x, z_k, alpha = op.inputs
     _, mean, sigma = op.outputs
-    return list(library().ash_backward(dy=dy, x=x, z_k=z_k, alpha=alpha, mean=mean, sigma=sigma,
-                                       leak=op.get_attr('leak')))
+    return list(library().ash_backward(dy=dy, x=_input_again(x, dy), z_k=z_k, alpha=alpha,
+                                       mean=mean, sigma=sigma, leak=op.get_attr('leak')))
 
 
 @tf.RegisterGradient('AshBackward')
@@ -81,10 +81,7 @@ def recompute(x, z_k, alpha, leak):
         y = tf.cast(wide * _leaky(gate, leak), x.dtype)
 
         def gradient(dy):
-            # A new node, made once dy is there: were these the forward pass's own nodes, the graph
-            # optimiser would merge the two and keep every intermediate alive in between.
-            with tf.control_dependencies([dy]):
-                wide = tf.cast(tf.identity(x), compute)
+            wide = tf.cast(_input_again(x, dy), compute)
             dx, dz_k, dalpha = _gradient(tf.cast(dy, compute), wide, threshold, sigma,
                                          z_k, alpha, leak)
             return narrow(dx, x.dtype), dz_k, dalpha
@@ -92,6 +89,30 @@ def recompute(x, z_k, alpha, leak):
         return y, gradient
 
     return kernel(x, z_k, alpha)
+
+
+def _input_again(x, dy):
+    """x as the backward pass takes it: in new nodes, which wait for the gradient dy.
+
+    Were they the forward pass's own, the graph optimiser would merge what both passes compute, and
+    keep every intermediate alive in between. Where x is the output of a fused BatchNorm, that is
+    computed again: its own input is kept for its gradient anyway, so that of the two maps, and the
+    activation's output, no more are kept than a ReLU keeps, which needs but its output.
+    """
+    if tf.executing_eagerly():
+        return x
+    source = x
+    while source.op.type == 'Identity':
+        source = source.op.inputs[0]
+    norm = source.op
+    with tf.control_dependencies([dy]):
+        if not norm.type.startswith('FusedBatchNorm') or source.value_index != 0:
+            return tf.identity(x)
+        inputs = [tf.identity(norm.inputs[0])] + list(norm.inputs)[1:]
+    again = tf.get_default_graph().create_op(
+        norm.type, inputs, [output.dtype for output in norm.outputs], name='norm_again',
+        attrs=dict(norm.node_def.attr))
+    return again.outputs[0]
 
 
 def _gradient(dy, x, threshold, sigma, z_k, alpha, leak):

@@ -19,6 +19,28 @@ for net in module.NETS:
 """)
 
 
+def test_a_function_after_batch_norm(run_eagerly):
+    """Traced, as tf.function does, the gradient is built in a graph of its own."""
+    run_eagerly('test_layers', 'enable_v2_behavior', """
+import numpy as np
+from ash_tf1 import ops
+x = tf.constant(np.random.RandomState(0).randn(4, 5, 5, 3).astype('float32'))
+def loss(x, form):
+    value = tf.nn.fused_batch_norm(x, tf.ones([3]), tf.zeros([3]))[0]
+    y = ops.apply_ash(value, tf.constant([0.3]), tf.constant([0.9]), implementation=form)
+    return tf.reduce_sum(tf.square(y) * y)
+gradients = []
+for form in ('auto', 'recompute', 'plain'):
+    for function in (loss, tf.function(loss)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x, form)
+        gradients.append(tape.gradient(value, x).numpy())
+for gradient in gradients:
+    np.testing.assert_allclose(gradient, gradients[-1], rtol=1e-3, atol=1e-3)
+""")
+
+
 def test_export(run_eagerly, tmp_path):
     run_eagerly('test_keras_export', 'enable_v2_behavior', """
 module.check_recurrent({0!r} + '1', randomize)

@@ -158,12 +158,12 @@ def test_pass_shares_of_a_name_scope_leave_out_its_namesakes():
     assert list(ops.pass_shares('net')) == ['net']
 
 
-def traced_step(implementation):
+def traced_step(implementation, normalize=tf.identity):
     """Executed nodes of one training step of convolution, ASH, convolution; sizes of outputs."""
     x = tf.placeholder(tf.float32, [2, 8, 8, 4])
     weights = tf.get_variable('weights', [2, 3, 3, 4, 4])
     with tf.variable_scope('layer'):
-        y = ops.ASH(tf.nn.conv2d(x, weights[0], 1, 'SAME'), implementation)
+        y = ops.ASH(normalize(tf.nn.conv2d(x, weights[0], 1, 'SAME')), implementation)
     loss = tf.nn.l2_loss(tf.nn.conv2d(y, weights[1], 1, 'SAME'))
     step = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
     metadata = tf.RunMetadata()
@@ -181,13 +181,13 @@ def traced_step(implementation):
     return [node for graph in metadata.partition_graphs for node in graph.node], sizes
 
 
-def kept_by_ash(nodes, sizes):
+def kept_by_ash(nodes, sizes, scope='layer/ash/'):
     """Names of ASH's own feature maps that any node of the backward pass reads."""
     kept = set()
     for node in nodes:
         for edge in node.input:
             name, _, slot = edge.partition(':')
-            if ('gradients/' in node.name and name.startswith('layer/ash/')
+            if ('gradients/' in node.name and name.startswith(scope)
                     and sizes.get((name, int(slot or 0))) == 2 * 8 * 8 * 4):
                 kept.add(name)
     return kept
@@ -209,6 +209,50 @@ def test_the_exact_forms_keep_no_feature_map_but_the_output_for_the_backward_pas
 def test_the_plain_form_keeps_more():
     """So that the test above is known to see it."""
     assert len(kept_by_ash(*traced_step('plain'))) > 1
+
+
+@pytest.mark.parametrize('implementation', ['native', 'recompute'])
+def test_after_batch_norm_no_more_is_kept_than_a_relu_keeps(implementation):
+    """That is, what BatchNorm took, which is the convolution's, and the activation's output."""
+    nodes, sizes = traced_step(implementation, slim.batch_norm)
+    assert len(kept_by_ash(nodes, sizes, 'layer/Conv2D')) == 1
+    assert len(kept_by_ash(nodes, sizes, 'layer/ash/')) == 1
+    assert not kept_by_ash(nodes, sizes, 'layer/BatchNorm/')
+
+
+@pytest.mark.parametrize('is_training', [True, False])
+@pytest.mark.parametrize('implementation', ['native', 'recompute'])
+def test_after_batch_norm_the_gradients_are_those_of_the_plain_form(implementation, is_training):
+    x = tf.constant(np.random.RandomState(0).randn(4, 5, 5, 3).astype('float32'))
+    results = []
+    for form in (implementation, 'plain'):
+        with tf.variable_scope('net', reuse=tf.AUTO_REUSE):
+            normalized = slim.batch_norm(x, is_training=is_training, scale=True, scope='norm')
+            y = ops.ASH(tf.identity(normalized), form)
+        loss = tf.reduce_sum(tf.square(y) * tf.range(3.0))
+        results.append(tf.gradients(loss, [x] + tf.trainable_variables('net')))
+    assert len(results[0]) == 5
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for ours, plain in zip(*session.run(results)):
+            np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-4 * np.abs(plain).max())
+
+
+@pytest.mark.parametrize('implementation', ['native', 'recompute'])
+def test_in_a_loop_the_gradients_are_those_of_the_plain_form(implementation):
+    """Whose backward pass begins in another frame, and gets the layer's input from a stack."""
+    x = tf.constant(np.random.RandomState(0).randn(2, 4, 4, 3).astype('float32'))
+    scale, offset = tf.ones([3]), tf.zeros([3])
+    results = []
+    for form in (implementation, 'plain'):
+        def body(i, value, form=form):
+            value = tf.nn.fused_batch_norm(value, scale, offset)[0]
+            return i + 1, value + ops.apply_ash(value, [0.3], [0.9], implementation=form)
+        y = tf.while_loop(lambda i, value: i < 3, body, [0, x])[1]
+        results.append(tf.gradients(tf.reduce_sum(tf.square(y) * y), x))
+    with tf.Session() as session:
+        (ours,), (plain,) = session.run(results)
+    np.testing.assert_allclose(ours, plain, rtol=1e-3, atol=1e-4 * np.abs(plain).max())
 
 
 @pytest.mark.parametrize('name', sorted(FAMILY))
