@@ -52,8 +52,9 @@ lint: setup ## ruff, and the imports that the layout allows
 	$(SERVE)/ruff check .
 	PYTHONPATH=. $(SERVE)/lint-imports
 
-bench: setup ## time ASH and the exported net against their rivals; writes runs/bench/
-	$(TRAIN)/python benchmarks/activations.py --out runs/bench
+bench: setup ## time ASH, training steps and the exported net against rivals, into runs/bench/
+	$(TRAIN)/python -W ignore benchmarks/activations.py --out runs/bench
+	$(TRAIN)/python -W ignore benchmarks/training_step.py --out runs/bench
 	$(SERVE)/python benchmarks/serving.py --out runs/bench
 
 lock: setup ## renew the locked, hashed requirements from their .in files

@@ -1,95 +1,178 @@
 #!/usr/bin/env python3
-"""Time ASH against its rivals under TensorFlow 1.15; see --help.
-
-All candidates are in one graph and one process, and take turns, so that a noisy machine is noisy
-for each of them alike.
-"""
+"""Time ASH against its rivals under TensorFlow 1.15, layer by layer; see --help."""
 import argparse
-import csv
 import os
-import platform
 import sys
-import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 
-import numpy as np  # noqa: E402
+import _measuring  # noqa: E402
+import matplotlib  # noqa: E402
 import tensorflow.compat.v1 as tf  # noqa: E402
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
 
-from ash_tf1 import get_activation  # noqa: E402
+from ash_tf1 import ops  # noqa: E402
 
-# The feature maps of ResNet-20 at batch 128, and a wide one.
-SHAPES = ((128, 32, 32, 16), (128, 16, 16, 32), (128, 8, 8, 64), (64, 32, 32, 64))
-CANDIDATES = (('relu', 'recompute'), ('swish', 'recompute'), ('ash', 'plain'),
-              ('ash', 'recompute'))
+# Feature maps that nets have, at batch 128 or what fits; the first is that of the budget.
+SHAPES = (
+    ('', (64, 32, 32, 64)),
+    ('ResNet-20', (128, 32, 32, 16)), ('ResNet-20', (128, 16, 16, 32)),
+    ('ResNet-20', (128, 8, 8, 64)),
+    ('ResNet-164', (128, 32, 32, 64)), ('ResNet-164', (128, 16, 16, 128)),
+    ('ResNet-164', (128, 8, 8, 256)),
+    ('WRN-28-10', (128, 32, 32, 160)), ('WRN-28-10', (128, 16, 16, 320)),
+    ('WRN-28-10', (128, 8, 8, 640)),
+    ('VGG19', (8, 224, 224, 64)), ('VGG19', (16, 112, 112, 128)), ('VGG19', (16, 56, 56, 256)),
+    ('VGG19', (32, 28, 28, 512)), ('VGG19', (128, 14, 14, 512)), ('VGG19', (128, 100)),
+)
 RIVAL = 'relu'
-COLUMNS = ('shape', 'activation', 'direction', 'median_ms', 'p25_ms', 'p75_ms', 'n',
-           'ratio_to_relu', 'machine', 'tensorflow')
+DIRECTIONS = ('forward', 'forward+backward')
+COLUMNS = ('net', 'shape', 'activation', 'direction') + _measuring.SPREAD + (
+    'ratio_to_relu', 'gb_per_s', 'share_of_copy', 'copy_gb_per_s', 'machine', 'instruction_set',
+    'tensorflow')
+LINE = ('{net:<10} {shape:>14}  {activation:<13} {direction:<17} {median_ms:>9} ms '
+        '[{p25_ms}, {p75_ms}]  {ratio_to_relu:>5} x relu  {share_of_copy:>4} of the copy\'s GB/s')
+# Each map read or written once: forward x and y; backward dy, dx and what the gradient needs.
+LEAST_MAPS = {'forward': 2, 'forward+backward': 5}
+LARGE = 8e6  # elements of a map that is timed less often
+
+
+def of_form(implementation):
+    """ASH in a form, and what its gradients are taken for besides x."""
+    def build(x):
+        parameters = [tf.Variable([value]) for value in (ops.Z_K_INIT, ops.ALPHA_INIT)]
+        y = ops.apply_ash(x, *parameters, implementation=implementation)
+        return y, parameters
+    return build
+
+
+CANDIDATES = {
+    'relu': lambda x: (tf.nn.relu(x), []),
+    'swish': lambda x: (tf.nn.swish(x), []),
+    'ash plain': of_form('plain'),
+    'ash recompute': of_form('recompute'),
+    'ash xla': None,  # plain, compiled by XLA; see `build_xla`
+    'ash native': of_form('native'),
+}
+
+
+def build(candidate, x, dy):
+    """The tensors that a forward pass computes, and those of both passes."""
+    y, parameters = CANDIDATES[candidate](x)
+    return [y], [y] + tf.gradients(y, [x] + parameters, dy)
+
+
+def build_xla(x, dy):
+    parameters = [tf.Variable([value]) for value in (ops.Z_K_INIT, ops.ALPHA_INIT)]
+
+    def forward(x, z_k, alpha):
+        return ops.apply_ash(x, z_k, alpha, implementation='plain')
+
+    def both(x, dy, z_k, alpha):
+        y = forward(x, z_k, alpha)
+        return [y] + tf.gradients(y, [x, z_k, alpha], dy)
+
+    return (tf.xla.experimental.compile(forward, [x] + parameters),
+            tf.xla.experimental.compile(both, [x, dy] + parameters))
 
 
 def measure(shape, warm_up, repeats):
-    """Times forward, and forward with backward, of every candidate; yields rows of COLUMNS."""
+    """Seconds of every candidate in both directions: {(candidate, direction): [...]}."""
     with tf.Graph().as_default():
         tf.set_random_seed(0)
         # Both read from memory, as a layer's input is, and nothing else is done to them.
         x = tf.Variable(tf.random_normal(shape)).read_value()
         dy = tf.Variable(tf.random_normal(shape)).read_value()
-        runs = {}
-        for name, implementation in CANDIDATES:
-            label = name if name != 'ash' else 'ash ({})'.format(implementation)
-            with tf.variable_scope(label.replace(' (', '_').rstrip(')')):
-                y = get_activation(name, implementation)(x)
-                variables = tf.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES,
-                                              tf.get_variable_scope().name + '/')
-            gradients = tf.gradients(y, [x] + variables, dy)
-            runs[label, 'forward'] = y.op
-            runs[label, 'forward+backward'] = [y.op] + [g.op for g in gradients]
-        seconds = {key: [] for key in runs}
+        fetches = {}
+        for candidate in CANDIDATES:
+            tensors = build_xla(x, dy) if candidate == 'ash xla' else build(candidate, x, dy)
+            for direction, fetched in zip(DIRECTIONS, tensors):
+                fetches[candidate, direction] = [tensor.op for tensor in fetched]
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
-            for i in range(warm_up + repeats):
-                for key, run in runs.items():
-                    start = time.perf_counter()
-                    session.run(run)
-                    if i >= warm_up:
-                        seconds[key].append(time.perf_counter() - start)
-    for (label, direction), values in seconds.items():
-        low, median, high = 1e3 * np.percentile(values, (25, 50, 75))
-        yield dict(shape='x'.join(map(str, shape)), activation=label, direction=direction,
-                   median_ms='{:.3f}'.format(median), p25_ms='{:.3f}'.format(low),
-                   p75_ms='{:.3f}'.format(high), n=len(values),
-                   ratio_to_relu='{:.2f}'.format(
-                       np.median(values) / np.median(seconds[RIVAL, direction])),
-                   machine='{} {} cores'.format(platform.machine(), os.cpu_count()),
-                   tensorflow=tf.__version__)
+            # Compiled before, which takes seconds.
+            runs = {key: session.make_callable(fetched) for key, fetched in fetches.items()}
+            return _measuring.take_turns(runs, warm_up, repeats)
+
+
+def plot(rows, path):
+    """Bars of forward+backward, in multiples of ReLU's time, for each shape and candidate."""
+    rows = [row for row in rows if row['direction'] == DIRECTIONS[1]]
+    shapes = list(dict.fromkeys((row['net'], row['shape']) for row in rows))
+    names = [name for name in CANDIDATES if name != RIVAL]
+    with matplotlib.rc_context({'axes.grid': True, 'grid.alpha': 0.3, 'axes.axisbelow': True,
+                                'axes.spines.top': False, 'axes.spines.right': False}):
+        figure = Figure(figsize=(10, 1.2 + 0.62 * len(shapes)), constrained_layout=True)
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        height = 0.8 / len(names)
+        for i, name in enumerate(names):
+            values = [next(float(row['ratio_to_relu']) for row in rows
+                           if (row['net'], row['shape'], row['activation']) == (*shape, name))
+                      for shape in shapes]
+            places = [place - 0.4 + (i + 0.5) * height for place in range(len(shapes))]
+            axes.barh(places, values, height, label=name, color='C{}'.format(i))
+        axes.axvline(1.0, color='black', lw=1)
+        axes.set(xscale='log', xlabel='time of forward and backward, as a multiple of ReLU\'s',
+                 title='The price of an activation ({})'.format(rows[0]['machine']))
+        axes.set_yticks(range(len(shapes)))
+        axes.set_yticklabels(['{} {}'.format(*shape).strip() for shape in shapes])
+        axes.set_xticks([0.5, 1, 2, 4, 8, 16])
+        axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter('%g'))
+        axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+        axes.invert_yaxis()
+        axes.legend(loc='lower right')
+        figure.savefig(path, dpi=110)
+    print(path)
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description='Time ASH against ReLU and Swish, forward and with backward, over the layer '
-                    'shapes of ResNet-20. Writes OUT/activations.csv and prints it.',
+        description='Time the forms of ASH against ReLU and Swish, forward and with backward, in '
+                    'turns, over layers of ResNet-20, ResNet-164, WRN-28-10 and VGG19. Writes '
+                    'OUT/activations.csv and OUT/activations.png. Takes about 5 minutes.',
         epilog='example: python benchmarks/activations.py --out runs/bench')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the CSV')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder for CSV and plot')
     parser.add_argument('--repeats', type=int, default=20, metavar='N',
-                        help='timed runs of each candidate (default: %(default)s)')
+                        help='timed runs of each candidate, a third on large maps '
+                             '(default: %(default)s)')
     parser.add_argument('--warm-up', type=int, default=3, metavar='N',
                         help='untimed runs before (default: %(default)s)')
+    parser.add_argument('--net', help='only the shapes of this net, such as ResNet-20')
     args = parser.parse_args(argv)
-    if args.repeats < 1 or args.warm_up < 0:
-        parser.error('--repeats must be 1 or more and --warm-up 0 or more')
+    if args.repeats < 3 or args.warm_up < 1:
+        parser.error('--repeats must be 3 or more and --warm-up 1 or more')
+    shapes = [(net, shape) for net, shape in SHAPES if args.net in (None, net)]
+    if not shapes:
+        parser.error('unknown net {!r}; known are {}'.format(
+            args.net, ', '.join(sorted({net for net, _ in SHAPES if net}))))
     tf.logging.set_verbosity(tf.logging.ERROR)
-    os.makedirs(args.out, exist_ok=True)
-    path = os.path.join(args.out, 'activations.csv')
-    with open(path, 'w', newline='') as handle:
-        writer = csv.DictWriter(handle, COLUMNS)
-        writer.writeheader()
-        for shape in SHAPES:
-            for row in measure(shape, args.warm_up, args.repeats):
-                writer.writerow(row)
-                print('{shape:>14}  {activation:<16} {direction:<17} {median_ms:>9} ms '
-                      '[{p25_ms}, {p75_ms}]  {ratio_to_relu:>6} x relu'.format(**row))
-    print(path)
+    copy = _measuring.copy_bandwidth()
+    common = dict(machine=_measuring.machine(), tensorflow=tf.__version__,
+                  instruction_set=os.environ.get('ASH_NATIVE_ISA', 'widest'),
+                  copy_gb_per_s='{:.1f}'.format(copy / 1e9))
+    print('{}; a copy moves {copy_gb_per_s} GB/s'.format(common['machine'], **common))
+    with _measuring.Table(os.path.join(args.out, 'activations.csv'), COLUMNS, LINE) as table:
+        for net, shape in shapes:
+            elements = 1
+            for size in shape:
+                elements *= size
+            repeats = args.repeats if elements < LARGE else max(3, args.repeats // 3)
+            seconds = measure(shape, args.warm_up, repeats)
+            for (candidate, direction), values in seconds.items():
+                spread = _measuring.spread(values)
+                median = float(spread['median_ms']) / 1e3
+                moved = LEAST_MAPS[direction] * elements * 4 / median
+                ratio = median / (float(_measuring.spread(seconds[RIVAL, direction])['median_ms'])
+                                  / 1e3)
+                table.add(dict(common, **spread, net=net, shape='x'.join(map(str, shape)),
+                               activation=candidate, direction=direction,
+                               ratio_to_relu='{:.2f}'.format(ratio),
+                               gb_per_s='{:.1f}'.format(moved / 1e9),
+                               share_of_copy='{:.2f}'.format(moved / copy)))
+    plot(table.rows, os.path.join(args.out, 'activations.png'))
     return 0
 
 
