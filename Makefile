@@ -8,7 +8,7 @@ ACTIVATION ?= ash
 EPOCHS ?=
 CUDA ?=
 NATIVE := ash_tf1/native/built.json
-NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu' -o -name '*.h' -o -name build.py)
+NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu*' -o -name '*.h' -o -name build.py)
 LOCK := uv pip compile -q --no-header --generate-hashes
 
 .DEFAULT_GOAL := help

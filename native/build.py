@@ -95,7 +95,7 @@ def run(command):
     if done.returncode:
         lines = done.stdout.strip().splitlines()
         first = next((line for line in lines if 'error' in line), lines[-1] if lines else '')
-        sys.stderr.write(done.stdout)
+        sys.stderr.write('\n'.join(lines[:10]) + '\n')
         raise BuildError('{} failed: {}'.format(os.path.basename(command[0]), first.strip()))
 
 

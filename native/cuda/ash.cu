@@ -4,8 +4,9 @@
 // tests/emulation.h runs this file on a CPU, where there is no GPU to test it on.
 #include "ash.h"
 
+#include "gate.cuh"
+
 #ifdef __CUDACC__
-#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 #define ASH_LAUNCH(kernel, blocks, threads, stream, ...) \
   kernel<<<blocks, threads, 0, stream>>>(__VA_ARGS__)
@@ -17,61 +18,11 @@ constexpr int kThreads = 256;
 constexpr int kRun = 8;                           // elements that a thread sums before it goes wider
 constexpr int64_t kChunk = 4 * kRun * kThreads;   // elements of a block
 
-// C: what an element is computed in; P: the dtype of z_k and alpha.
-template <typename T>
-struct Traits {
-  using C = T;
-  using P = T;
-};
-template <>
-struct Traits<__half> {
-  using C = float;
-  using P = float;
-};
-
-template <typename C>
-struct Limits;
-template <>
-struct Limits<float> {
-  static constexpr double kLargest = 3.4028234663852886e38, kTame = 1e12;
-};
-template <>
-struct Limits<double> {
-  static constexpr double kLargest = 1.7976931348623157e308, kTame = 1e100;
-};
-
-template <typename C, typename T>
-__device__ C Read(const T* from) { return static_cast<C>(*from); }
-template <>
-__device__ float Read<float, __half>(const __half* from) { return __half2float(*from); }
-template <>
-__device__ double Read<double, __half>(const __half* from) { return __half2float(*from); }
-
-// Writes saturating instead of overflowing; what is infinite already, and NaN, stay.
-__device__ void Write(double* to, double value) { *to = value; }
-__device__ void Write(float* to, double value) {
-  constexpr double kLargest = Limits<float>::kLargest;
-  *to = static_cast<float>(isinf(value) ? value : value > kLargest ? kLargest
-                                              : value < -kLargest ? -kLargest : value);
-}
-__device__ void Write(float* to, float value) { *to = value; }
-__device__ void Write(__half* to, float value) {
-  constexpr float kLargest = 65504.0f;
-  *to = __float2half_rn(isinf(value) ? value : value > kLargest ? kLargest
-                                           : value < -kLargest ? -kLargest : value);
-}
-__device__ void Write(__half* to, double value) {
-  float narrow;
-  Write(&narrow, value);
-  Write(to, narrow);
-}
-
 struct Sums {
   double first, second;
 };
 
-// A sample's sums, in the order of its chunks, after those of all samples' chunks and before their
-// first elements.
+// The sums of all samples' chunks, sample by sample, and each sample's first element.
 struct Workspace {
   Sums* chunks;
   double* shifts;
@@ -136,62 +87,6 @@ __device__ Sums ChunkSum(int64_t begin, int64_t end, const Term& term) {
     sums.second += pair.second;
   }
   return BlockSum(sums);
-}
-
-// A sample's gate: see cpu/rows.h and cpu/ash.cc, whose twin this is.
-template <typename C>
-struct Gate {
-  C high, low, slope, leak, pass;
-};
-
-struct Sample {
-  double threshold, slope, leak;
-  bool is_tame;
-
-  template <typename T>
-  __device__ static Sample Make(double mean, double sigma, int64_t size, double z_k, double alpha,
-                                double leak) {
-    using C = typename Traits<T>::C;
-    Sample sample;
-    sample.threshold = mean + z_k * sigma;
-    sample.slope = 2 * alpha;
-    sample.leak = leak;
-    // NaN has to fail.
-    sample.is_tame =
-        fabs(mean) + (sqrt(static_cast<double>(size)) + fabs(z_k)) * sigma < Limits<C>::kTame &&
-        fabs(alpha) < Limits<double>::kLargest;
-    return sample;
-  }
-
-  template <typename C>
-  __device__ Gate<C> As() const {
-    Gate<C> gate;
-    Write(&gate.high, threshold);
-    Write(&gate.low, threshold - static_cast<double>(gate.high));
-    Write(&gate.slope, slope);
-    gate.leak = static_cast<C>(leak);
-    gate.pass = static_cast<C>(1 - leak);
-    return gate;
-  }
-};
-
-__device__ float Exp(float x) { return expf(x); }
-__device__ double Exp(double x) { return exp(x); }
-__device__ float Abs(float x) { return fabsf(x); }
-__device__ double Abs(double x) { return fabs(x); }
-
-template <typename C>
-struct Opened {
-  C centred, s, slope;
-};
-
-template <typename C>
-__device__ Opened<C> Open(const Gate<C>& gate, C x) {
-  const C centred = (x - gate.high) - gate.low;
-  const C u = centred * gate.slope;
-  const C decay = Exp(-Abs(u));
-  const C larger = C(1) / (C(1) + decay);
-  return {centred, (u > C(0) ? C(1) : decay) * larger, decay * larger * larger};
 }
 
 // ---- forward ----------------------------------------------------------------------------------

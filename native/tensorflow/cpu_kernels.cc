@@ -1,21 +1,14 @@
 // The ops on the CPU: TensorFlow's tensors and threads around cpu/ash.h.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "cpu/ash.h"
-#include "op_arguments.h"
-#include "tensorflow/core/framework/op_kernel.h"
+#include "op_kernels.h"
 #include "tensorflow/core/lib/core/threadpool.h"
 
 namespace ash {
 namespace {
-
-using tensorflow::int64;
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
 
 Executor ExecutorOf(OpKernelContext* context) {
   const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
@@ -35,13 +28,13 @@ P Narrow(double value) {
 template <typename T>
 class Computed {
  public:
-  tensorflow::Status Read(OpKernelContext*, const Executor&, const Tensor& tensor) {
+  Status Read(OpKernelContext*, const Executor&, const Tensor& tensor) {
     data_ = tensor.flat<T>().data();
-    return tensorflow::Status::OK();
+    return Status::OK();
   }
-  tensorflow::Status Prepare(OpKernelContext*, Tensor* output) {
+  Status Prepare(OpKernelContext*, Tensor* output) {
     output_ = output->flat<T>().data();
-    return tensorflow::Status::OK();
+    return Status::OK();
   }
   void Write(const Executor&, Tensor*) const {}
   const T* data() const { return data_; }
@@ -55,7 +48,7 @@ class Computed {
 template <>
 class Computed<Eigen::half> {
  public:
-  tensorflow::Status Read(OpKernelContext* context, const Executor& executor,
+  Status Read(OpKernelContext* context, const Executor& executor,
                           const Tensor& tensor) {
     TF_RETURN_IF_ERROR(context->allocate_temp(tensorflow::DT_FLOAT, tensor.shape(), &floats_));
     const Eigen::half* from = tensor.flat<Eigen::half>().data();
@@ -63,9 +56,9 @@ class Computed<Eigen::half> {
     executor.parallel_for(tensor.NumElements(), 1, [from, to](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(from[i]);
     });
-    return tensorflow::Status::OK();
+    return Status::OK();
   }
-  tensorflow::Status Prepare(OpKernelContext* context, Tensor* output) {
+  Status Prepare(OpKernelContext* context, Tensor* output) {
     return context->allocate_temp(tensorflow::DT_FLOAT, output->shape(), &floats_);
   }
   void Write(const Executor& executor, Tensor* tensor) const {
@@ -88,87 +81,46 @@ class Computed<Eigen::half> {
   Tensor floats_;
 };
 
-template <typename T>
-class AshForwardOp : public OpKernel {
- public:
-  explicit AshForwardOp(OpKernelConstruction* context) : OpKernel(context) {
-    OP_REQUIRES_OK(context, ReadLeak(context, &leak_));
+struct OnCpu {
+  template <typename T>
+  static Status Forward(OpKernelContext* context, const ForwardCall& call) {
+    const Executor executor = ExecutorOf(context);
+    Computed<T> x, y;
+    TF_RETURN_IF_ERROR(x.Read(context, executor, call.x));
+    TF_RETURN_IF_ERROR(y.Prepare(context, call.y));
+    ash::Forward(x.data(), call.batch, call.size, ParametersOf<T>(call), executor, y.output(),
+                 call.mean->flat<double>().data(), call.sigma->flat<double>().data());
+    y.Write(executor, call.y);
+    return Status::OK();
   }
 
-  void Compute(OpKernelContext* context) override {
+  template <typename T>
+  static Status Backward(OpKernelContext* context, const BackwardCall& call) {
     using P = typename ParameterOf<T>::type;
-    const Tensor &x = context->input(0), &z_k = context->input(1), &alpha = context->input(2);
-    OP_REQUIRES_OK(context, CheckShapes(x, z_k, alpha));
-    const int64 batch = x.dim_size(0), size = SampleSize(x);
-    Tensor *y, *mean, *sigma;
-    OP_REQUIRES_OK(context, context->forward_input_or_allocate_output({0}, 0, x.shape(), &y));
-    OP_REQUIRES_OK(context, context->allocate_output(1, TensorShape({batch}), &mean));
-    OP_REQUIRES_OK(context, context->allocate_output(2, TensorShape({batch}), &sigma));
     const Executor executor = ExecutorOf(context);
-    Computed<T> from, to;
-    OP_REQUIRES_OK(context, from.Read(context, executor, x));
-    OP_REQUIRES_OK(context, to.Prepare(context, y));
-    const Parameters parameters = {z_k.flat<P>()(0), alpha.flat<P>()(0), leak_};
-    Forward(from.data(), batch, size, parameters, executor, to.output(),
-            mean->flat<double>().data(), sigma->flat<double>().data());
-    to.Write(executor, y);
+    Computed<T> dy, x, dx;
+    TF_RETURN_IF_ERROR(dy.Read(context, executor, call.dy));
+    TF_RETURN_IF_ERROR(x.Read(context, executor, call.x));
+    TF_RETURN_IF_ERROR(dx.Prepare(context, call.dx));
+    double dz_k, dalpha;
+    ash::Backward(dy.data(), x.data(), call.mean.flat<double>().data(),
+                  call.sigma.flat<double>().data(), call.batch, call.size, ParametersOf<T>(call),
+                  executor, dx.output(), &dz_k, &dalpha);
+    dx.Write(executor, call.dx);
+    call.dz_k->flat<P>()(0) = Narrow<P>(dz_k);
+    call.dalpha->flat<P>()(0) = Narrow<P>(dalpha);
+    return Status::OK();
   }
 
  private:
-  double leak_;
-};
-
-template <typename T>
-class AshBackwardOp : public OpKernel {
- public:
-  explicit AshBackwardOp(OpKernelConstruction* context) : OpKernel(context) {
-    OP_REQUIRES_OK(context, ReadLeak(context, &leak_));
-  }
-
-  void Compute(OpKernelContext* context) override {
+  template <typename T, typename Call>
+  static Parameters ParametersOf(const Call& call) {
     using P = typename ParameterOf<T>::type;
-    const Tensor &dy = context->input(0), &x = context->input(1), &z_k = context->input(2),
-                 &alpha = context->input(3), &mean = context->input(4), &sigma = context->input(5);
-    OP_REQUIRES_OK(context, CheckShapes(x, z_k, alpha));
-    OP_REQUIRES_OK(context, CheckGradientShapes(dy, x, mean, sigma));
-    Tensor *dx, *dz_k, *dalpha;
-    OP_REQUIRES_OK(context, context->forward_input_or_allocate_output({0}, 0, x.shape(), &dx));
-    OP_REQUIRES_OK(context, context->allocate_output(1, z_k.shape(), &dz_k));
-    OP_REQUIRES_OK(context, context->allocate_output(2, alpha.shape(), &dalpha));
-    const Executor executor = ExecutorOf(context);
-    Computed<T> upstream, input, result;
-    OP_REQUIRES_OK(context, upstream.Read(context, executor, dy));
-    OP_REQUIRES_OK(context, input.Read(context, executor, x));
-    OP_REQUIRES_OK(context, result.Prepare(context, dx));
-    const Parameters parameters = {z_k.flat<P>()(0), alpha.flat<P>()(0), leak_};
-    double of_z_k, of_alpha;
-    Backward(upstream.data(), input.data(), mean.flat<double>().data(),
-             sigma.flat<double>().data(), x.dim_size(0), SampleSize(x), parameters, executor,
-             result.output(), &of_z_k, &of_alpha);
-    result.Write(executor, dx);
-    dz_k->flat<P>()(0) = Narrow<P>(of_z_k);
-    dalpha->flat<P>()(0) = Narrow<P>(of_alpha);
+    return {call.z_k.template flat<P>()(0), call.alpha.template flat<P>()(0), call.leak};
   }
-
- private:
-  double leak_;
 };
 
-#define ASH_REGISTER(T)                                                                     \
-  REGISTER_KERNEL_BUILDER(Name("AshForward")                                                \
-                              .Device(tensorflow::DEVICE_CPU)                               \
-                              .TypeConstraint<T>("T")                                       \
-                              .TypeConstraint<ParameterOf<T>::type>("P"),                   \
-                          AshForwardOp<T>);                                                 \
-  REGISTER_KERNEL_BUILDER(Name("AshBackward")                                               \
-                              .Device(tensorflow::DEVICE_CPU)                               \
-                              .TypeConstraint<T>("T")                                       \
-                              .TypeConstraint<ParameterOf<T>::type>("P"),                   \
-                          AshBackwardOp<T>)
-ASH_REGISTER(Eigen::half);
-ASH_REGISTER(float);
-ASH_REGISTER(double);
-#undef ASH_REGISTER
+ASH_REGISTER(OnCpu, tensorflow::DEVICE_CPU);
 
 }  // namespace
 }  // namespace ash
