@@ -45,6 +45,8 @@ class Settings:
     nesterov: bool = _setting(False, 'whether the momentum is Nesterov\'s')
     weight_decay: float = _setting(1e-4, 'L2 penalty of the kernels (not of z_k, alpha, beta, '
                                          'biases or BatchNorm)')
+    clip_norm: float = _setting(0.0, 'largest norm that the gradient of all variables together may '
+                                     'have; a larger one is scaled down (0: any)')
     augmentation: str = _setting('crop_flip', 'what is done to training images',
                                  choices=tuple(AUGMENTATIONS))
     implementation: str = _setting(AUTO, 'form of ASH in training; auto is native where that is '
@@ -57,7 +59,7 @@ class Settings:
     def __post_init__(self):
         """Raises ValueError, naming the setting, for a value that no run could have."""
         positive = ('batch_size', 'learning_rate', 'log_every', 'eval_batch_size', 'step_factor')
-        natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'seed')
+        natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'clip_norm', 'seed')
         for name in positive + natural:
             value = getattr(self, name)
             if not (0 <= value < math.inf) or (value == 0 and name in positive):
@@ -106,9 +108,10 @@ RECIPES = {
     'cifar-short': dict(net='resnet_v2_20', dataset='cifar10', epochs=7, batch_size=128,
                         schedule='one_cycle', learning_rate=0.2, weight_decay=5e-4,
                         augmentation='crop_flip'),
-    # A minute on 2 CPU cores; flipped digits are other digits, so they are only shifted.
+    # A minute on 2 CPU cores; flipped digits are other digits, so they are only shifted. The norm
+    # is for the deep nets, whose first gradients on such small images are in the thousands.
     'digits': dict(net='resnet_v2_8', dataset='digits', epochs=12, batch_size=64,
-                   schedule='one_cycle', learning_rate=0.1, weight_decay=5e-4,
+                   schedule='one_cycle', learning_rate=0.1, weight_decay=5e-4, clip_norm=1.0,
                    augmentation='crop', log_every=5),
 }
 

@@ -145,7 +145,10 @@ def build_training_graph(spec, settings, total_steps):
     optimizer = tf.train.MomentumOptimizer(rate, settings.momentum,
                                            use_nesterov=settings.nesterov)
     with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
-        train_op = optimizer.minimize(loss + penalty, global_step=global_step)
+        gradients = optimizer.compute_gradients(loss + penalty)
+        if settings.clip_norm:
+            gradients = _clip(gradients, settings.clip_norm)
+        train_op = optimizer.apply_gradients(gradients, global_step=global_step)
     with tf.control_dependencies([train_op]):
         step = tf.identity(global_step.read_value(), name='step_done')
 
@@ -155,6 +158,12 @@ def build_training_graph(spec, settings, total_steps):
         evaluator = Evaluator(pixels, labels, classifier)
     return TrainingGraph(pixels, labels, train_op, loss, top1, rate, step, evaluator,
                          _layer_tensors(), net_variables)
+
+
+def _clip(gradients, norm):
+    """Scales the gradients of (gradient, variable) pairs down to a norm of all of them together."""
+    gradients, variables = zip(*gradients)
+    return list(zip(tf.clip_by_global_norm(gradients, norm)[0], variables))
 
 
 def _seed_by_name(getter, name, *args, **kwargs):

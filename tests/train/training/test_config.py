@@ -60,6 +60,7 @@ def test_an_unknown_recipe_lists_the_known():
       for value in (0, -1)),
     *((name, value) for name in ('learning_rate', 'step_factor') for value in (0.0, -0.1)),
     ('epochs', -1), ('steps', -1), ('seed', -1), ('seed', 2 ** 32), ('weight_decay', -1e-4),
+    ('clip_norm', -1.0),
     ('momentum', -0.1), ('momentum', 1.0), ('warmup', 0.0), ('warmup', 1.0),
     ('warmup', float('nan')), ('step_at', (0.5, 1.0)), ('step_at', (0.0, 0.5)),
     ('schedule', 'linear'), ('augmentation', 'mixup'), ('implementation', 'fast'),

@@ -336,3 +336,26 @@ def test_the_weights_at_the_start_depend_on_the_seed_and_their_names_alone(
         assert not np.array_equal(ash[name], other[name])
     first, second = (ash['tiny/block1/unit_1/conv{}/weights'.format(i)] for i in (1, 2))
     assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize('clip_norm', [0.0, 1e-3, 1e3])
+def test_a_larger_gradient_is_scaled_to_the_norm(tiny, tiny_settings, clip_norm):
+    """By what the first step of SGD, before there is any momentum, does to the weights."""
+    settings = tiny_settings(clip_norm=clip_norm, schedule='step', learning_rate=0.5)
+    data = tiny().train
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        graph = training.build_training_graph(config.model_spec(settings, tiny()), settings, 10)
+        penalty = sum(tf.nn.l2_loss(v) for v in training.decayed_variables())
+        variables = tf.trainable_variables()
+        gradients = tf.gradients(graph.loss + settings.weight_decay * penalty, variables)
+        session.run(tf.global_variables_initializer())
+        feeds = {graph.pixels: data.images[:8], graph.labels: data.labels[:8]}
+        before, gradients = session.run([variables, gradients], feeds)
+        session.run(graph.train_op, feeds)
+        after = session.run(variables)
+    norm = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients))
+    assert 1e-3 < norm < 1e3
+    scale = 1e-3 / norm if clip_norm == 1e-3 else 1.0
+    for old, new, gradient in zip(before, after, gradients):
+        np.testing.assert_allclose(new - old, -0.5 * scale * gradient, rtol=1e-3, atol=1e-6)
