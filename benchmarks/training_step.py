@@ -14,12 +14,14 @@ import tensorflow.compat.v1 as tf  # noqa: E402
 from ash_tf1 import config, nets, training  # noqa: E402
 from ash_tf1.sessions import session_config  # noqa: E402
 
-NETS = ('resnet_v2_20', 'resnet_v2_164')
 # What is compared: the activation, and the form of ASH.
 CANDIDATES = {'relu': ('relu', 'auto'), 'swish': ('swish', 'auto'),
               'ash native': ('ash', 'native'), 'ash recompute': ('ash', 'recompute'),
               'ash plain': ('ash', 'plain')}
 RIVAL = 'relu'
+# Of a deep net not all fit into a machine's memory beside one another.
+USUAL = ('relu', 'swish', 'ash native')
+NETS = {'resnet_v2_20': tuple(CANDIDATES), 'resnet_v2_164': USUAL}
 COLUMNS = ('net', 'batch', 'activation') + _measuring.SPREAD + (
     'ratio_to_relu', 'peak_mb', 'peak_ratio_to_relu', 'machine', 'tensorflow')
 LINE = ('{net:<14} batch {batch}  {activation:<13} {median_ms:>9} ms [{p25_ms}, {p75_ms}]  '
@@ -78,9 +80,9 @@ def main(argv=None):
     tf.logging.set_verbosity(tf.logging.ERROR)
     with _measuring.Table(os.path.join(args.out, 'training_step.csv'), COLUMNS, LINE) as table:
         for net in [args.net] if args.net else NETS:
-            steps = {name: Step(net, *candidate, batch=args.batch)
-                     for name, candidate in CANDIDATES.items()}
-            layers = len(steps['ash plain'].layers)
+            steps = {name: Step(net, *CANDIDATES[name], batch=args.batch)
+                     for name in NETS.get(net, USUAL)}
+            layers = len(steps['ash native'].layers)
             repeats = args.repeats if layers <= 100 else max(3, args.repeats // 3)
             seconds = _measuring.take_turns(steps, 2, repeats)
             peaks = {name: step.peak_bytes() for name, step in steps.items()}
