@@ -110,17 +110,34 @@ def _input_again(x, dy):
             return tf.identity(x)
         first = tf.identity(norm.inputs[0])
     scale, offset, mean, variance = list(norm.inputs)[1:]
-    if norm.get_attr('is_training'):
-        # With the batch's statistics given, it takes half the time. The variance that it puts out
-        # is the unbiased estimate; it normalises by the other.
-        mean, variance = norm.outputs[1:3]
-        count = tf.cast(tf.size(first) // tf.size(scale), variance.dtype)
-        variance *= tf.maximum(count - 1, 1) / count
-    again = tf.get_default_graph().create_op(
-        norm.type, [first, scale, offset, mean, variance],
-        [output.dtype for output in norm.outputs], name='norm_again',
-        attrs=dict(norm.node_def.attr, is_training=tf.AttrValue(b=False)))
-    return again.outputs[0]
+    if not norm.get_attr('is_training'):
+        return _norm(norm, [first, scale, offset, mean, variance], is_training=False)
+    # With the batch's statistics given, it takes half the time. The variance that it puts out is
+    # the unbiased estimate; it normalises by the other.
+    mean, variance = norm.outputs[1:3]
+    count = tf.cast(tf.size(first) // tf.size(scale), variance.dtype)
+    variance *= tf.maximum(count - 1, 1) / count
+    with tf.get_default_graph().gradient_override_map({norm.type: 'AshNormAgain'}):
+        return _norm(norm, [first, scale, offset, mean, variance], is_training=False)
+
+
+def _norm(norm, inputs, is_training):
+    """The output of an op like a given fused BatchNorm, on other inputs."""
+    return tf.get_default_graph().create_op(
+        norm.type, inputs, [output.dtype for output in norm.outputs], name='norm_again',
+        attrs={'is_training': tf.AttrValue(b=is_training),
+               **{name: norm.node_def.attr[name] for name in ('T', 'U', 'epsilon', 'data_format')
+                  if name in norm.node_def.attr}}).outputs[0]
+
+
+@tf.RegisterGradient('AshNormAgain')
+def _norm_again_gradient(op, dy, *unused):
+    """For gradients of second order: the statistics that were given are functions of the input."""
+    del unused  # of what is put out besides, which nobody gets
+    inputs = list(op.inputs)[:3]
+    empty = tf.zeros([0], op.inputs[3].dtype)
+    y = _norm(op, inputs + [empty, empty], is_training=True)
+    return tf.gradients(y, inputs, dy) + [None, None]
 
 
 def _gradient(dy, x, threshold, sigma, z_k, alpha, leak):

@@ -238,6 +238,25 @@ def test_after_batch_norm_the_gradients_are_those_of_the_plain_form(implementati
             np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-4 * np.abs(plain).max())
 
 
+@pytest.mark.parametrize('is_training', [True, False])
+@pytest.mark.parametrize('implementation', ['native', 'recompute'])
+def test_after_batch_norm_gradients_of_second_order_are_those_of_the_plain_form(implementation,
+                                                                                is_training):
+    """They see that the statistics are functions of what BatchNorm takes."""
+    x = tf.constant(np.random.RandomState(0).randn(3, 3, 3, 2).astype('float32'))
+    results = []
+    for form in (implementation, 'plain'):
+        with tf.variable_scope('net', reuse=tf.AUTO_REUSE):
+            y = ops.ASH(slim.batch_norm(x, is_training=is_training, scale=True, scope='norm'), form)
+        sources = [x] + tf.trainable_variables('net')
+        first = tf.gradients(tf.reduce_sum(tf.square(y) * tf.range(1.0, 3.0)), sources)
+        results.append(tf.gradients([tf.reduce_sum(tf.square(g)) for g in first], sources))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for ours, plain in zip(*session.run(results)):
+            np.testing.assert_allclose(ours, plain, rtol=1e-3, atol=1e-3 * np.abs(plain).max())
+
+
 @pytest.mark.parametrize('implementation', ['native', 'recompute'])
 def test_in_a_loop_the_gradients_are_those_of_the_plain_form(implementation):
     """Whose backward pass begins in another frame, and gets the layer's input from a stack."""
