@@ -3,9 +3,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout needs no install
+import _serve_side  # noqa: F401
 
 from ash_onnx import cli
 from ash_onnx.verify import ATOL, RTOL
