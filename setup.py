@@ -23,8 +23,11 @@ TF1 = "python_version < '3.9'"
 STOCK_TF1 = "python_version < '3.8'"
 MODERN = "python_version >= '3.10'"
 
+# From 1.15.2 on tensorflow is for CPUs alone; tensorflow-gpu is for CUDA 10.0 too. Whoever converts
+# has one of them.
+TENSORFLOW = ['tensorflow~=1.15.0; ' + STOCK_TF1]
+TENSORFLOW_GPU = ['tensorflow-gpu~=1.15.0; ' + STOCK_TF1]
 TRAIN = [
-    'tensorflow~=1.15.0; ' + STOCK_TF1,
     'protobuf<3.21; ' + TF1,
     'numpy<1.19; ' + TF1,  # TensorFlow 1.15 uses names that later ones have dropped
     'tf-slim~=1.1.0; ' + TF1,
@@ -79,7 +82,8 @@ setup(
     python_requires='>=3.7',
     # opencv-python-headless is opencv-python without windows, which runs on servers too.
     install_requires=['numpy', 'opencv-python-headless', 'tqdm'],
-    extras_require={'train': TRAIN, 'convert': TRAIN + CONVERT, 'serve': SERVE,
+    extras_require={'train': TENSORFLOW + TRAIN, 'train-gpu': TENSORFLOW_GPU + TRAIN,
+                    'convert': TRAIN + CONVERT, 'serve': SERVE,
                     'serve-gpu': SERVE_GPU, 'dev': DEV},
     classifiers=[
         'License :: OSI Approved :: Apache Software License',

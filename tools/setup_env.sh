@@ -3,8 +3,9 @@
 #
 #   tools/setup_env.sh train|serve
 #
-# TRAIN_PYTHON and SERVE_PYTHON choose the interpreter. uv is used where it is installed, being
-# faster; pip does the same.
+# CUDA=1 takes the TensorFlow that uses a GPU, which needs CUDA 10.0 and cuDNN 7; an environment that
+# has it keeps it. TRAIN_PYTHON and SERVE_PYTHON choose the interpreter. uv is used where it is
+# installed, being faster; pip does the same.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -38,7 +39,7 @@ TensorFlow 1.15 needs Python 3.7, and none was found. Any one of these gives it:
     pyenv install 3.7            (https://github.com/pyenv/pyenv)
     apt-get install python3.7 python3.7-venv        (Ubuntu 18.04, or the deadsnakes PPA)
     make ... TRAIN_PYTHON=/path/to/python3.7
-The Docker image brings its own and needs none: see the Dockerfile.
+The Docker images bring their own: see docs/docker.md.
 END
     return 1
 }
@@ -59,26 +60,39 @@ find_serve_python() {
     return 1
 }
 
+# The stamp holds what the environment was made of: a renewed lock makes it anew.
+env=.venv/${1:-}
+stamp=$env/.made-from
+made_from() { # LOCK...: whether the environment was made from these, and runs
+    (cd requirements && cat "$@") | cmp -s - "$stamp" && "$env/bin/python" -c '' 2>/dev/null
+}
+
 case "${1:-}" in
-    train) lock=requirements/train-dev.txt ;;
-    serve) lock=requirements/dev.txt ;;
+    train)
+        if [ -n "${CUDA:-}" ] || made_from train-gpu.txt train-dev.txt; then
+            locks='train-gpu.txt train-dev.txt'
+        else
+            locks='train.txt train-dev.txt'
+        fi ;;
+    serve) locks=dev.txt ;;
     *) echo "usage: tools/setup_env.sh train|serve" >&2; exit 2 ;;
 esac
 
-# The stamp holds what the environment was made of: a renewed lock makes it anew.
-env=.venv/$1
-stamp=$env/.made-from
-if cmp -s "$stamp" "$lock" && "$env/bin/python" -c '' 2>/dev/null; then
+# shellcheck disable=SC2086  # the names of locks have no spaces
+if made_from $locks; then
     exit 0
 fi
 python=$(find_"$1"_python)
 echo "setting up $env with $python"
 rm -rf "$env"
+set -- # what is installed: -r LOCK...
+for lock in $locks; do set -- "$@" -r "requirements/$lock"; done
 if command -v uv >/dev/null 2>&1; then
     uv venv -q --python "$python" "$env"
-    uv pip install -q --python "$env/bin/python" --require-hashes -r "$lock"
+    uv pip install -q --python "$env/bin/python" --require-hashes "$@"
 else
     "$python" -m venv "$env"
-    "$env/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$lock"
+    "$env/bin/python" -m pip install -q --disable-pip-version-check --require-hashes "$@"
 fi
-cp "$lock" "$stamp"
+# shellcheck disable=SC2086
+(cd requirements && cat $locks) > "$stamp"

@@ -1,5 +1,6 @@
 """setup.py asks each Python for what it can have; the set-up script says what is missing."""
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def test_both_packages_and_all_extras_are_there(setup_arguments):
     assert {'ash_tf1', 'ash_tf1.nets', 'ash_tf1.input_pipelines', 'ash_tf1.keras', 'ash_tf1.native',
             'ash_tf1.checkpoint_rules', 'ash_onnx'} <= packages
     assert set(setup_arguments['extras_require']) == {
-        'train', 'convert', 'serve', 'serve-gpu', 'dev'}
+        'train', 'train-gpu', 'convert', 'serve', 'serve-gpu', 'dev'}
 
 
 def test_what_is_no_python_is_packaged_too(setup_arguments):
@@ -59,8 +60,9 @@ def test_what_is_no_python_is_packaged_too(setup_arguments):
 @pytest.fixture
 def set_up(tmp_path):
     """Runs the set-up script in a checkout that has no environment yet, far from any Python 3.7."""
-    for part in ('tools/setup_env.sh', 'requirements/train-dev.txt'):
-        (tmp_path / part).parent.mkdir()
+    for part in ('tools/setup_env.sh', 'requirements/train.txt', 'requirements/train-gpu.txt',
+                 'requirements/train-dev.txt'):
+        (tmp_path / part).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / part)
     bare = tmp_path / 'bin'
     bare.mkdir()
@@ -78,7 +80,7 @@ def test_a_missing_python_is_explained(set_up):
     done = set_up()
     assert done.returncode != 0
     assert 'TensorFlow 1.15 needs Python 3.7' in done.stderr
-    assert 'Docker image' in done.stderr
+    assert 'docs/docker.md' in done.stderr
 
 
 @pytest.mark.parametrize('python', ['/nonexistent/python3.7', '/bin/false', sys.executable])
@@ -86,3 +88,44 @@ def test_a_python_that_does_not_run_or_fit_is_refused_by_name(set_up, python):
     done = set_up(TRAIN_PYTHON=python)
     assert done.returncode != 0
     assert f'TRAIN_PYTHON={python} does not run, or is not Python 3.7' in done.stderr
+
+
+@pytest.fixture
+def installs(set_up, tmp_path):
+    """Runs the set-up script with a uv that installs nothing; returns the locks it was given."""
+    fake = tmp_path / 'bin/uv'
+    fake.write_text('#!/bin/sh\necho "$*" >> asked\n'
+                    '[ "$1" = venv ] && mkdir -p .venv/train/bin && '
+                    f'ln -s {shutil.which("true")} .venv/train/bin/python\nexit 0\n')
+    fake.chmod(0o755)
+    python = tmp_path / 'bin/python3.7'
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && case $2 in *executable*) echo {python};; esac\n'
+                      'exit 0\n')
+    python.chmod(0o755)
+    for tool in ('mkdir', 'ln', 'rm'):
+        (tmp_path / 'bin' / tool).symlink_to(shutil.which(tool))
+
+    def run(**environment):
+        (tmp_path / 'asked').write_text('')
+        done = set_up(**environment)
+        assert done.returncode == 0, done.stderr
+        asked = (tmp_path / 'asked').read_text()
+        return re.findall(r'requirements/(\S+)\.txt', asked)
+    return run
+
+
+def test_cuda_takes_the_tensorflow_of_a_gpu_and_an_environment_keeps_what_it_has(installs):
+    assert installs() == ['train', 'train-dev']
+    assert installs() == []
+    assert installs(CUDA='1') == ['train-gpu', 'train-dev']
+    assert installs(CUDA='1') == [] and installs() == []
+
+
+def test_a_renewed_lock_makes_the_environment_anew(installs, tmp_path):
+    assert installs(CUDA='1') == ['train-gpu', 'train-dev']
+    with open(tmp_path / 'requirements/train.txt', 'a') as lock:
+        lock.write('# renewed\n')
+    assert installs() == []
+    with open(tmp_path / 'requirements/train-dev.txt', 'a') as lock:
+        lock.write('# renewed\n')
+    assert installs(CUDA='1') == ['train-gpu', 'train-dev']

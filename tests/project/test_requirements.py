@@ -31,17 +31,37 @@ def wanted(name):
             yield line
 
 
+def wanted_names(name):
+    """The packages that a set's source asks for."""
+    return {re.match(r'[a-z0-9._-]+', requirement).group() for requirement in wanted(name)}
+
+
+def asked_for_by_sources(name):
+    """The packages of a lock that are there because a source asks for them, as the lock says."""
+    text = (REQUIREMENTS / f'{name}.txt').read_text()
+    entries = re.split(r'\n(?=[a-z0-9])', text)
+    return {re.match(r'[a-z0-9._-]+', entry).group() for entry in entries
+            if re.search(r'#\s+(via )?-r \S+\.in$', entry, re.MULTILINE)}
+
+
+def versions(name):
+    return {package: [version for version, _ in found] for package, found in locked(name).items()}
+
+
 def test_there_is_a_lock_for_each_set():
-    assert SETS == ['dev', 'serve', 'serve-gpu', 'train', 'train-dev']
+    assert SETS == ['dev', 'pip', 'serve', 'serve-gpu', 'train', 'train-dev', 'train-gpu',
+                    'train-ngc']
     assert all((REQUIREMENTS / f'{name}.txt').exists() for name in SETS)
 
 
 @pytest.mark.parametrize('name', SETS)
 def test_every_locked_package_has_a_hash(name):
     packages = locked(name)
-    assert len(packages) >= 5
-    assert not [package for package, versions in packages.items()
-                if any(count == 0 for _, count in versions)]
+    assert len(packages) == len(re.findall(
+        r'^[a-z0-9]', (REQUIREMENTS / f'{name}.txt').read_text(), re.MULTILINE)) - sum(
+            len(found) - 1 for found in packages.values())
+    assert not [package for package, found in packages.items()
+                if any(count == 0 for _, count in found)]
 
 
 @pytest.mark.parametrize('name', SETS)
@@ -52,17 +72,49 @@ def test_locks_name_no_index(name):
 
 @pytest.mark.parametrize('name', SETS)
 def test_a_lock_holds_what_its_source_asks_for(name):
-    packages = locked(name)
+    packages = versions(name)
     for requirement in wanted(name):
-        package, _, version = requirement.partition('==')
+        package, relation, version = re.match(
+            r'([a-z0-9._-]+)(?:\[.*\])?(==|<)?(.*)', requirement).groups()
         assert package in packages, f'{name}.txt lacks {requirement}: make lock'
-        if version:
-            assert [v for v, _ in packages[package]] == [version], requirement
+        if relation == '==':
+            assert packages[package] == [version], f'{requirement}: make lock'
+        elif relation == '<':
+            assert all(_key(found) < _key(version) for found in packages[package]), requirement
 
 
-@pytest.mark.parametrize(('small', 'large'), [('train', 'train-dev'), ('serve', 'dev')])
-def test_tests_run_on_the_versions_that_users_get(small, large):
-    ours, theirs = locked(small), locked(large)
+def _key(version):
+    return [int(part) for part in version.split('.')]
+
+
+@pytest.mark.parametrize('name', SETS)
+def test_a_lock_holds_nothing_that_its_source_no_longer_asks_for(name):
+    assert asked_for_by_sources(name) == wanted_names(name), 'make lock'
+
+
+@pytest.mark.parametrize('name', ['train-gpu', 'train-ngc', 'train-dev'])
+def test_the_sets_of_the_train_side_have_the_same_versions(name):
+    ours, theirs = versions('train'), versions(name)
+    alone = {'train-gpu': {'tensorflow-gpu'}, 'train-ngc': set(),
+             'train-dev': {'exceptiongroup', 'iniconfig', 'pluggy', 'pytest', 'pytest-timeout',
+                           'tomli'}}
+    assert set(theirs) - set(ours) == alone[name]
+    shared = set(ours) & set(theirs)
+    assert {package: ours[package] for package in shared} == {
+        package: theirs[package] for package in shared}
+
+
+def test_ngc_leaves_tensorflow_and_numpy_to_its_image():
+    assert not {'tensorflow', 'tensorflow-gpu', 'tensorflow-estimator', 'tensorboard', 'numpy',
+                'h5py'} & set(locked('train-ngc'))
+
+
+def test_the_gpu_set_differs_in_tensorflow_alone():
+    assert set(locked('train')) ^ set(locked('train-gpu')) == {'tensorflow', 'tensorflow-gpu'}
+
+
+def test_tests_run_on_the_versions_that_users_get():
+    ours, theirs = versions('serve'), versions('dev')
     assert {name: ours[name] for name in ours} == {name: theirs.get(name) for name in ours}
 
 
