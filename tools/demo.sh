@@ -12,6 +12,10 @@ case $dataset in
     digits) recipe=digits ;;
     *) recipe=cifar-short ;;
 esac
+case $net in
+    resnet_v1_*) options=zero_init_residual=true ;; # few steps: see docs/nets.md
+    *) options= ;;
+esac
 dir=runs/demo-$dataset${net:+-$net}-$activation
 artifact=$dir/artifact
 
@@ -30,7 +34,7 @@ else
     step "training"
     $train tools/train.py --recipe $recipe --dataset "$dataset" --activation "$activation" \
         --run-dir "$dir/run" ${data_dir:+--data-dir "$data_dir"} ${net:+--net "$net"} \
-        ${epochs:+--epochs "$epochs"}
+        ${epochs:+--epochs "$epochs"} ${options:+--net-options "$options"}
 fi
 step "evaluating with TensorFlow"
 $train tools/evaluate.py "$dir/run"

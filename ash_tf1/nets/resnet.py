@@ -74,17 +74,21 @@ def _unit_strides(blocks, stride_placement):
     return strides
 
 
-def _unit_v1(net, depth, stride, convolutions, activation_fn):
+def _unit_v1(net, depth, stride, convolutions, activation_fn, zero_init_residual):
     """[N, H, W, C] -> [N, H / stride, W / stride, depth], activated, in the current scope."""
     if net.shape[3].value == depth:
         shortcut = resnet_utils.subsample(net, stride)
     else:
         shortcut = net_utils.conv_norm_activate(net, depth, 1, stride, net_utils.linear, 'shortcut')
     residual = net
-    for i, (kernel, width, conv_stride) in enumerate(convolutions, 1):
-        inner = activation_fn if i < len(convolutions) else net_utils.linear
-        residual = net_utils.conv_norm_activate(residual, width, kernel, conv_stride, inner,
-                                                'conv%d' % i)
+    *hidden, (kernel, width, last_stride) = convolutions
+    for i, (hidden_kernel, hidden_width, hidden_stride) in enumerate(hidden, 1):
+        residual = net_utils.conv_norm_activate(residual, hidden_width, hidden_kernel,
+                                                hidden_stride, activation_fn, 'conv%d' % i)
+    initializers = {'gamma': tf.zeros_initializer()} if zero_init_residual else None
+    with slim.arg_scope([slim.batch_norm], param_initializers=initializers):
+        residual = net_utils.conv_norm_activate(residual, width, kernel, last_stride,
+                                                net_utils.linear, 'conv%d' % (len(hidden) + 1))
     return activation_fn(shortcut + residual)
 
 
@@ -132,7 +136,8 @@ def _resnet(inputs, stem, blocks, unit, stem_activation_fn, stride_placement, en
 
 
 def resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse=None,
-              scope='resnet_v1', stem=IMAGENET_STEM, stride_placement='first'):
+              scope='resnet_v1', stem=IMAGENET_STEM, stride_placement='first',
+              zero_init_residual=False):
     """An original residual net: BatchNorm after each convolution, the activation after the sum.
 
     Args:
@@ -145,6 +150,8 @@ def resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
       scope: name of the variable scope.
       stem: `Stem`.
       stride_placement: one of `STRIDE_PLACEMENTS`; it changes no variable, but what they compute.
+      zero_init_residual: whether the scale of each unit's last BatchNorm begins at 0 in place of 1,
+        so that a unit begins as its shortcut (arXiv 1706.02677, 5.1).
 
     Returns:
       (logits [N, num_classes], end_points): end_points maps 'conv1', 'pool1', 'blockI/unit_J',
@@ -155,7 +162,7 @@ def resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
         is unknown.
     """
     def unit(net, depth, stride, convolutions):
-        return _unit_v1(net, depth, stride, convolutions, activation_fn)
+        return _unit_v1(net, depth, stride, convolutions, activation_fn, zero_init_residual)
 
     end_points = collections.OrderedDict()
     with tf.variable_scope(scope, reuse=reuse), \
@@ -196,19 +203,29 @@ def resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
         return net_utils.classify(net, num_classes, end_points), end_points
 
 
-def _imagenet_net(builder, depth):
+def _imagenet_v1(depth):
     blocks = imagenet_blocks(depth)
-    name = '%s_%d' % (builder.__name__, depth)
+    name = 'resnet_v1_%d' % depth
+
+    def net(inputs, num_classes, activation_fn, is_training, reuse=None, scope=name,
+            stride_placement='first', zero_init_residual=False):
+        return resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse, scope,
+                         stride_placement=stride_placement, zero_init_residual=zero_init_residual)
+
+    return _named(net, name, 'ResNet-%d for ImageNet, from 32x32 up' % depth, resnet_v1)
+
+
+def _imagenet_v2(depth):
+    blocks = imagenet_blocks(depth)
+    name = 'resnet_v2_%d' % depth
 
     def net(inputs, num_classes, activation_fn, is_training, reuse=None, scope=name,
             stride_placement='first'):
-        return builder(inputs, blocks, num_classes, activation_fn, is_training, reuse, scope,
-                       stem=IMAGENET_STEM, stride_placement=stride_placement)
+        return resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse, scope,
+                         stem=IMAGENET_STEM, stride_placement=stride_placement)
 
-    net.__name__ = net.__qualname__ = name
-    net.__doc__ = ('ResNet-%d for ImageNet, from 32x32 up; arguments and result as `%s`.'
-                   % (depth, builder.__name__))
-    return net
+    return _named(net, name, 'Pre-activation ResNet-%d for ImageNet, from 32x32 up' % depth,
+                  resnet_v2)
 
 
 def _cifar_net(depth):
@@ -218,22 +235,26 @@ def _cifar_net(depth):
     def net(inputs, num_classes, activation_fn, is_training, reuse=None, scope=name):
         return resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse, scope)
 
+    return _named(net, name, 'Pre-activation ResNet-%d for CIFAR' % depth, resnet_v2)
+
+
+def _named(net, name, what, builder):
     net.__name__ = net.__qualname__ = name
-    net.__doc__ = 'Pre-activation ResNet-%d for CIFAR; arguments and result as `resnet_v2`.' % depth
+    net.__doc__ = '%s; arguments and result as `%s`.' % (what, builder.__name__)
     return net
 
 
-resnet_v1_18 = _imagenet_net(resnet_v1, 18)
-resnet_v1_34 = _imagenet_net(resnet_v1, 34)
-resnet_v1_50 = _imagenet_net(resnet_v1, 50)
-resnet_v1_101 = _imagenet_net(resnet_v1, 101)
-resnet_v1_152 = _imagenet_net(resnet_v1, 152)
+resnet_v1_18 = _imagenet_v1(18)
+resnet_v1_34 = _imagenet_v1(34)
+resnet_v1_50 = _imagenet_v1(50)
+resnet_v1_101 = _imagenet_v1(101)
+resnet_v1_152 = _imagenet_v1(152)
 
-resnet_v2_18 = _imagenet_net(resnet_v2, 18)
-resnet_v2_34 = _imagenet_net(resnet_v2, 34)
-resnet_v2_50 = _imagenet_net(resnet_v2, 50)
-resnet_v2_101 = _imagenet_net(resnet_v2, 101)
-resnet_v2_152 = _imagenet_net(resnet_v2, 152)
+resnet_v2_18 = _imagenet_v2(18)
+resnet_v2_34 = _imagenet_v2(34)
+resnet_v2_50 = _imagenet_v2(50)
+resnet_v2_101 = _imagenet_v2(101)
+resnet_v2_152 = _imagenet_v2(152)
 
 resnet_v2_8 = _cifar_net(8)
 resnet_v2_20 = _cifar_net(20)

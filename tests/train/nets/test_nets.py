@@ -174,7 +174,8 @@ def test_what_a_net_was_published_for():
 
 
 def test_options_by_name(new_graph, stand_in):
-    assert net_options('resnet_v1_50') == {'stride_placement': 'first'}
+    assert net_options('resnet_v1_50') == {'stride_placement': 'first',
+                                           'zero_init_residual': False}
     assert net_options('densenet_100_12') == {'dropout_rate': 0.0, 'recompute': True}
     assert net_options('vgg_19') == net_options('resnet_v2_20') == {}
     net = get_net('densenet_bc_100_12', ['dropout_rate=0.25', 'recompute=false'])

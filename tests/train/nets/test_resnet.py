@@ -72,6 +72,28 @@ def test_units_of_the_imagenet_family(built, version, layers, units):
         assert all(end_points[n].shape[3].value == depth for n in names)
 
 
+@pytest.mark.parametrize('bottleneck', [False, True])
+@pytest.mark.parametrize('is_training', [False, True])
+def test_a_zero_residual_begins_as_the_shortcut_and_learns(new_graph, bottleneck, is_training):
+    inputs = tf.random_normal((2, 8, 8, 3), seed=1)
+    _, end_points = resnet.resnet_v1(inputs, [Block(3, 8, 1, bottleneck)], 10, tf.nn.relu,
+                                     is_training=is_training, zero_init_residual=True)
+    units = [end_points['block1/unit_%d' % i] for i in (1, 2, 3)]
+    gammas = {v.op.name: v for v in tf.trainable_variables() if v.op.name.endswith('gamma')}
+    last = 'conv3' if bottleneck else 'conv2'
+    slopes = tf.gradients(end_points['logits'][:, 0], [
+        gamma for name, gamma in sorted(gammas.items()) if last in name])
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for name, value in session.run(gammas).items():
+            assert np.all(value == (0.0 if last in name else 1.0)), name
+        first, second, third = session.run(units)
+        assert first.any()
+        np.testing.assert_array_equal(second, first)  # its ReLU finds nothing below 0
+        np.testing.assert_array_equal(third, first)
+        assert len(slopes) == 3 and all(slope.any() for slope in session.run(slopes))
+
+
 def test_an_unknown_stride_placement_raises(new_graph):
     with pytest.raises(ValueError, match="one of first, 3x3, slim, got 'second'"):
         resnet.resnet_v1_50(tf.placeholder(tf.float32, [None, 32, 32, 3]), 10, tf.nn.relu, False,
