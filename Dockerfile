@@ -1,49 +1,132 @@
-# The TensorFlow 1 side on CUDA 10.0, for cards up to Turing:
+# Three images; docs/docker.md says which card and driver wants which:
 #
-#   docker build -t ash-tf1 .
-#   mkdir -p runs
-#   docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD/runs:/runs" ash-tf1 \
-#       python tools/train.py --recipe digits --run-dir /runs/digits
+#   docker build --target train -t ash-tf1:train .           TensorFlow 1.15.5, for Pascal to Turing
+#   docker build --target train-ngc -t ash-tf1:train-ngc .   NVIDIA's TensorFlow 1.15.5, from Ampere on
+#   docker build --target serve -t ash-tf1:serve .           onnxruntime, without TensorFlow
 #
-# The base is Ubuntu 18.04 with CUDA 10.0 and cuDNN 7; its own Python is too old, so that Python 3.7
-# comes from Ubuntu's universe, and TensorFlow from the same lock as on a bare machine.
-ARG BASE=tensorflow/tensorflow:1.15.5-gpu
-# What compiles the native ops; any CUDA from 10 to 13 whose runtime the driver knows does, on the
-# Ubuntu of the base.
-ARG BUILD_BASE=nvidia/cuda:11.4.3-devel-ubuntu18.04
+# DEVICE=cpu makes train and serve for machines without a GPU, and then train needs no CUDA in its
+# bases: compose.yaml has these arguments. Any base can be fixed by NAME@sha256:DIGEST, as Python's is.
+ARG DEVICE=gpu
+ARG TRAIN_BASE=tensorflow/tensorflow:1.15.5-gpu
+# What compiles the native ops, on the Ubuntu of TRAIN_BASE. CUDA 11 knows all cards from Pascal to
+# Hopper, and its runtime asks for no newer driver than 450.
+ARG TRAIN_BUILD_BASE=nvidia/cuda:11.8.0-devel-ubuntu18.04
+ARG NGC_BASE=nvcr.io/nvidia/tensorflow:23.03-tf1-py3
+ARG NGC_BUILD_BASE=${NGC_BASE}
+ARG SERVE_BASE=python:3.12-slim-bookworm@sha256:54c85f3c47607a77f32adec749d3c81d1348bf25833671f512b26a9b6d778cb3
 
-FROM ${BUILD_BASE} AS build
-# NVIDIA's package lists may be signed by a key that has expired; nothing of theirs is installed here.
+
+FROM scratch AS train-tools
+COPY tools/_train_side.py tools/train.py tools/evaluate.py tools/export_onnx.py \
+     tools/import_checkpoint.py tools/save_images.py tools/summarize.py /tools/
+
+
+FROM ${TRAIN_BUILD_BASE} AS train-build
+ARG DEVICE
+# NVIDIA's package lists may be signed by a key that has expired; nothing of theirs is installed.
 RUN rm -f /etc/apt/sources.list.d/cuda*.list /etc/apt/sources.list.d/nvidia-ml.list \
  && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         g++ python3.7 python3.7-venv \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/ash
-COPY requirements/train.txt requirements/
-# Ubuntu 18.04 brings pip 9, which knows no manylinux2010 wheel; 24.0 is the last for Python 3.7.
-RUN python3.7 -m venv /opt/venv \
- && /opt/venv/bin/pip install --no-cache-dir pip==24.0 \
- && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements/train.txt
+COPY requirements requirements
+RUN if [ "$DEVICE" = cpu ]; then set=train; else set=train-gpu; fi \
+ && python3.7 -m venv /opt/venv \
+ && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements/pip.txt \
+ && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r "requirements/$set.txt"
 COPY ash_tf1 ash_tf1
 COPY native native
-RUN /opt/venv/bin/python native/build.py --cuda
+RUN if [ "$DEVICE" = cpu ]; then /opt/venv/bin/python native/build.py; \
+    else /opt/venv/bin/python native/build.py --cuda; fi
 
-FROM ${BASE}
-RUN rm -f /etc/apt/sources.list.d/cuda.list /etc/apt/sources.list.d/nvidia-ml.list \
+
+FROM ${TRAIN_BASE} AS train
+LABEL org.opencontainers.image.title="ash-tf1 train" \
+      org.opencontainers.image.description="ASH on TensorFlow 1.15.5: trains, evaluates, exports to ONNX" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# Ubuntu 18.04's own Python 3.6 has no onnx 1.14; 3.7 is in its universe.
+RUN rm -f /etc/apt/sources.list.d/cuda*.list /etc/apt/sources.list.d/nvidia-ml.list \
  && apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        python3.7 tini \
- && rm -rf /var/lib/apt/lists/*
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3.7 tini \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --create-home --uid 1000 ash \
+ && install -d -o ash -g ash /runs /data
 WORKDIR /opt/ash
-COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib
-# Stock TensorFlow 1.15.5 is one package for CPU and GPU: the locked wheel finds the image's CUDA.
-COPY --from=build /opt/ash/ash_tf1 ash_tf1
-COPY tools tools
-
-RUN useradd --create-home --uid 1000 ash && mkdir /runs /data && chown ash /runs /data
-USER ash
+COPY --from=train-build /opt/venv /opt/venv
+COPY --from=train-build /opt/ash/ash_tf1 ash_tf1
+COPY --from=train-tools /tools tools
+# The driver keeps what it had to compile for a card newer than the image where the next start finds it.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib \
+    CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
+USER 1000
 VOLUME ["/runs", "/data"]
 ENTRYPOINT ["tini", "--"]
 CMD ["python", "tools/train.py", "--help"]
+
+
+FROM ${NGC_BUILD_BASE} AS train-ngc-build
+WORKDIR /opt/ash
+COPY requirements/train-ngc.txt requirements/
+# Beside the base's own packages, which stay as they are; PIP_CONSTRAINT is its list of them.
+RUN PIP_CONSTRAINT='' python3 -m pip install --no-cache-dir --no-deps --require-hashes \
+        --target /opt/packages -r requirements/train-ngc.txt
+ENV PYTHONPATH=/opt/packages
+COPY ash_tf1 ash_tf1
+COPY native native
+# Against the base's TensorFlow, which nobody has tried this with: ASH does without, and says so.
+RUN python3 native/build.py --cuda --if-possible
+
+
+FROM ${NGC_BASE} AS train-ngc
+LABEL org.opencontainers.image.title="ash-tf1 train-ngc" \
+      org.opencontainers.image.description="ASH on NVIDIA's TensorFlow 1.15.5: trains, evaluates, exports to ONNX" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN test -x /opt/nvidia/nvidia_entrypoint.sh \
+ && apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends tini \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --create-home --uid 1000 ash \
+ && install -d -o ash -g ash /runs /data
+WORKDIR /opt/ash
+COPY --from=train-ngc-build /opt/packages /opt/packages
+COPY --from=train-ngc-build /opt/ash/ash_tf1 ash_tf1
+COPY --from=train-tools /tools tools
+ENV PYTHONPATH=/opt/packages PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib \
+    CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
+USER 1000
+VOLUME ["/runs", "/data"]
+# The base's own start checks the driver, and brings what an older one lacks.
+ENTRYPOINT ["tini", "--", "/opt/nvidia/nvidia_entrypoint.sh"]
+CMD ["python", "tools/train.py", "--help"]
+
+
+FROM ${SERVE_BASE} AS serve-build
+ARG DEVICE
+WORKDIR /opt/ash
+COPY requirements/serve.txt requirements/serve-gpu.txt requirements/
+RUN if [ "$DEVICE" = cpu ]; then set=serve; else set=serve-gpu; fi \
+ && python -m venv --without-pip /opt/venv \
+ && python -m pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes \
+        -r "requirements/$set.txt"
+
+
+FROM ${SERVE_BASE} AS serve
+LABEL org.opencontainers.image.title="ash-tf1 serve" \
+      org.opencontainers.image.description="Verifies and runs exported ASH nets under onnxruntime, without TensorFlow" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends tini \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --create-home --uid 1000 ash \
+ && install -d -o ash -g ash /runs /data
+WORKDIR /opt/ash
+COPY --from=serve-build /opt/venv /opt/venv
+COPY ash_onnx ash_onnx
+COPY tools/_serve_side.py tools/verify_onnx.py tools/predict.py tools/evaluate_onnx.py tools/
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 \
+    CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
+USER 1000
+VOLUME ["/runs", "/data"]
+ENTRYPOINT ["tini", "--"]
+CMD ["python", "tools/predict.py", "--help"]

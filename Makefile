@@ -6,13 +6,14 @@ DATA_DIR ?=
 NET ?=
 ACTIVATION ?= ash
 EPOCHS ?=
-CUDA ?=
+export CUDA ?=
 NATIVE := ash_tf1/native/built.json
 NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu*' -o -name '*.h' -o -name build.py)
-LOCK := uv pip compile -q --no-header --generate-hashes
+# onnxruntime reports its use to its maker from 1.29 on; tools/_serve_side.py has more.
+export ORT_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native cuda-harness demo test test-all lint bench lock clean
+.PHONY: help setup native cuda-harness demo test test-all image-test lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +21,7 @@ help: ## list the targets
 	@echo '  make demo DATASET=cifar10 DATA_DIR=cifar-10-python.tar.gz   (about an hour on 2 cores)'
 	@echo '  make demo NET=resnet_v2_20 ACTIVATION=relu EPOCHS=4'
 
-setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+) and, where it can be built, native ASH
+setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+), native ASH; CUDA=1 for a GPU's TensorFlow
 	@tools/setup_env.sh train
 	@tools/setup_env.sh serve
 	@$(MAKE) -s $(NATIVE)
@@ -29,7 +30,7 @@ setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+) and, where it can b
 $(NATIVE): $(NATIVE_SOURCES) .venv/train/.made-from
 	@$(TRAIN)/python -W ignore native/build.py --if-possible
 
-native: ## build native ASH anew; with CUDA=1 for the GPU too, which needs nvcc
+native: ## build native ASH anew; CUDA=1 for a GPU too, which needs nvcc
 	@tools/setup_env.sh train
 	@$(TRAIN)/python -W ignore native/build.py $(if $(CUDA),--cuda)
 
@@ -48,9 +49,16 @@ test: setup ## run all tests: the TensorFlow side, the modern side, and both tog
 test-all: test ## also train and export every net at its full size (an hour more on 2 cores)
 	$(SERVE)/python -m pytest -q tests/project -m full_size
 
-lint: setup ## ruff, and the imports that the layout allows
+image-test: setup ## build the images on stand-in bases and use them; needs root, and Debian or Ubuntu
+	@command -v buildah debootstrap >/dev/null || \
+	  (apt-get update -qq && apt-get install -qqy buildah debootstrap)
+	$(SERVE)/python -m pytest -s -v tests/images --timeout 900
+
+lint: setup ## ruff, the imports that the layout allows, the Dockerfile and compose.yaml
 	$(SERVE)/ruff check .
 	PYTHONPATH=. $(SERVE)/lint-imports
+	$(SERVE)/hadolint Dockerfile
+	$(SERVE)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
 bench: setup ## time ASH, training steps and the exported net against rivals, into runs/bench/
 	$(TRAIN)/python -W ignore benchmarks/activations.py --out runs/bench
@@ -58,14 +66,7 @@ bench: setup ## time ASH, training steps and the exported net against rivals, in
 	$(SERVE)/python benchmarks/serving.py --out runs/bench
 
 lock: setup ## renew the locked, hashed requirements from their .in files
-	cd requirements && for set in train train-dev; do \
-	  ../$(SERVE)/$(LOCK) --python-version 3.7 --python-platform x86_64-manylinux2014 --upgrade \
-	    $$set.in -o $$set.txt || exit 1; done
-	cd requirements && for set in serve dev; do \
-	  ../$(SERVE)/$(LOCK) --universal --python-version 3.10 --upgrade $$set.in -o $$set.txt \
-	    || exit 1; done
-	cd requirements && ../$(SERVE)/$(LOCK) --universal --python-version 3.11 --upgrade \
-	  serve-gpu.in -o serve-gpu.txt
+	@tools/lock.sh
 
 clean: ## remove the environments, demos and caches (never your other runs, nor checkpoints/)
 	rm -rf .venv ash_tf1/native/libash_ops.so $(NATIVE) runs/demo-* runs/bench build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache

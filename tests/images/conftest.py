@@ -1,0 +1,184 @@
+"""The images, built once from the Dockerfile as it is, on stand-in bases. `make image-test`.
+
+Takes about 12 minutes on 2 cores and 25 GB of disk, which are free again afterwards; the
+report stays in runs/images/report.txt. IMAGES_KEEP=1 keeps the store, and takes bases from it.
+"""
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.images import stand_in
+from tests.images.buildah import PROJECT, Buildah, Image
+
+RUNS = PROJECT / 'runs/images'
+REPLACED = """\
+Stand-ins for what cannot be pulled here; all that the Dockerfile adds is the real thing:
+  TRAIN_BASE        this machine's distribution, with its Python 3.7 in an archive, for Ubuntu
+                    18.04, CUDA 10.0 and cuDNN 7; so the GPU's TensorFlow runs on the CPU
+  TRAIN_BUILD_BASE  the same with this machine's nvcc, for CUDA 11.8 and GCC 7
+  NGC_BASE          the same with Python 3.7 and TensorFlow 1.15.5, for NVIDIA's on Python 3.8
+  SERVE_BASE        the same with this machine's modern Python, for python:3.12-slim-bookworm"""
+KEEP = os.environ.get('IMAGES_KEEP') == '1'
+
+
+class Lab:
+    """The store, the stand-in bases, and images on them, each made when first asked for."""
+
+    def __init__(self):
+        self.store = Buildah(RUNS / 'store')
+        self.times, self.sizes, self._images = {}, {}, {}
+        self._python37 = _prefix('train')
+        self._modern = _prefix('serve')
+
+    def image(self, name, target, **build_args):
+        """Builds a target, or takes it from before; returns it as an `Image`."""
+        if name not in self._images:
+            say(f'building {name}')
+            bases = {key: self._base(value) for key, value in build_args.items()
+                     if key.endswith('BASE')}
+            self.times[name] = self.store.build(target, f'localhost/{name}', RUNS / f'{name}.log',
+                                                **{**build_args, **bases})
+            image = self._images[name] = Image(self.store, f'localhost/{name}')
+            base = bases[next(key for key in build_args if key.endswith('BASE'))]
+            self.sizes[name] = image.size(), self.sizes[base]
+            say(f'built {name} in {self.times[name]:.0f} s')
+        return self._images[name]
+
+    def _base(self, kind):
+        name = f'localhost/stand-in-{kind}'
+        if name in self.sizes:
+            return name
+        if KEEP and self.store('images', '--quiet', name, check=False).returncode == 0:
+            self.sizes[name] = Image(self.store, name).size()
+            return name
+        parent = (None if kind == 'debian' else
+                  self._base(kind[:-len('-build')] if kind.endswith('-build') else 'debian'))
+        say(f'making {name}')
+        start = time.monotonic()
+        self._make(kind, name, parent)
+        self.times[name] = time.monotonic() - start
+        self.sizes[name] = self.store.sizes[name]
+        return name
+
+    def _make(self, kind, name, parent):
+        if kind == 'debian':
+            stand_in.make_debian(self.store, name)
+        elif kind == 'ubuntu':
+            stand_in.make_ubuntu(self.store, name, parent, self._python37)
+        elif kind == 'ngc':
+            stand_in.make_ngc(self.store, name, parent, self._python37,
+                              PROJECT / 'requirements/train.txt')
+        elif kind == 'slim':
+            stand_in.make_slim(self.store, name, parent, self._modern, _version(self._modern))
+        else:  # NVIDIA's image has a compiler; for the other the Dockerfile installs one
+            stand_in.make_build(self.store, name, parent, cuda(),
+                                *(['g++'] if kind == 'ngc-build' else []))
+
+    def report(self):
+        """The table of sizes and times, as text."""
+        row = '{:26}{:>8}{:>12}{:>16}'.format
+        lines = [row('image', 'build', 'size', 'of that, base')]
+        for name in self._images:
+            size, base = self.sizes[name]
+            lines.append(row(name, f'{self.times[name]:.0f} s', f'{size / 1e6:,.0f} MB',
+                             f'{base / 1e6:,.0f} MB'))
+        lines += [row(name.split('/')[1], f'{self.times[name]:.0f} s', f'{size / 1e6:,.0f} MB', '')
+                  for name, size in self.sizes.items() if name in self.times and '/' in name]
+        return '\n'.join(lines)
+
+
+def say(line):
+    print(f'[{time.strftime("%H:%M:%S")}] {line}', flush=True)
+
+
+def cuda():
+    folder = stand_in.find_cuda()
+    if folder is None:
+        pytest.fail('there is no nvcc on the PATH, to stand in for that of TRAIN_BUILD_BASE')
+    return folder
+
+
+def _prefix(environment):
+    return subprocess.check_output([PROJECT / '.venv' / environment / 'bin/python', '-c',
+                                    'import sys; print(sys.base_prefix)'], text=True).strip()
+
+
+def _version(prefix):
+    return '.'.join(subprocess.check_output(
+        [Path(prefix, 'bin/python3'), '-c', 'import sys; print(*sys.version_info[:2])'],
+        text=True).split())
+
+
+@pytest.fixture(scope='session')
+def lab():
+    if os.geteuid():
+        pytest.fail('buildah with chroot isolation, and debootstrap, need root')
+    shutil.rmtree(RUNS / 'shared', ignore_errors=True)
+    lab = Lab()
+    yield lab
+    text = f'{lab.report()}\n\n{REPLACED}\n'
+    (RUNS / 'report.txt').write_text(text)
+    say('\n' + text)
+    lab.store.remove(images=not KEEP)
+
+
+@pytest.fixture(scope='session')
+def train(lab):
+    return lab.image('train', 'train', TRAIN_BASE='ubuntu', TRAIN_BUILD_BASE='ubuntu-build')
+
+
+@pytest.fixture(scope='session')
+def train_cpu(lab):
+    return lab.image('train-cpu', 'train', TRAIN_BASE='ubuntu', TRAIN_BUILD_BASE='ubuntu',
+                     DEVICE='cpu')
+
+
+@pytest.fixture(scope='session')
+def train_ngc(lab):
+    return lab.image('train-ngc', 'train-ngc', NGC_BASE='ngc', NGC_BUILD_BASE='ngc-build')
+
+
+@pytest.fixture(scope='session')
+def serve(lab):
+    return lab.image('serve', 'serve', SERVE_BASE='slim')
+
+
+@pytest.fixture(scope='session')
+def serve_cpu(lab):
+    return lab.image('serve-cpu', 'serve', SERVE_BASE='slim', DEVICE='cpu')
+
+
+@pytest.fixture(params=['train', 'train_cpu', 'train_ngc', 'serve', 'serve_cpu'])
+def image(request):
+    """Each image in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope='session')
+def runs():
+    """The folder that is /runs in every image, as a user's own."""
+    folder = RUNS / 'shared'
+    folder.mkdir(parents=True)
+    os.chown(folder, 1000, 1000)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def artifact(train, runs):
+    """The demo in the train image, up to the artifact; its folder as the images see it."""
+    run_demo(train, runs, 'digits')
+    return '/runs/digits/artifact'
+
+
+def run_demo(image, runs, name, *options):
+    """Trains on digits, evaluates and exports, as the documentation says; returns all output."""
+    volumes = [(runs, '/runs')]
+    return '\n'.join(image.run('python', *command, volumes=volumes) for command in (
+        ['tools/train.py', '--recipe', 'digits', '--run-dir', f'/runs/{name}/run', *options],
+        ['tools/evaluate.py', f'/runs/{name}/run'],
+        ['tools/export_onnx.py', f'/runs/{name}/run', f'/runs/{name}/artifact'],
+        ['tools/save_images.py', 'digits', f'/runs/{name}/images', '--per-class', '2']))
