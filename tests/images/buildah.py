@@ -25,16 +25,16 @@ class Buildah:
     """
 
     def __init__(self, root):
-        """Takes the store's folder, which is made."""
+        """Takes the store's folder."""
         self._root = Path(root)
         self._driver = os.environ.get('STORAGE_DRIVER', 'vfs')
         self._environment = dict(os.environ, BUILDAH_ISOLATION='chroot',
                                  TMPDIR=str(self._root / 'tmp'))
-        (self._root / 'tmp').mkdir(parents=True, exist_ok=True)
         self.sizes = {}  # bytes of the bases
 
     def __call__(self, *arguments, check=True, **options):
         """Runs a buildah command and returns what it printed, or raises with it."""
+        (self._root / 'tmp').mkdir(parents=True, exist_ok=True)
         done = subprocess.run(self.command(*arguments), env=self._environment, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
         if check and done.returncode:

@@ -119,6 +119,7 @@ def lab():
         pytest.fail('buildah with chroot isolation, and debootstrap, need root')
     shutil.rmtree(RUNS / 'shared', ignore_errors=True)
     lab = Lab()
+    lab.store.remove(images=not KEEP)  # what an interrupted run may have left
     yield lab
     text = f'{lab.report()}\n\n{REPLACED}\n'
     (RUNS / 'report.txt').write_text(text)
