@@ -56,9 +56,10 @@ WORKDIR /opt/ash
 COPY --from=train-build /opt/venv /opt/venv
 COPY --from=train-build /opt/ash/ash_tf1 ash_tf1
 COPY --from=train-tools /tools tools
-# The driver keeps what it had to compile for a card newer than the image where the next start finds it.
+# Without growth cuDNN 7 finds no memory to begin with, on many RTX cards. What the driver had to
+# compile for a card newer than the image, the next start finds in the cache.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib \
-    CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
+    TF_FORCE_GPU_ALLOW_GROWTH=true CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
 USER 1000
 VOLUME ["/runs", "/data"]
 ENTRYPOINT ["tini", "--"]
@@ -83,6 +84,7 @@ LABEL org.opencontainers.image.title="ash-tf1 train-ngc" \
       org.opencontainers.image.description="ASH on NVIDIA's TensorFlow 1.15.5: trains, evaluates, exports to ONNX" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN test -x /opt/nvidia/nvidia_entrypoint.sh \
+ && { command -v python || ln -s "$(command -v python3)" /usr/local/bin/python; } \
  && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends tini \
  && rm -rf /var/lib/apt/lists/* \
@@ -93,7 +95,7 @@ COPY --from=train-ngc-build /opt/packages /opt/packages
 COPY --from=train-ngc-build /opt/ash/ash_tf1 ash_tf1
 COPY --from=train-tools /tools tools
 ENV PYTHONPATH=/opt/packages PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib \
-    CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
+    TF_FORCE_GPU_ALLOW_GROWTH=true CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
 USER 1000
 VOLUME ["/runs", "/data"]
 # The base's own start checks the driver, and brings what an older one lacks.

@@ -7,6 +7,7 @@ NET ?=
 ACTIVATION ?= ash
 EPOCHS ?=
 export CUDA ?=
+BUILD_CUDA := $(if $(filter-out 0,$(CUDA)),--cuda)
 NATIVE := ash_tf1/native/built.json
 NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu*' -o -name '*.h' -o -name build.py)
 # onnxruntime reports its use to its maker from 1.29 on; tools/_serve_side.py has more.
@@ -28,11 +29,11 @@ setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+), native ASH; CUDA=1
 
 # Where it cannot be built this says so, and is not tried again until `make native`.
 $(NATIVE): $(NATIVE_SOURCES) .venv/train/.made-from
-	@$(TRAIN)/python -W ignore native/build.py --if-possible
+	@$(TRAIN)/python -W ignore native/build.py --if-possible $(BUILD_CUDA)
 
 native: ## build native ASH anew; CUDA=1 for a GPU too, which needs nvcc
 	@tools/setup_env.sh train
-	@$(TRAIN)/python -W ignore native/build.py $(if $(CUDA),--cuda)
+	@$(TRAIN)/python -W ignore native/build.py $(BUILD_CUDA)
 
 cuda-harness: ## check and time the CUDA kernels alone; needs nvcc and a GPU
 	@mkdir -p runs/bench
@@ -50,7 +51,7 @@ test-all: test ## also train and export every net at its full size (an hour more
 	$(SERVE)/python -m pytest -q tests/project -m full_size
 
 image-test: setup ## build the images on stand-in bases and use them; needs root, and Debian or Ubuntu
-	@command -v buildah debootstrap >/dev/null || \
+	@{ command -v buildah && command -v debootstrap; } >/dev/null || \
 	  (apt-get update -qq && apt-get install -qqy buildah debootstrap)
 	$(SERVE)/python -m pytest -s -v tests/images --timeout 900
 

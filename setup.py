@@ -29,7 +29,7 @@ TENSORFLOW = ['tensorflow~=1.15.0; ' + STOCK_TF1]
 TENSORFLOW_GPU = ['tensorflow-gpu~=1.15.0; ' + STOCK_TF1]
 TRAIN = [
     'protobuf<3.21; ' + TF1,
-    'numpy<1.19; ' + TF1,  # TensorFlow 1.15 uses names that later ones have dropped
+    'numpy<1.19; ' + STOCK_TF1,  # what TensorFlow 1.15 asks for; NVIDIA's brings another
     'tf-slim~=1.1.0; ' + TF1,
     'scipy; ' + TF1,
     'scikit-learn; ' + TF1,

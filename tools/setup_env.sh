@@ -4,7 +4,7 @@
 #   tools/setup_env.sh train|serve
 #
 # CUDA=1 takes the TensorFlow that uses a GPU, which needs CUDA 10.0 and cuDNN 7; an environment that
-# has it keeps it. TRAIN_PYTHON and SERVE_PYTHON choose the interpreter. uv is used where it is
+# has it keeps it, until `make clean`. TRAIN_PYTHON and SERVE_PYTHON choose the interpreter. uv is used where it is
 # installed, being faster; pip does the same.
 set -eu
 cd "$(dirname "$0")/.."
@@ -69,7 +69,7 @@ made_from() { # LOCK...: whether the environment was made from these, and runs
 
 case "${1:-}" in
     train)
-        if [ -n "${CUDA:-}" ] || made_from train-gpu.txt train-dev.txt; then
+        if [ "${CUDA:-0}" != 0 ] || grep -qs '^tensorflow-gpu==' "$stamp"; then
             locks='train-gpu.txt train-dev.txt'
         else
             locks='train.txt train-dev.txt'

@@ -49,7 +49,8 @@ class Buildah:
 
     def popen(self, *arguments, **options):
         return subprocess.Popen(self.command(*arguments), env=self._environment, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                start_new_session=True, **options)
 
     def build(self, target, tag, log, **build_args):
         """Builds a target of the project's Dockerfile, unchanged.

@@ -66,7 +66,7 @@ def set_up(tmp_path):
         shutil.copy(ROOT / part, tmp_path / part)
     bare = tmp_path / 'bin'
     bare.mkdir()
-    for tool in ('dirname', 'cat', 'cmp', 'sh'):
+    for tool in ('dirname', 'cat', 'cmp', 'grep', 'sh'):
         (bare / tool).symlink_to(shutil.which(tool))
 
     def run(**environment):
