@@ -27,7 +27,7 @@ ARG DEVICE
 RUN rm -f /etc/apt/sources.list.d/cuda*.list /etc/apt/sources.list.d/nvidia-ml.list \
  && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        g++ python3.7 python3.7-venv \
+        g++ python3.7 python3.7-venv python3-distutils \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/ash
 COPY requirements requirements
@@ -45,10 +45,12 @@ FROM ${TRAIN_BASE} AS train
 LABEL org.opencontainers.image.title="ash-tf1 train" \
       org.opencontainers.image.description="ASH on TensorFlow 1.15.5: trains, evaluates, exports to ONNX" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Ubuntu 18.04's own Python 3.6 has no onnx 1.14; 3.7 is in its universe.
+# Ubuntu 18.04's own Python 3.6 has no onnx 1.14; 3.7 is in its universe, and distutils, which
+# TensorFlow imports, in a package for all of its Pythons.
 RUN rm -f /etc/apt/sources.list.d/cuda*.list /etc/apt/sources.list.d/nvidia-ml.list \
  && apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3.7 tini \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        python3.7 python3-distutils tini \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 1000 ash \
  && install -d -o ash -g ash /runs /data

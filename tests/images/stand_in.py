@@ -60,8 +60,9 @@ def make_ubuntu(buildah, name, parent, python):
         archive.mkdir(parents=True)
         _package(archive, 'python3.7', _needs(python, '3.7'),
                  lambda tree: copy_python(python, '3.7', tree / 'usr'))
-        # Debian keeps ensurepip apart.
-        _package(archive, 'python3.7-venv', ['python3.7'], lambda tree: None)
+        # Debian and Ubuntu keep ensurepip and distutils apart; here they are in it.
+        for part in ('python3.7-venv', 'python3-distutils'):
+            _package(archive, part, ['python3.7'], lambda tree: None)
         (root / 'etc/apt/sources.list.d/stand-in.list').write_text(
             f'deb [trusted=yes] file:{PACKAGES} ./\n')
 
@@ -167,7 +168,7 @@ def _package(archive, name, depends, fill):
     fill(tree)
     control = textwrap.dedent(f'''\
         Package: {name}
-        Version: 3.7.99
+        Version: 9:3.7.99
         Architecture: amd64
         Maintainer: tests/images
         Depends: {', '.join(depends)}
