@@ -156,29 +156,18 @@ def lab(request):
     lab.close()
 
 
-@pytest.fixture(scope='session')
-def train(lab):
-    return lab.image('train')
+def _image_fixture(name):
+    @pytest.fixture(scope='session', name=name)
+    def built(lab):
+        return lab.image(name)
+    return built
 
 
-@pytest.fixture(scope='session')
-def train_cpu(lab):
-    return lab.image('train_cpu')
-
-
-@pytest.fixture(scope='session')
-def train_ngc(lab):
-    return lab.image('train_ngc')
-
-
-@pytest.fixture(scope='session')
-def serve(lab):
-    return lab.image('serve')
-
-
-@pytest.fixture(scope='session')
-def serve_cpu(lab):
-    return lab.image('serve_cpu')
+train = _image_fixture('train')
+train_cpu = _image_fixture('train_cpu')
+train_ngc = _image_fixture('train_ngc')
+serve = _image_fixture('serve')
+serve_cpu = _image_fixture('serve_cpu')
 
 
 @pytest.fixture(params=list(IMAGES))
