@@ -28,6 +28,8 @@ MODERN = "python_version >= '3.10'"
 TENSORFLOW = ['tensorflow~=1.15.0; ' + STOCK_TF1]
 TENSORFLOW_GPU = ['tensorflow-gpu~=1.15.0; ' + STOCK_TF1]
 TRAIN = [
+    # No such version exists: on another Python pip stops, and its message has this line.
+    "tensorflow==1.15.5+needs.python.3.7; python_version >= '3.9'",
     'protobuf<3.21; ' + TF1,
     'numpy<1.19; ' + STOCK_TF1,  # what TensorFlow 1.15 asks for; NVIDIA's brings another
     'tf-slim~=1.1.0; ' + TF1,

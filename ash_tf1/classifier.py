@@ -20,7 +20,7 @@ def build_classifier(pixels, spec, is_training, implementation=AUTO, reuse=None)
     Args:
       pixels: uint8 tensor [N, H, W, 3], RGB.
       spec: the `ModelSpec`.
-      is_training: Python bool, for BatchNorm.
+      is_training: bool or bool scalar tensor, for BatchNorm and dropout.
       implementation: form of ASH, as for `ops.ASH`.
       reuse: whether the net's variables are reused, as for `tf.variable_scope`.
 

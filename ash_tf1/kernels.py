@@ -7,7 +7,8 @@ x's shape and dtype. docs/ash.md has the derivation.
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.native import library
+from ash_tf1 import gradients, recomputation
+from ash_tf1.native import check_allowed, library
 
 # dtype of x: (dtype of what is computed per element, dtype of the per-sample statistics).
 # Statistics in a wider dtype cannot overflow, and keep their digits where the mean is far larger
@@ -23,126 +24,89 @@ def plain(x, z_k, alpha, leak):
     """ASH as ordinary differentiable ops: the reference, and what an exported graph holds."""
     compute = PRECISION[x.dtype][0]
     wide = tf.cast(x, compute)
-    axes = list(range(1, x.shape.ndims))
-    mean = tf.reduce_mean(wide, axes, keepdims=True)
+    axes = _sample_axes(x)
+    mean = _mean(wide, axes)
     centred = wide - mean
-    variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
+    variance = _mean(tf.square(centred), axes)
     # The floor stops the gradient where a sample is constant: sqrt's own is infinite there.
     sigma = tf.sqrt(tf.maximum(variance, _tiny(compute)))
     gate = tf.sigmoid(2.0 * alpha * (centred - z_k * sigma))
-    return tf.cast(wide * _leaky(gate, leak), x.dtype)
+    return tf.cast(wide * _leaky(gate, float(leak) or None), x.dtype)
 
 
 def native(x, z_k, alpha, leak):
     """ASH as one fused op each way, which keeps x and the per-sample statistics in between."""
+    check_allowed()
+    recomputation.prepare(x)
     # As text, in which a float is itself again.
     return library().ash_forward(x=x, z_k=z_k, alpha=alpha, leak=repr(float(leak))).y
 
 
-@tf.RegisterGradient('AshForward')
+@gradients.register('AshForward')
 def _native_gradient(op, dy, *unused):
-    del unused  # of the statistics, which nobody gets
+    del unused  # the gradients of the statistics, which are outputs that no caller uses
     x, z_k, alpha = op.inputs
     _, mean, sigma = op.outputs
-    return list(library().ash_backward(dy=dy, x=_input_again(x, dy), z_k=z_k, alpha=alpha,
-                                       mean=mean, sigma=sigma, leak=op.get_attr('leak')))
+    return list(library().ash_backward(dy=dy, x=recomputation.input_again(op, 0, dy), z_k=z_k,
+                                       alpha=alpha, mean=mean, sigma=sigma,
+                                       leak=op.get_attr('leak')))
 
 
-@tf.RegisterGradient('AshBackward')
+@gradients.register('AshBackward')
 def _native_second_gradient(op, *grads):
     """By the plain form, whose gradients are the same functions of dy, x, z_k and alpha."""
-    dy, x, z_k, alpha, _, _ = op.inputs
     leak = float(op.get_attr('leak'))
-    sources = [tf.identity(tensor) for tensor in (dy, x, z_k, alpha)]
-    dy, x, z_k, alpha = sources
-    # Tapes, and not tf.gradients, for those who execute eagerly.
-    with tf.GradientTape() as second:
-        second.watch(sources)
-        with tf.GradientTape() as first:
-            first.watch(sources[1:])
-            y = plain(x, z_k, alpha, leak)
-        gradients = first.gradient(y, sources[1:], output_gradients=dy)
+    sources = [tf.identity(tensor) for tensor in list(op.inputs)[:4]]
+
+    def first(dy, *variables):
+        return _vjp(lambda *inputs: [plain(*inputs, leak=leak)], variables, [dy])
+
     # The statistics are functions of x, through which the plain form has gone.
-    return second.gradient(gradients, sources, output_gradients=list(grads)) + [None, None]
+    return _vjp(first, sources, list(grads)) + [None, None]
+
+
+def _vjp(function, sources, upstream):
+    """Gradients of a function's outputs for its sources, given those of its outputs."""
+    if not tf.executing_eagerly():
+        return tf.gradients(function(*sources), sources, upstream)
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        outputs = function(*sources)
+    return tape.gradient(outputs, sources, output_gradients=upstream)
 
 
 def recompute(x, z_k, alpha, leak):
     """ASH with a backward pass of its own, over tensors; the derivation is in docs/ash.md."""
     compute, statistics = PRECISION[x.dtype]
-
-    @tf.custom_gradient
-    def kernel(x, z_k, alpha):
-        mean, sigma = moments(x)
-        threshold = mean + tf.cast(z_k, statistics) * sigma
-        wide = tf.cast(x, compute)
-        # Not tf.sigmoid, which in float32 never falls below 1.5e-8: much, beside a large x. Where
-        # exp overflows to inf the quotient is the right 0, and no autodiff runs through here.
-        gate = 1.0 / (1.0 + tf.exp(-2.0 * alpha * _minus(wide, threshold)))
-        y = tf.cast(wide * _leaky(gate, leak), x.dtype)
-
-        def gradient(dy):
-            wide = tf.cast(_input_again(x, dy), compute)
-            dx, dz_k, dalpha = _gradient(tf.cast(dy, compute), wide, threshold, sigma,
-                                         z_k, alpha, leak)
-            return narrow(dx, x.dtype), dz_k, dalpha
-
-        return y, gradient
-
-    return kernel(x, z_k, alpha)
+    recomputation.prepare(x)
+    mean, sigma = moments(x)
+    threshold = mean + tf.cast(z_k, statistics) * sigma
+    wide = tf.cast(x, compute)
+    # Not tf.sigmoid, which in float32 never falls below 1.5e-8: much, beside a large x. The bound
+    # keeps exp finite, for those who differentiate this and not by the gradient below.
+    u = tf.minimum(-2.0 * alpha * _minus(wide, threshold), _largest_exponent(compute))
+    y = tf.cast(wide * _leaky(1.0 / (1.0 + tf.exp(u)), float(leak) or None), x.dtype)
+    inputs = [x, z_k, alpha, threshold, sigma]
+    return _RECOMPUTE.attach(y, inputs + ([tf.constant(leak, statistics)] if leak else []))
 
 
-def _input_again(x, dy):
-    """x as the backward pass takes it: in new nodes, which wait for the gradient dy.
-
-    Were they the forward pass's own, the graph optimiser would merge what both passes compute, and
-    keep every intermediate alive in between. Where x is the output of a fused BatchNorm, that is
-    computed again: its own input is kept for its gradient anyway, so that of the two maps, and the
-    activation's output, no more are kept than a ReLU keeps, which needs but its output.
-    """
-    if tf.executing_eagerly():
-        return x
-    source = x
-    while source.op.type == 'Identity':
-        source = source.op.inputs[0]
-    norm = source.op
-    with tf.control_dependencies([dy]):
-        if not norm.type.startswith('FusedBatchNorm') or source.value_index != 0:
-            return tf.identity(x)
-        first = tf.identity(norm.inputs[0])
-    scale, offset, mean, variance = list(norm.inputs)[1:]
-    if not norm.get_attr('is_training'):
-        return _norm(norm, [first, scale, offset, mean, variance], is_training=False)
-    # With the batch's statistics given, it takes half the time. The variance that it puts out is
-    # the unbiased estimate; it normalises by the other.
-    mean, variance = norm.outputs[1:3]
-    count = tf.cast(tf.size(first) // tf.size(scale), variance.dtype)
-    variance *= tf.maximum(count - 1, 1) / count
-    with tf.get_default_graph().gradient_override_map({norm.type: 'AshNormAgain'}):
-        return _norm(norm, [first, scale, offset, mean, variance], is_training=False)
+def _recompute_gradient(op, dy, *unused):
+    """As `_gradient`; what x and z_k do to the statistics is in those of x and z_k."""
+    del unused
+    _, x, z_k, alpha, threshold, sigma, *leak = op.inputs
+    compute = PRECISION[x.dtype][0]
+    wide = tf.cast(recomputation.input_again(op, 1, dy), compute)
+    dx, dz_k, dalpha = _gradient(tf.cast(dy, compute), wide, threshold, sigma, z_k, alpha,
+                                 leak[0] if leak else None)
+    return [None, narrow(dx, x.dtype), dz_k, dalpha, None, None] + [None for _ in leak]
 
 
-def _norm(norm, inputs, is_training):
-    """The output of an op like a given fused BatchNorm, on other inputs."""
-    return tf.get_default_graph().create_op(
-        norm.type, inputs, [output.dtype for output in norm.outputs], name='norm_again',
-        attrs={'is_training': tf.AttrValue(b=is_training),
-               **{name: norm.node_def.attr[name] for name in ('T', 'U', 'epsilon', 'data_format')
-                  if name in norm.node_def.attr}}).outputs[0]
-
-
-@tf.RegisterGradient('AshNormAgain')
-def _norm_again_gradient(op, dy, *unused):
-    """For gradients of second order: the statistics that were given are functions of the input."""
-    del unused  # of what is put out besides, which nobody gets
-    inputs = list(op.inputs)[:3]
-    empty = tf.zeros([0], op.inputs[3].dtype)
-    y = _norm(op, inputs + [empty, empty], is_training=True)
-    return tf.gradients(y, inputs, dy) + [None, None]
+_RECOMPUTE = gradients.Gradient('AshRecompute', _recompute_gradient)
 
 
 def _gradient(dy, x, threshold, sigma, z_k, alpha, leak):
     """Gradients of sum(dy * y) for x, z_k and alpha; dy and x [N, ...], statistics [N, 1, ...]."""
-    size = tf.cast(tf.reduce_prod(tf.shape(x)[1:]), sigma.dtype)
+    size = _size(x, sigma.dtype) / tf.maximum(_size(sigma, sigma.dtype), 1)  # of a sample
     centred = _minus(x, threshold)
     u = 2.0 * alpha * centred
     # The gate and its complement from one exponential of what is not positive: neither overflows,
@@ -152,7 +116,10 @@ def _gradient(dy, x, threshold, sigma, z_k, alpha, leak):
     smaller = decay * larger
     gate = tf.where(u > 0.0, larger, smaller)
     slope = dy * (x * (larger * smaller))  # times scale: d loss / d (alpha * centred)
-    scale = 2.0 * (1.0 - leak)
+    wide_scale = tf.constant(2.0, sigma.dtype)
+    if leak is not None:
+        wide_scale *= 1.0 - leak
+    scale = tf.cast(wide_scale, x.dtype)
     # d loss / d threshold is -size * pull; the threshold is mean + z_k * sigma, and
     # d sigma / d x is (x - mean) / (size * sigma), 0 where the sample is constant.
     pull = _saturate(tf.cast(scale * alpha, sigma.dtype) * _sample_mean(slope, sigma.dtype))
@@ -163,7 +130,8 @@ def _gradient(dy, x, threshold, sigma, z_k, alpha, leak):
     dx = (dy * _leaky(gate, leak) + (scale * alpha) * slope
           - (narrow(tilt, x.dtype) * centred + narrow(offset, x.dtype)))
     dz_k = -size * tf.reduce_sum(pull * tf.where(varies, sigma, tf.zeros_like(sigma)))
-    dalpha = size * tf.reduce_sum(_saturate(scale * _sample_mean(slope * centred, sigma.dtype)))
+    lever = _sample_mean(slope * centred, sigma.dtype)
+    dalpha = size * tf.reduce_sum(_saturate(wide_scale * lever))
     return dx, narrow(dz_k, x.dtype), narrow(dalpha, x.dtype)
 
 
@@ -172,13 +140,48 @@ def _sample_mean(x, dtype):
 
     The last axis is summed in x's own dtype, which reads x but once, the rest in the wider one.
     """
-    if x.shape.ndims > 2:
-        x = tf.reduce_mean(x, -1, keepdims=True)
-    return tf.reduce_mean(tf.cast(x, dtype), list(range(1, x.shape.ndims)), keepdims=True)
+    if x.shape.ndims is not None and x.shape.ndims > 2:
+        x = _mean(x, [x.shape.ndims - 1])
+    return _mean(tf.cast(x, dtype), _sample_axes(x))
+
+
+def _sample_axes(x):
+    """All axes but the batch's. The rank is unknown in functions of graphs that were imported."""
+    return tf.range(1, tf.rank(x)) if x.shape.ndims is None else list(range(1, x.shape.ndims))
 
 
 def _leaky(gate, leak):
-    return leak + (1.0 - leak) * gate if leak else gate
+    """leak + (1 - leak) * gate, of a leak as a float or a tensor; the gate where it is None."""
+    if leak is None:
+        return gate
+    if isinstance(leak, float):
+        return leak + (1.0 - leak) * gate
+    return tf.cast(leak, gate.dtype) + tf.cast(1.0 - leak, gate.dtype) * gate
+
+
+def _mean(x, axes):
+    """The mean over axes, which are kept with size 1."""
+    if tf.executing_eagerly():
+        return tf.reduce_mean(x, axes, keepdims=True)
+    with tf.get_default_graph().gradient_override_map({'Mean': _MEAN}):
+        return tf.reduce_mean(x, axes, keepdims=True)
+
+
+_MEAN = 'AshMean'
+
+
+@gradients.register(_MEAN)
+def _mean_gradient(op, dy):
+    """As TensorFlow's own, which counts in int32: too narrow for maps of 2^31 elements."""
+    x, y = op.inputs[0], op.outputs[0]
+    return [tf.zeros_like(x) + dy * (_size(y, dy.dtype) / _size(x, dy.dtype)), None]
+
+
+def _size(x, dtype):
+    """The number of elements of x, as a scalar of a floating dtype."""
+    if x.shape.is_fully_defined():
+        return tf.constant(float(x.shape.num_elements()), dtype)
+    return tf.cast(tf.size(x, out_type=tf.int64), dtype)
 
 
 def moments(x):
@@ -187,20 +190,25 @@ def moments(x):
     The deviation has a floor that no threshold notices, so that its square root has a gradient.
     """
     statistics = PRECISION[x.dtype][1]
-    axes = list(range(1, x.shape.ndims))
+    axes = _sample_axes(x)
     wide = tf.cast(x, statistics)
-    mean = _saturate(tf.reduce_mean(wide, axes, keepdims=True))
+    mean = _saturate(_mean(wide, axes))
     if x.dtype == statistics:
         # Nothing wider to sum in: the mean of what is left takes the first sum's rounding away,
         # without which a constant sample would seem to vary.
-        mean += _saturate(tf.reduce_mean(wide - mean, axes, keepdims=True))
-    variance = tf.reduce_mean(tf.squared_difference(wide, mean), axes, keepdims=True)
+        mean += _saturate(_mean(wide - mean, axes))
+    variance = _mean(tf.squared_difference(wide, mean), axes)
     return mean, tf.sqrt(tf.clip_by_value(variance, _tiny(statistics), statistics.max))
 
 
 def _tiny(dtype):
     """The least normal number of a dtype, the floor of a variance."""
     return np.finfo(dtype.as_numpy_dtype).tiny
+
+
+def _largest_exponent(dtype):
+    """The largest whole number whose exponential is a number of a dtype."""
+    return np.floor(np.log(np.finfo(dtype.as_numpy_dtype).max))
 
 
 def _minus(x, offset):
@@ -217,16 +225,8 @@ def _minus(x, offset):
 
 
 def _clip(x, dtype):
-    """Clips to the finite range of a dtype.
-
-    In one pass, unlike tf.clip_by_value with its two; with the gradient of the identity, since
-    what is clipped has left the numbers.
-    """
-    @tf.custom_gradient
-    def clip(x):
-        return tf.raw_ops.ClipByValue(t=x, clip_value_min=tf.constant(dtype.min, x.dtype),
-                                      clip_value_max=tf.constant(dtype.max, x.dtype)), tf.identity
-    return clip(x)
+    """Clips to the finite range of a dtype."""
+    return tf.clip_by_value(x, tf.constant(dtype.min, x.dtype), tf.constant(dtype.max, x.dtype))
 
 
 def narrow(x, dtype):

@@ -10,7 +10,6 @@ Every activation here takes one tensor and returns one of the same shape and dty
 variables make them in the current variable scope, where the usual reuse rules hold. `apply_ash` is
 ASH for those who keep its parameters themselves.
 """
-import collections
 import functools
 import re
 
@@ -18,7 +17,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from scipy import special
 
-from ash_tf1 import kernels, native
+from ash_tf1 import gradients, kernels, native
+from ash_tf1.monitoring import pass_shares, record_pass_share
+from ash_tf1.variables import make_variable, refuse_keras
 
 Z_K_INIT = 1e-3
 ALPHA_INIT = 1.0
@@ -26,8 +27,8 @@ LEAK = 0.01
 IMPLEMENTATIONS = {'native': kernels.native, 'recompute': kernels.recompute,
                    'plain': kernels.plain}
 AUTO = 'auto'  # native where that is built, else recompute
-PASS_SHARE_COLLECTION = 'ash_pass_share'
-_LAYER_SEPARATOR = '..'  # for '/', in the name of an op that names a layer
+__all__ = ['ASH', 'leaky_ash', 'fixed_ash', 'scoped_ash', 'apply_ash', 'z_score', 'swish',
+           'swish_beta', 'prelu', 'gelu', 'ACTIVATIONS', 'get_activation', 'pass_shares']
 
 
 def ASH(x, implementation=AUTO, name=None):  # noqa: N802 - the published name
@@ -53,12 +54,12 @@ def ASH(x, implementation=AUTO, name=None):  # noqa: N802 - the published name
 
     Raises:
       ValueError: x is not floating point, its rank is unknown or below 2, the implementation is
-        unknown or cannot be had, or the scope has a z_k already and does not reuse it.
+        unknown or cannot be had, the scope has a z_k already and does not reuse it, or a tf.keras
+        layer calls this.
     """
     with tf.name_scope(name, 'ash', [x]):
         x = _check_samples(x)
-        return _ash(x, _variable('z_k', Z_K_INIT, x), _variable('alpha', ALPHA_INIT, x),
-                    0.0, implementation)
+        return _ash_of_scope(x, None, 0.0, implementation)
 
 
 def leaky_ash(x, leak=LEAK, implementation=AUTO, name=None):
@@ -78,12 +79,10 @@ def leaky_ash(x, leak=LEAK, implementation=AUTO, name=None):
     Raises:
       ValueError: as for `ASH`, or leak is outside [0, 1).
     """
-    if not 0.0 <= leak < 1.0:
-        raise ValueError('leak must be in [0, 1), got {!r}'.format(leak))
+    _check_leak(leak)
     with tf.name_scope(name, 'leaky_ash', [x]):
         x = _check_samples(x)
-        return _ash(x, _variable('z_k', Z_K_INIT, x), _variable('alpha', ALPHA_INIT, x),
-                    leak, implementation)
+        return _ash_of_scope(x, None, leak, implementation)
 
 
 def fixed_ash(x, k, implementation=AUTO, name=None):
@@ -104,8 +103,56 @@ def fixed_ash(x, k, implementation=AUTO, name=None):
     z_k = z_score(k)
     with tf.name_scope(name, 'fixed_ash', [x]):
         x = _check_samples(x)
-        z_k = tf.constant(z_k, dtype=kernels.PRECISION[x.dtype][0], name='z_k')
-        return _ash(x, z_k, _variable('alpha', ALPHA_INIT, x), 0.0, implementation)
+        return _ash_of_scope(x, z_k, 0.0, implementation)
+
+
+def scoped_ash(name, leak=0.0, k=None, dtype=tf.float32, implementation=AUTO):
+    """ASH with parameters made beforehand, for code that calls one activation several times.
+
+    Makes `NAME/z_k` and `NAME/alpha` in the current variable scope, where the usual reuse rules
+    hold, and gives a function that uses this pair wherever it is called: by the gates of an LSTM
+    cell, in a Python loop, in conditions and loops of the graph.
+
+        cell = tf.nn.rnn_cell.LSTMCell(64, activation=scoped_ash('cell'))
+
+    Args:
+      name: of the variable scope below the current one.
+      leak: as for `leaky_ash`; 0 is ASH.
+      k: as for `fixed_ash`, where z_k is to be fixed; it is trained by default.
+      dtype: of the variables, tf.float32 or tf.float64.
+      implementation: as for `ASH`.
+
+    Returns:
+      A function (x, name=None) as `ASH`, for tensors of the current graph.
+
+    Raises:
+      ValueError: the name is empty, the scope has the variables already and does not reuse them,
+        or another argument is not as above.
+    """
+    if not name:
+        raise ValueError('scoped_ash needs the name of a variable scope, got {!r}'.format(name))
+    _check_leak(leak)
+    check_implementation(implementation)
+    dtype = tf.as_dtype(dtype)
+    if dtype not in (tf.float32, tf.float64):
+        raise ValueError('dtype of scoped_ash must be float32 or float64, got {}'.format(
+            dtype.name))
+    fixed_z_k = None if k is None else z_score(k)
+    with tf.variable_scope(name) as scope:
+        z_k, alpha = _parameters(fixed_z_k, dtype)
+
+    def activation(x, name=None):
+        """ASH with the parameters of one scope, as `scoped_ash` says."""
+        refuse_keras()
+        with tf.name_scope(name, 'scoped_ash', [x]):
+            x = _check_samples(x)
+            graph = tf.get_default_graph()
+            if alpha.graph is not graph and not graph.building_function:
+                raise ValueError('scoped_ash({!r}) was called in another graph than it was made '
+                                 'in: make it anew in each graph'.format(scope.name))
+            return _ash(x, z_k, alpha, leak, implementation, layer=scope.name)
+
+    return activation
 
 
 def apply_ash(x, z_k, alpha, leak=0.0, implementation=AUTO):
@@ -125,7 +172,7 @@ def apply_ash(x, z_k, alpha, leak=0.0, implementation=AUTO):
       ValueError: x is not floating point, its rank is unknown or below 2, or the implementation is
         unknown or cannot be had.
     """
-    return _ash(_check_samples(x), z_k, alpha, leak, implementation, record=False)
+    return _ash(_check_samples(x), z_k, alpha, leak, implementation)
 
 
 def z_score(k):
@@ -142,14 +189,28 @@ def z_score(k):
 def swish(x, name=None):
     """Swish with beta = 1: x * sigmoid(x) (arXiv 1710.05941). Shape and dtype are kept."""
     with tf.name_scope(name, 'swish', [x]):
-        return tf.nn.swish(_check_float(x))
+        x = _check_float(x)
+        return _SWISH.attach(x * tf.sigmoid(x), [x])
+
+
+def _swish_gradient(op, dy, *unused):
+    """Computes the gate again, so that x alone is kept; tf.nn.swish does so by a closure."""
+    del unused
+    x = op.inputs[1]
+    with tf.control_dependencies([dy]):
+        gate = tf.sigmoid(x)
+    return [None, dy * (gate * (1.0 + x * (1.0 - gate)))]
+
+
+_SWISH = gradients.Gradient('AshSwish', _swish_gradient)
 
 
 def swish_beta(x, name=None):
     """Swish with a trained slope, x * sigmoid(beta * x); makes `beta` (1.0), shape (1,)."""
     with tf.name_scope(name, 'swish_beta', [x]):
         x = _check_float(x)
-        beta = tf.cast(_variable('beta', 1.0, x), x.dtype)
+        refuse_keras()
+        beta = tf.cast(make_variable('beta', 1.0, kernels.PRECISION[x.dtype][0]), x.dtype)
         return x * tf.sigmoid(beta * x)
 
 
@@ -175,7 +236,9 @@ def prelu(x, data_format='NHWC', name=None):
         if channels is None:
             raise ValueError('prelu needs a known number of channels, axis {} of {!r} has shape {}'
                              .format(axis, x.name, x.shape))
-        alpha = tf.cast(_variable('alpha', 0.25, x, shape=(channels,)), x.dtype)
+        refuse_keras()
+        alpha = make_variable('alpha', 0.25, kernels.PRECISION[x.dtype][0], shape=(channels,))
+        alpha = tf.cast(alpha, x.dtype)
         broadcast = [1] * x.shape.ndims
         broadcast[axis] = channels
         return tf.nn.relu(x) + tf.reshape(alpha, broadcast) * tf.minimum(x, 0)
@@ -234,23 +297,6 @@ def get_activation(name, implementation=AUTO):
     return activation
 
 
-def pass_shares(name_scope=None):
-    """The share of units at or above the threshold in each ASH layer of the current graph.
-
-    Args:
-      name_scope: counts only what was built in this `tf.name_scope`; everything by default.
-
-    Returns:
-      An OrderedDict: the layer's variable scope -> float32 scalar tensor in [0, 1].
-    """
-    # The collection takes a regular expression, which matches at the start of a name.
-    shares = tf.get_collection(PASS_SHARE_COLLECTION,
-                               None if name_scope is None else re.escape(name_scope) + '/')
-    return collections.OrderedDict(
-        (share.op.name.rsplit('/', 1)[1].replace(_LAYER_SEPARATOR, '/'), share)
-        for share in shares)
-
-
 def check_implementation(implementation):
     """Raises a ValueError that lists the implementations of ASH where this is none of them."""
     if implementation not in (AUTO, *IMPLEMENTATIONS):
@@ -279,40 +325,36 @@ def _check_samples(x):
     return x
 
 
-def _variable(name, value, x, shape=(1,)):
-    """A trained variable of the current scope, in the dtype in which x's elements are computed."""
-    try:
-        return tf.get_variable(name, shape=shape, dtype=kernels.PRECISION[x.dtype][0],
-                               initializer=tf.constant_initializer(value), trainable=True)
-    except ValueError as error:
-        # TensorFlow has one type for all that can go wrong here, and names no way on that is ours.
-        if 'already exists, disallowed' not in str(error):
-            raise
-        scope = tf.get_variable_scope().name
-        raise ValueError(
-            'Variable {} already exists: an activation was called in this variable scope before. '
-            'Give each call a scope of its own, `with tf.variable_scope(\'NAME\'): ASH(x)`, or '
-            'share the parameters by `reuse=tf.AUTO_REUSE`. In tf.keras models the layer is '
-            'ash_tf1.keras.ASH.'.format(scope + '/' + name if scope else name)) from error
+def _check_leak(leak):
+    if not 0.0 <= leak < 1.0:
+        raise ValueError('leak must be in [0, 1), got {!r}'.format(leak))
 
 
-def _ash(x, z_k, alpha, leak, implementation, record=True):
+def _ash_of_scope(x, z_k, leak, implementation):
+    """ASH with the current variable scope's parameters; z_k is a number where it is fixed."""
+    refuse_keras()
+    z_k, alpha = _parameters(z_k, kernels.PRECISION[x.dtype][0])
+    return _ash(x, z_k, alpha, leak, implementation, layer=tf.get_variable_scope().name)
+
+
+def _parameters(fixed_z_k, dtype):
+    """z_k and alpha of the current variable scope; z_k is a constant where its value is given."""
+    if fixed_z_k is None:
+        z_k = make_variable('z_k', Z_K_INIT, dtype)
+    else:
+        z_k = tf.constant(fixed_z_k, dtype, name='z_k')
+    return z_k, make_variable('alpha', ALPHA_INIT, dtype)
+
+
+def _ash(x, z_k, alpha, leak, implementation, layer=None):
+    """ASH of checked samples; records the share that passes where there is a layer's name."""
     check_implementation(implementation)
     if implementation == AUTO:
         implementation = 'native' if native.is_wanted() else 'recompute'
     compute = kernels.PRECISION[x.dtype][0]
     # Scalars: a shape of (1,) would make every elementwise op broadcast, at several times the cost.
     z_k, alpha = (tf.cast(tf.reshape(value, []), compute) for value in (z_k, alpha))
-    if record:
-        _record_pass_share(x, z_k)
+    if layer is not None:
+        gradients.check_graph()
+        record_pass_share(x, z_k, layer)
     return IMPLEMENTATIONS[implementation](x, z_k, alpha, leak)
-
-
-def _record_pass_share(x, z_k):
-    """Adds the share of units above the threshold to a collection; costs nothing unless fetched."""
-    layer = tf.get_variable_scope().name.replace('/', _LAYER_SEPARATOR)
-    with tf.name_scope('pass_share'):
-        mean, sigma = kernels.moments(x)
-        threshold = kernels.narrow(mean + tf.cast(z_k, mean.dtype) * sigma, x.dtype)
-        share = tf.reduce_mean(tf.cast(x >= threshold, tf.float32))
-        tf.add_to_collection(PASS_SHARE_COLLECTION, tf.identity(share, name=layer or 'root'))

@@ -15,7 +15,7 @@ from ash_tf1.classifier import build_classifier, pixels_placeholder
 from ash_tf1.evaluation import Evaluator
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.batching import epoch_batches, prefetch, steps_per_epoch
-from ash_tf1.ops import pass_shares
+from ash_tf1.monitoring import pass_shares
 from ash_tf1.run_log import METRICS_FILE, RunLog, read_rows
 from ash_tf1.schedules import learning_rate
 from ash_tf1.sessions import session_config

@@ -1,9 +1,10 @@
-"""The fused ops: their library is found, checked and loaded here, when first asked for.
+"""The fused ops: their library is found, checked and loaded here, when the package is imported.
 
 `native/` at the top of a checkout has their sources, and `native/build.py` puts the library beside
-this file. Where there is none, ASH is made of graph ops. The environment variable ASH_NATIVE says
-what is wanted: `auto` (the default) takes the library where there is one and says in one line why
-not; `1` takes it or raises; `0` never takes it.
+this file. Where there is one, importing `ash_tf1` loads it, so that graphs which hold the ops can
+be imported. The environment variable ASH_NATIVE says what new layers are made of: `auto` (the
+default) means the ops where there is a library, and a line that says why not where there is none;
+`1` the ops or an error; `0` graph ops.
 """
 import functools
 import json
@@ -16,7 +17,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 LIBRARY = os.path.join(FOLDER, 'libash_ops.so')
 RECORD = os.path.join(FOLDER, 'built.json')  # what it was built for, or why it was not
 VARIABLE = 'ASH_NATIVE'
-BUILD = '`make native` in a checkout, or installing the package anew'
+BUILD = ('`make native` in a checkout, or `pip install --no-build-isolation`, which builds it for '
+         'the TensorFlow that is installed')
 
 
 class Unavailable(ValueError):  # noqa: N818 - a state, told as the reason of others' errors
@@ -40,6 +42,14 @@ def mode():
     if value not in ('auto', '0', '1'):
         raise ValueError('{} must be 0, 1 or auto, got {!r}'.format(VARIABLE, value))
     return value
+
+
+def register():
+    """Loads the library where it can be had, so that TensorFlow knows the ops; silent otherwise."""
+    try:
+        library()
+    except Unavailable:
+        pass  # whoever asks for the ops is told why
 
 
 def is_wanted():
@@ -66,13 +76,18 @@ def is_wanted():
 def library():
     """The module of the ops, `ash_forward` and `ash_backward`, loaded on the first call.
 
+    Whatever ASH_NATIVE is: a graph that holds the ops already needs them.
+
     Raises:
-      Unavailable: ASH_NATIVE is 0, or the library was not built, was built for another TensorFlow,
-        or does not load.
+      Unavailable: the library was not built, was built for another TensorFlow, or does not load.
     """
+    return _load(LIBRARY, RECORD)
+
+
+def check_allowed():
+    """Raises Unavailable where ASH_NATIVE is 0, which new layers must not be native with."""
     if mode() == '0':
         raise Unavailable('{}=0 turns native ASH off'.format(VARIABLE))
-    return _load(LIBRARY, RECORD)
 
 
 @functools.lru_cache(maxsize=None)
@@ -107,6 +122,9 @@ def read_record(path=RECORD):
         return record
     except FileNotFoundError:
         raise Unavailable('native ASH was not built; what builds it is {}'.format(BUILD)) from None
+    except OSError as error:
+        raise Unavailable('{} cannot be read ({}): build native ASH again by {}'.format(
+            path, error.strerror, BUILD)) from error
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, Unavailable):
             raise

@@ -14,9 +14,10 @@ import collections
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
+from tf_slim.layers import utils
 
 from ash_tf1.nets import net_utils
-from ash_tf1.nets.recomputation import recompute_in_backward
+from ash_tf1.recomputation import recompute_in_backward
 
 BLOCKS = 3
 BOTTLENECK_WIDTH = 4
@@ -66,15 +67,16 @@ def densenet(inputs, kind, num_classes, activation_fn, is_training, reuse=None, 
       inputs: float tensor [N, H, W, C], normalised images; N, H and W may be unknown.
       kind: `DenseKind`.
       num_classes: number of logits.
-      activation_fn: function of one tensor; called once per non-linearity, in a scope of its own
-        (and, where it is recomputed, once more in the same scope, which then is reused).
-      is_training: Python bool; whether BatchNorm uses the batch's statistics.
+      activation_fn: function of one tensor; called once per non-linearity, in a scope of its own.
+      is_training: bool, or a scalar tensor such as `tf.placeholder(tf.bool)`; whether BatchNorm
+        uses the batch's statistics, and dropout drops.
       reuse: whether the scope's variables are reused, as for `tf.variable_scope`.
       scope: name of the variable scope.
       dropout_rate: share of units dropped after each convolution but the first, in training (the
         paper has 0.2 where images are not augmented).
       recompute: whether, in training, the wide part of each layer is computed again in the backward
-        pass instead of being kept. The results are the same.
+        pass instead of being kept. The results are the same. It is kept where is_training is a
+        tensor, for the graph then holds both kinds of BatchNorm.
 
     Returns:
       (logits [N, num_classes], end_points): end_points maps 'conv1', 'blockI', 'transitionI',
@@ -96,7 +98,7 @@ def densenet(inputs, kind, num_classes, activation_fn, is_training, reuse=None, 
             for j in range(1, kind.layers + 1):
                 with tf.variable_scope('block%d/layer_%d' % (i, j)):
                     features.append(_layer(features, kind, activation_fn, dropout,
-                                           recompute and is_training))
+                                           recompute and utils.constant_value(is_training)))
             net = end_points['block%d' % i] = tf.concat(features, axis=3, name='block%d/maps' % i)
             if i < BLOCKS:
                 name = 'transition%d' % i

@@ -30,12 +30,21 @@ def arg_scope(is_training, symmetric_padding=False):
     the other.
 
     Args:
-      is_training: Python bool; whether BatchNorm uses the batch's statistics.
+      is_training: bool, or a scalar tensor such as `tf.placeholder(tf.bool)`; whether BatchNorm
+        uses the batch's statistics.
       symmetric_padding: as for `conv2d`.
 
     Returns:
       A tf-slim argument scope.
+
+    Raises:
+      ValueError: is_training is a tensor, but no bool scalar.
     """
+    if isinstance(is_training, (tf.Tensor, tf.Variable)) and not (
+            is_training.dtype.base_dtype == tf.bool and is_training.shape.is_compatible_with([])):
+        raise ValueError('is_training must be a bool or a bool scalar tensor, got {!r}, {} of '
+                         'shape {}'.format(is_training.name, is_training.dtype.name,
+                                           is_training.shape))
     with slim.arg_scope([slim.conv2d], padding='SAME', activation_fn=None, normalizer_fn=None,
                         biases_initializer=None,
                         weights_initializer=tf.variance_scaling_initializer(2.0)), \
@@ -66,6 +75,8 @@ def linear(inputs):
 def dropout(inputs, rate, is_training):
     """Zeroes a share `rate` of the units in training, and scales the rest by 1 / (1 - rate).
 
+    Whether it is training may be a tensor.
+
     Which ones follows from the graph's seed and the number of steps since the session began: other
     than the batches, it is not the same again in a run that was interrupted.
 
@@ -74,9 +85,7 @@ def dropout(inputs, rate, is_training):
     """
     if not 0.0 <= rate < 1.0:
         raise ValueError('dropout_rate must be in [0, 1), got {!r}'.format(rate))
-    if not is_training or not rate:
-        return inputs
-    return tf.nn.dropout(inputs, rate=rate)
+    return tf.layers.dropout(inputs, rate, training=is_training) if rate else inputs
 
 
 def classify(features, num_classes, end_points):

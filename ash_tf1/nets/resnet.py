@@ -145,7 +145,8 @@ def resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
       blocks: sequence of `Block`.
       num_classes: number of logits.
       activation_fn: function of one tensor; called once per non-linearity, in a scope of its own.
-      is_training: Python bool; whether BatchNorm uses the batch's statistics.
+      is_training: bool, or a scalar tensor such as `tf.placeholder(tf.bool)`; whether BatchNorm
+        uses the batch's statistics, and dropout drops.
       reuse: whether the scope's variables are reused, as for `tf.variable_scope`.
       scope: name of the variable scope.
       stem: `Stem`.

@@ -5,7 +5,7 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import ops
 from ash_tf1.nets.densenet import DenseKind, dense_kind, densenet
-from ash_tf1.nets.recomputation import recompute_in_backward
+from ash_tf1.recomputation import recompute_in_backward
 from ash_tf1.sessions import session_config
 
 EPSILON = 1e-5

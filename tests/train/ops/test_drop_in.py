@@ -116,7 +116,8 @@ def test_a_second_call_in_a_scope_says_how_to_go_on(scope, name, activation):
             activation(x)
     message = str(error.value)
     assert message.startswith('Variable {} already exists'.format(full_name))
-    for way in ("`with tf.variable_scope('NAME'): ASH(x)`", 'reuse=tf.AUTO_REUSE',
+    for way in ("`with tf.variable_scope('NAME'): ASH(x)`", "ash_tf1.scoped_ash('NAME')",
+                'reuse=tf.AUTO_REUSE',
                 'ash_tf1.keras.ASH'):
         assert way in message
     with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
@@ -126,11 +127,43 @@ def test_a_second_call_in_a_scope_says_how_to_go_on(scope, name, activation):
     assert full_name in [v.op.name for v in tf.trainable_variables()]
 
 
-def test_as_the_activation_of_keras_layers_it_says_so_too():
-    """Keras layers open no variable scope, so that the second layer finds the first one's."""
-    x = tf.keras.layers.Dense(3, activation=ops.ASH)(tf.keras.Input((4,)))
-    with pytest.raises(ValueError, match=r'z_k already exists.*ash_tf1\.keras\.ASH'):
-        tf.keras.layers.Dense(3, activation=ops.ASH)(x)
+KERAS_LAYERS = {
+    'Dense': lambda activation: tf.keras.layers.Dense(3, activation=activation),
+    'Conv1D': lambda activation: tf.keras.layers.Conv1D(3, 2, activation=activation),
+    'Activation': tf.keras.layers.Activation,
+    'Lambda': tf.keras.layers.Lambda,
+    'LSTM': lambda activation: tf.keras.layers.LSTM(3, activation=activation),
+    'Dense in TimeDistributed': lambda activation: tf.keras.layers.TimeDistributed(
+        tf.keras.layers.Dense(3, activation=activation)),
+    'RNN': lambda activation: tf.keras.layers.RNN(tf.keras.layers.GRUCell(3, activation)),
+}
+
+
+@pytest.mark.parametrize('layer', KERAS_LAYERS)
+@pytest.mark.parametrize('make', [
+    lambda: ops.ASH, lambda: ops.get_activation('f_ash_10'), lambda: ops.scoped_ash('gate'),
+    lambda: ops.swish_beta], ids=['ASH', 'fixed_ash', 'scoped_ash', 'swish_beta'])
+def test_keras_layers_are_refused_at_once(layer, make):
+    """They neither initialise nor train variables that a function makes."""
+    made = KERAS_LAYERS[layer](make())
+    with pytest.raises(ValueError, match=r"layer '\w+' is a tf.keras .*ash_tf1\.keras\.ASH\(\)"):
+        made(tf.keras.Input((4, 5)))
+
+
+def test_layers_and_cells_that_open_a_scope_are_not():
+    """They are Keras layers too; and so is what calls ASH by code of its own."""
+    x = tf.ones([2, 5, 4])
+    tf.layers.Dense(3, activation=ASH)(x)
+    tf.layers.Conv1D(3, 2, activation=ASH)(x)
+    tf.nn.dynamic_rnn(tf.nn.rnn_cell.BasicRNNCell(3, activation=ASH), x, dtype=tf.float32)
+
+    class Own(tf.keras.layers.Layer):
+        def call(self, inputs):
+            with tf.variable_scope('own'):
+                return ASH(inputs)
+    Own()(x)
+    assert sorted(v.op.name for v in tf.trainable_variables() if v.op.name.endswith('z_k')) == [
+        'conv1d/z_k', 'dense/z_k', 'own/z_k', 'rnn/basic_rnn_cell/z_k']
 
 
 @pytest.mark.parametrize('make, message', [

@@ -1,0 +1,104 @@
+"""Gradients of our own for what graph ops compute, under fixed names.
+
+tf.custom_gradient keeps a gradient in a Python closure, under a number that counts up in each
+process. A graph that is saved and imported then finds no gradient of that number, or another op's.
+Here a gradient has a name of its own, and is a function of the op that bears it: of its inputs and
+outputs alone. So it is found in every process that imports this package, beside any other graph.
+"""
+import collections
+
+import tensorflow.compat.v1 as tf
+
+_EagerOp = collections.namedtuple('_EagerOp', ['inputs'])
+_OVERRIDE = '_gradient_op_type'  # the attribute in which TensorFlow keeps an op's own gradient
+# Where older versions of this package kept what `monitoring` now finds by name.
+_OLD_COLLECTION = 'ash_pass_share'
+
+
+def register(name):
+    """Decorator that registers a function as the gradient of a name or op type.
+
+    Where the name is taken, this module was reloaded or imported by a second path. The function
+    that was registered first stays, and does the same: it knows nothing but its op.
+    """
+    def decorate(function):
+        try:
+            tf.RegisterGradient(name)(function)
+        except KeyError:
+            pass
+        return function
+    return decorate
+
+
+class Gradient:
+    """A gradient of our own, and the way to attach it to a tensor.
+
+    Args:
+      name: fixed name, by which graphs that are saved refer to it.
+      function: function (op, dy, *unused) -> gradients of all of op.inputs. The first input is the
+        tensor it was attached to, whose own gradient is None; the others are those of `attach`.
+    """
+
+    def __init__(self, name, function):
+        self.name, self.function = name, register(name)(function)
+
+    def attach(self, y, inputs):
+        """The tensor y, whose gradient is this one, as a function of the inputs.
+
+        A tf.GradientTape that records in a graph does not look for gradients of this kind: it
+        differentiates what y is made of, which therefore has to have a right gradient too.
+
+        Args:
+          y: tensor of any shape.
+          inputs: sequence of tensors, of any dtypes.
+
+        Returns:
+          A tensor equal to y.
+        """
+        if tf.executing_eagerly():
+            return self._attach_eagerly(y, inputs)
+        with tf.get_default_graph().gradient_override_map({'IdentityN': self.name}):
+            return tf.identity_n([y, *inputs])[0]
+
+    def _attach_eagerly(self, y, inputs):
+        @tf.custom_gradient
+        def same(*tensors):
+            return tensors[0], lambda dy: self.function(_EagerOp(tensors), dy)
+        return same(y, *inputs)
+
+
+def bears(op, name):
+    """Whether an op has the gradient of a name in place of its type's."""
+    return override(op) == name
+
+
+def override(op):
+    """The name of the gradient that an op has in place of its type's; None where it has none."""
+    try:
+        return op.get_attr(_OVERRIDE).decode()
+    except ValueError:
+        return None
+
+
+def check_graph(graph=None):
+    """Checks that every ASH in a graph has a gradient that can be found.
+
+    Older versions of this package kept some gradients in the process that built the graph. Where
+    such a graph is imported, TensorFlow finds no gradient, or a wrong one.
+
+    Args:
+      graph: a `tf.Graph`; the default one by default.
+
+    Raises:
+      ValueError: the graph was imported from a file that such a version wrote, and holds an ASH in
+        that form; the message names the op.
+    """
+    graph = graph or tf.get_default_graph()
+    if not graph.get_collection(_OLD_COLLECTION):
+        return
+    for op in graph.get_operations():
+        if op.type == 'IdentityN' and (override(op) or '').startswith('CustomGradient-'):
+            raise ValueError(
+                'op {!r} was written by an older version of ash_tf1, whose gradient stayed in the '
+                'process that wrote it: build the net by its code and restore the checkpoint, '
+                'whose variables are the same'.format(op.name))

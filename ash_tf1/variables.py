@@ -1,0 +1,58 @@
+"""The variables that activations make: one way to make them, and who must not call for them."""
+import inspect
+
+import tensorflow.compat.v1 as tf
+
+
+def make_variable(name, value, dtype, shape=(1,)):
+    """A trained variable of the current variable scope.
+
+    Args:
+      name: its name.
+      value: initial value of all its elements.
+      dtype: `tf.DType`.
+      shape: sequence of sizes.
+
+    Raises:
+      ValueError: the scope has the variable already and does not reuse it, or another rule of
+        `tf.get_variable` is broken.
+    """
+    try:
+        return tf.get_variable(name, shape=shape, dtype=dtype,
+                               initializer=tf.constant_initializer(value), trainable=True)
+    except ValueError as error:
+        # TensorFlow has one type for all that can go wrong here, and names no way on that is ours.
+        if 'already exists, disallowed' not in str(error):
+            raise
+        scope = tf.get_variable_scope().name
+        raise ValueError(
+            'Variable {} already exists: an activation was called in this variable scope before. '
+            'Give each call a scope of its own, `with tf.variable_scope(\'NAME\'): ASH(x)`; or '
+            'share one pair among the calls, `activation = ash_tf1.scoped_ash(\'NAME\')`; or '
+            'build the scope again by `reuse=tf.AUTO_REUSE`. In tf.keras models the layer is '
+            'ash_tf1.keras.ASH.'.format(scope + '/' + name if scope else name)) from error
+
+
+def refuse_keras():
+    """Raises ValueError where a tf.keras layer is what calls the activation.
+
+    Such a layer opens no variable scope and does not see variables that a function makes: it would
+    neither initialise nor train them. Layers of tf.layers and cells of tf.nn.rnn_cell, which are
+    Keras layers too, do.
+    """
+    frame = inspect.currentframe()
+    while frame is not None and _package(frame) == __name__.split('.')[0]:
+        frame = frame.f_back
+    layer = frame and frame.f_locals.get('self')
+    if (frame is not None and _package(frame).startswith('tensorflow')
+            and '.keras.' in frame.f_globals['__name__']
+            and isinstance(layer, tf.keras.layers.Layer)
+            and not isinstance(layer, tf.layers.Layer)):
+        raise ValueError('layer {!r} is a tf.keras {}, which neither initialises nor trains the '
+                         'variables of an activation that is a function: leave its activation out '
+                         'and put the layer ash_tf1.keras.ASH() after it'.format(
+                             layer.name, type(layer).__name__))
+
+
+def _package(frame):
+    return frame.f_globals.get('__name__', '').split('.')[0]
