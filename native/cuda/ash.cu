@@ -91,33 +91,29 @@ __device__ Sums ChunkSum(int64_t begin, int64_t end, const Term& term) {
 
 // ---- forward ----------------------------------------------------------------------------------
 
-template <typename C, typename T>
+template <typename T>
 struct Deviation {
   const T* row;
-  C shift;
-  __device__ Pair<C> operator()(int64_t i) const {
-    const C d = Read<C>(row + i) - shift;
+  double shift;
+  __device__ Pair<double> operator()(int64_t i) const {
+    const double d = Read<double>(row + i) - shift;
     return {d, d * d};
   }
 };
 
-// {sum d, sum d^2} of the deviations d from the sample's first element.
-template <typename C, typename T>
+// {sum d, sum d^2} of the deviations d from the sample's first element. In double whatever T is:
+// where that element is an outlier, the variance is a small difference of large squares.
+template <typename T>
 __device__ Sums Moments(const T* row, int64_t begin, int64_t end) {
-  return ChunkSum<C>(begin, end, Deviation<C, T>{row, Read<C>(row)});
+  return ChunkSum<double>(begin, end, Deviation<T>{row, Read<double>(row)});
 }
 
 template <typename T>
 __global__ void ForwardSums(const T* x, int64_t size, int64_t chunks, Workspace work) {
-  using C = typename Traits<T>::C;
   const int64_t sample = blockIdx.x / chunks, begin = blockIdx.x % chunks * kChunk;
   const int64_t end = begin + kChunk < size ? begin + kChunk : size;
   const T* row = x + sample * size;
-  Sums sums = Moments<C>(row, begin, end);
-  // Squares that float does not hold, or of which it may have lost some. All threads see the same.
-  if (sizeof(C) < sizeof(double) && !(sums.second > 1e-25 && sums.second < 1e38)) {
-    sums = Moments<double>(row, begin, end);
-  }
+  const Sums sums = Moments(row, begin, end);
   if (threadIdx.x == 0) {
     work.chunks[blockIdx.x] = sums;
     if (begin == 0) work.shifts[sample] = Read<double>(row);
