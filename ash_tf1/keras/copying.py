@@ -1,14 +1,13 @@
 """Copies a tf.keras model into new layers, on the way inserting others among them."""
 import collections
-import contextlib
-import inspect
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from ash_tf1.keras import configs
+
 POSITIONS = ('before', 'after', 'replace')
 EXTRAS = ('AddLoss', 'AddMetric')  # what model.add_loss and add_metric make; no public classes
-_linear = tf.keras.activations.linear
 
 
 class Insertion(NamedTuple):
@@ -60,7 +59,7 @@ class Original:
         """
         self.model = model
         self.configs = {}
-        with _writable_configs(model):
+        with configs.readable(model):
             self._read(model)
         weights = model.weights
         self.values = dict(zip(map(id, weights), tf.keras.backend.batch_get_value(weights)))
@@ -79,7 +78,7 @@ class Original:
             try:
                 self.configs[id(layer)] = layer.get_config()
             except Exception as error:  # the layer may be anybody's
-                raise _no_copy(layer, error) from error
+                raise configs.no_copy(layer, error) from error
         self.configs[id(model)] = model.get_config()
 
 
@@ -129,7 +128,7 @@ class _Copier:
         for layer, copy in self._copies.values():
             if [w.shape.as_list() for w in layer.weights] != [
                     w.shape.as_list() for w in copy.weights]:
-                raise _no_copy(layer, 'it has other weights')
+                raise configs.no_copy(layer, 'it has other weights')
             pairs += [(new, self._original.values[id(old)])
                       for old, new in zip(layer.weights, copy.weights)]
         tf.keras.backend.batch_set_value(pairs)
@@ -140,7 +139,7 @@ class _Copier:
             if isinstance(layer, tf.keras.Model):
                 copy = self.copy(layer, {}, nested=True)
             else:
-                copy = _from_config(layer, self._original.configs[id(layer)])
+                copy = configs.make(layer, self._original.configs[id(layer)])
                 self._prepare(copy)
             self._copies[id(layer)] = layer, copy
         return self._copies[id(layer)][1]
@@ -274,78 +273,6 @@ def _map(function, value):
     if len(value) in (3, 4) and [type(part) for part in value[:3]] == [str, int, int]:
         return function(value)
     return [_map(function, part) for part in value]
-
-
-def _no_copy(layer, reason):
-    return ValueError('layer {!r} ({}) cannot be copied by its get_config(): {}'.format(
-        layer.name, type(layer).__name__, reason))
-
-
-def _from_config(layer, config):
-    try:
-        with tf.keras.utils.custom_object_scope(_own_objects(layer)):
-            return type(layer).from_config(config)
-    except Exception as error:  # the layer may be anybody's
-        raise _no_copy(layer, error) from error
-
-
-def _own_objects(layer):
-    """The classes and functions that a layer is made of, by the names that its config has."""
-    objects = {}
-    for part in parts(layer):
-        found = [type(part)]
-        if not isinstance(part, tf.keras.layers.Lambda):  # which keeps its function's code
-            found += [value for value in vars(part).values() if inspect.isfunction(value)]
-        for value in found:
-            if objects.setdefault(value.__name__, value) is not value:
-                raise ValueError('it uses two things by the name {!r}'.format(value.__name__))
-    return objects
-
-
-def parts(layer):
-    """A layer or model and all that it is made of that are layers themselves, each once."""
-    # Not by its `submodules`, which fails on a model that has been saved.
-    found = collections.OrderedDict()
-
-    def add(part):
-        if id(part) in found or isinstance(part, tf.keras.metrics.Metric):
-            return
-        found[id(part)] = part
-        values = part.layers if isinstance(part, tf.keras.Model) else vars(part).values()
-        for value in values:
-            if isinstance(value, dict):
-                value = list(value.values())
-            for each in value if isinstance(value, (list, tuple)) else [value]:
-                if isinstance(each, tf.keras.layers.Layer):
-                    add(each)
-
-    add(layer)
-    return list(found.values())
-
-
-@contextlib.contextmanager
-def _writable_configs(model):
-    """Lets layers whose activation has been set to None, which means linear, give their configs.
-
-    Keras looks for the name of None there and fails.
-    """
-    changed = [part for part in parts(model)
-               if getattr(part, 'activation', _linear) is None and not _has_config(part)]
-    for part in changed:
-        part.activation = _linear
-    try:
-        yield
-    finally:
-        for part in changed:
-            part.activation = None
-
-
-def _has_config(layer):
-    try:
-        layer.get_config()
-    except AttributeError:
-        return False
-    return True
 
 
 def _input_arguments(model):

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import export
-from ash_tf1.keras import copying, layers
+from ash_tf1.keras import configs, copying, layers
 from ash_tf1.sessions import session_config
 
 
@@ -90,7 +90,7 @@ def _loops_that_freeze():
 
 
 def _make_plain(layer):
-    for part in copying.parts(layer):
+    for part in configs.parts(layer):
         if isinstance(part, layers.ASH):
             part.implementation = 'plain'
 
