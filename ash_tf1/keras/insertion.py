@@ -2,10 +2,11 @@
 import difflib
 import itertools
 import re
+import warnings
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.keras import copying
+from ash_tf1.keras import copying, probabilities
 
 
 def insert_layer_nonseq(model, layer_regex, insert_layer_factory, insert_layer_name=None,
@@ -17,6 +18,10 @@ def insert_layer_nonseq(model, layer_regex, insert_layer_factory, insert_layer_n
     nested models are kept; a layer that is called in several places has one new layer, called in
     as many. Layers inside nested models are not looked at; a nested model as a whole is a layer
     like others.
+
+    A UserWarning says so where 'replace' takes away a softmax or sigmoid that gives an output of
+    the model: the model then gives no probabilities. It also counts the activation layers that
+    layer_regex does not match, and names the first of them.
 
     Args:
       model: a tf.keras model, functional or Sequential and built.
@@ -58,20 +63,14 @@ def insert_layer_nonseq(model, layer_regex, insert_layer_factory, insert_layer_n
                 raise ValueError('layer {!r} is an input of the model: nothing can replace it or '
                                  'go before it; position \'after\' can'.format(layer.name))
     layers = _new_layers(insert_layer_factory, matched, model)
-    taken = {layer.name for layer in model.layers} | set(model.input_names)
-    if position == 'replace':
-        taken -= {layer.name for layer in matched}
-    first = 0 if len(matched) == 1 else 1
-    for old, new in zip(matched, layers):
-        if insert_layer_name is None:
-            name = _free_name('{}_{}'.format(old.name, _snake_case(type(new).__name__)), taken, 0)
-        else:
-            name = _free_name(insert_layer_name, taken, first)
-        # Keras has no other way: a factory need not take a name, nor a layer give its config.
-        new._name = name
-        taken.add(name)
+    _give_names(layers, insert_layer_name, model, matched, position)
     insertions = {old.name: copying.Insertion(position, new) for old, new in zip(matched, layers)}
-    return copying.copy_model(copying.Original(model), insertions)
+    result = copying.copy_model(copying.Original(model), insertions)
+    if position == 'replace':
+        text = probabilities.lost(model, matched, layers)
+        if text:
+            warnings.warn(text, stacklevel=2)
+    return result
 
 
 def _matching(model, layer_regex):
@@ -107,6 +106,22 @@ def _new_layers(factory, matched, model):
                                  layer.name, old.name))
         layers.append(layer)
     return layers
+
+
+def _give_names(new_layers, name_given, model, matched, position):
+    """Names new layers, after the layers matched where no name is given."""
+    taken = {layer.name for layer in model.layers} | set(model.input_names)
+    if position == 'replace':
+        taken -= {layer.name for layer in matched}
+    first = 0 if len(matched) == 1 else 1
+    for old, new in zip(matched, new_layers):
+        if name_given is None:
+            name = _free_name('{}_{}'.format(old.name, _snake_case(type(new).__name__)), taken, 0)
+        else:
+            name = _free_name(name_given, taken, first)
+        # Keras has no other way: a factory need not take a name, nor a layer give its config.
+        new._name = name
+        taken.add(name)
 
 
 def _free_name(name, taken, first):
