@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 CHECKPOINT_PREFIX = 'model.ckpt'
 BEST_FOLDER = 'best'
 _V1_SHARD = re.compile(r'-(\d{5}|\?{5})-of-(\d{5})\Z')
+_V2_SHARD = re.compile(r'\.data-\d{5}-of-\d{5}\Z')
 _V1_MAGIC = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # how TensorFlow's table files end
 
 
@@ -16,7 +17,9 @@ def find_checkpoint(path, v1=False):
 
     Args:
       path: a folder that TensorFlow wrote checkpoints to (its latest is taken), or the prefix of
-        one checkpoint, such as RUN/best/model.ckpt-3900 (its .index or .meta file will do).
+        one checkpoint, such as RUN/best/model.ckpt-3900; its .index, .meta or .data-* file will
+        do. Where the folder's file `checkpoint` names a path that does not exist, as after a move
+        from another machine, the checkpoint of that base name in the folder is taken.
       v1: whether it may be of V1, TensorFlow's format before version 1.0: one file named as the
         prefix, or several named PREFIX-?????-of-?????.
 
@@ -26,30 +29,84 @@ def find_checkpoint(path, v1=False):
     Raises:
       ValueError: there is no checkpoint, or a part of it is missing.
     """
-    if os.path.isdir(path):
-        try:
-            prefix = tf.train.latest_checkpoint(path)
-        except ValueError:  # TensorFlow's own does not always say which file it read
-            prefix = None
-        if prefix is None:
-            raise ValueError('no checkpoint in folder {}: its file `checkpoint` is missing, '
-                             'damaged or leads nowhere'.format(path))
-    else:
-        prefix = path
-        for ending in ('.index', '.meta'):
-            if prefix.endswith(ending):
-                prefix = prefix[:-len(ending)]
+    prefix = _latest(path) if os.path.isdir(path) else _prefix_of(path)
+    data = glob.glob(glob.escape(prefix) + '.data-*')
     if not os.path.exists(prefix + '.index'):
         pattern = _find_v1(prefix)
+        if pattern is None and data:
+            raise ValueError('the checkpoint at {} has lost its .index file'.format(prefix))
         if pattern is None:
             raise ValueError('no checkpoint at {}'.format(prefix))
         if not v1:
             raise ValueError('the checkpoint at {} is of the old format V1; '
                              'tools/import_checkpoint.py makes a current one of it'.format(prefix))
         return pattern
-    if not glob.glob(glob.escape(prefix) + '.data-*'):
+    if not data:
         raise ValueError('the checkpoint at {} has lost its .data file'.format(prefix))
     return prefix
+
+
+def listed_checkpoints(folder):
+    """The checkpoints in a folder that its file `checkpoint` lists, the latest last.
+
+    They are looked for by base name in the folder alone, wherever it was when they were listed.
+
+    Args:
+      folder: a folder that TensorFlow wrote checkpoints to.
+
+    Returns:
+      A list of prefixes; empty where the file is missing or damaged.
+    """
+    state = _state(folder)
+    listed = [] if state is None else state.all_model_checkpoint_paths
+    return [prefix for prefix in (_beside(folder, path) for path in listed) if _is_there(prefix)]
+
+
+def _state(folder):
+    """What the file `checkpoint` of a folder says; None where it is missing or damaged."""
+    try:
+        return tf.train.get_checkpoint_state(folder)
+    except ValueError:  # TensorFlow's own does not always say which file it read
+        return None
+
+
+def _latest(folder):
+    """The prefix of the latest checkpoint of a folder."""
+    # Not by tf.train.latest_checkpoint, which logs an error where the path named does not exist.
+    state = _state(folder)
+    if state is None:
+        raise ValueError('no checkpoint in folder {}: its file `checkpoint` is missing or '
+                         'damaged'.format(folder))
+    named = state.model_checkpoint_path
+    for prefix in (named, _beside(folder, named)):
+        if _is_there(prefix):
+            return prefix
+    raise ValueError('no checkpoint in folder {}: its file `checkpoint` names {}, which does not '
+                     'exist, and the folder has none of that base name'.format(folder, named))
+
+
+def _beside(folder, path):
+    """The prefix in a folder that has the base name of a path, and nothing else of it."""
+    return os.path.join(folder, os.path.basename(path))
+
+
+def _is_there(prefix):
+    """Whether a checkpoint has files from which TensorFlow would begin to read it."""
+    if os.path.isfile(prefix + '.index') or os.path.isfile(prefix):
+        return True
+    # TensorFlow lists a V1 checkpoint of several files as PREFIX-?????-of-00002.
+    files = _V1_SHARD.search(prefix)
+    return bool(files and glob.glob(glob.escape(prefix[:files.start()]) + files.group()))
+
+
+def _prefix_of(path):
+    """The prefix that a path means which is itself one, or a file of a checkpoint."""
+    for ending in ('.index', '.meta'):
+        if path.endswith(ending):
+            path = path[:-len(ending)]
+    data = _V2_SHARD.search(path)
+    # A file of V1 may be named like that too.
+    return path[:data.start()] if data and not (os.path.isfile(path) and _is_table(path)) else path
 
 
 def checkpoint_files(prefix):

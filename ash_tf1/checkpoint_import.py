@@ -9,7 +9,7 @@ from typing import Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.checkpoint import checkpoint_files, find_checkpoint
+from ash_tf1.checkpoint import checkpoint_files, find_checkpoint, listed_checkpoints
 from ash_tf1.checkpoint_rules import apply_rules, read_rules
 from ash_tf1.nets import get_net
 from ash_tf1.ops import get_activation
@@ -304,11 +304,6 @@ def _save(prefix, values):
 
 def _make_latest(folder, name):
     """Makes a checkpoint the latest in its folder's `checkpoint`, after those that are listed."""
-    try:
-        state = tf.train.get_checkpoint_state(folder)
-    except ValueError:  # as in `find_checkpoint`: damaged
-        state = None
-    others = [] if state is None else [
-        os.path.relpath(path, folder) for path in state.all_model_checkpoint_paths]
+    others = [os.path.basename(path) for path in listed_checkpoints(folder)]
     tf.train.update_checkpoint_state(
         folder, name, [path for path in others if path != name] + [name])

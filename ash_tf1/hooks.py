@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from ash_tf1.checkpoint import BEST_FOLDER, CHECKPOINT_PREFIX
+from ash_tf1.checkpoint import BEST_FOLDER, CHECKPOINT_PREFIX, listed_checkpoints
 
 
 class DivergedError(ValueError):
@@ -162,9 +162,9 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
                                       for variable in tf.global_variables()
                                       if variable.dtype.is_floating])
         self._best_saver = tf.train.Saver(max_to_keep=1, save_relative_paths=True)
-        before = tf.train.latest_checkpoint(os.path.dirname(self._best_prefix))
-        if before:  # that of the run which is resumed, to be removed when there is a better one
-            self._best_saver.recover_last_checkpoints([before])
+        # That of a run which is resumed, to be removed when there is a better one.
+        self._best_saver.recover_last_checkpoints(
+            listed_checkpoints(os.path.dirname(self._best_prefix)))
 
     def before_run(self, run_context):
         return tf.train.SessionRunArgs(self._step)

@@ -101,8 +101,7 @@ def _restorer(run_dir, prefix, saver):
         del scaffold
         checkpoint.restore(session, prefix, saver)
         # The saver goes on counting, and removing, where that of the run before stopped.
-        saver.recover_last_checkpoints(
-            tf.train.get_checkpoint_state(run_dir).all_model_checkpoint_paths)
+        saver.recover_last_checkpoints(checkpoint.listed_checkpoints(run_dir))
     return init_fn
 
 

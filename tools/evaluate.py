@@ -14,7 +14,8 @@ def main(argv=None):
         epilog='example: python tools/evaluate.py runs/ash --data-dir cifar-10-batches-py')
     parser.add_argument('run_dir', metavar='RUN_DIR', help='folder of the run')
     parser.add_argument('--checkpoint', metavar='PATH',
-                        help='"best", or a folder or prefix of a checkpoint (default: the latest)')
+                        help='"best", or a checkpoint: its folder, its prefix, or its .index, '
+                             '.meta or .data-* file (default: the latest)')
     parser.add_argument('--data-dir', metavar='PATH',
                         help='folder or archive of the data set (default: as in training)')
     parser.add_argument('--split', choices=('test', 'train'), default='test',

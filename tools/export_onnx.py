@@ -17,7 +17,8 @@ def main(argv=None):
     parser.add_argument('checkpoint_dir', metavar='CHECKPOINT_DIR', help='folder of the run')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
     parser.add_argument('--checkpoint', metavar='PATH',
-                        help='"best", or a folder or prefix of a checkpoint (default: the latest)')
+                        help='"best", or a checkpoint: its folder, its prefix, or its .index, '
+                             '.meta or .data-* file (default: the latest)')
     parser.add_argument('--data-dir', metavar='PATH',
                         help='folder or archive of the data set (default: as in training)')
     parser.add_argument('--samples', type=int, default=8, metavar='N',

@@ -19,7 +19,8 @@ def main(argv=None):
                'imported/resnet50.ckpt --map slim-resnet-v1 --net resnet_v1_50 --classes 1000 '
                '--activation relu')
     parser.add_argument('old', metavar='OLD',
-                        help='checkpoint, V1 or V2: its prefix, its folder, or its .index or .meta')
+                        help='checkpoint, V1 or V2: its folder, its prefix, or its .index, .meta '
+                             'or .data-* file')
     parser.add_argument('new', metavar='NEW', nargs='?',
                         help='prefix of the checkpoint to write, e.g. imported/model.ckpt')
     parser.add_argument('--map', metavar='RULES', action='append', default=[],

@@ -19,7 +19,8 @@ def restored(prefix, shapes):
         return session.run(variables)
 
 
-@pytest.mark.parametrize('kind, form', [('v2', '.index')] + [
+@pytest.mark.parametrize('kind, form', [
+    ('v2', '.index'), ('v2', '.data-00000-of-00001')] + [
     (kind, form) for kind in FORMATS for form in ('prefix', 'folder', '.meta')])
 def test_a_checkpoint_of_any_format_is_imported(tmp_path, to_new, read_weights, kind, form, save,
                                                 small):
@@ -38,6 +39,22 @@ def test_a_checkpoint_of_any_format_is_imported(tmp_path, to_new, read_weights, 
         np.testing.assert_array_equal(actual[name], value)
     assert report.imported == [(name, name.replace('old', 'new')) for name in sorted(small)]
     assert not report.checked
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_a_folder_may_name_a_path_of_another_machine(tmp_path, kind, save, small):
+    prefix = save(tmp_path / 'old' / 'm.ckpt', small, kind)
+    state = tmp_path / 'old' / 'checkpoint'
+    state.write_text(state.read_text().replace('"m.ckpt', '"/home/somebody/run/m.ckpt'))
+    found = checkpoint.find_checkpoint(str(tmp_path / 'old'), v1=True)
+    assert found == checkpoint.find_checkpoint(prefix, v1=True)
+    assert checkpoint_import.list_variables(found).keys() == small.keys()
+
+
+def test_a_v1_checkpoint_may_be_named_like_a_data_file(tmp_path, save, small):
+    prefix = save(tmp_path / 'm.data', small, 'v1 sharded')
+    found = checkpoint.find_checkpoint(prefix + '-00000-of-00002', v1=True)
+    assert checkpoint_import.list_variables(found).keys() == small.keys()
 
 
 @pytest.mark.parametrize('spelling', ['-00001-of-00002', '-?????-of-00002'])
@@ -105,7 +122,7 @@ def flip(path, position):
     ('v2', 'm.ckpt.data-00000-of-00001', lambda path: cut(path, -1), 'm.ckpt is damaged at old/z'),
     ('v2', 'm.ckpt.data-00000-of-00001', lambda path: cut(path, 100), 'damaged: it claims 300011 '),
     ('v2', 'm.ckpt.data-00000-of-00001', lambda path: flip(path, 99), 'damaged at old/aa'),
-    ('v2', 'm.ckpt.index', lambda path: path.unlink(), 'no checkpoint at .*m.ckpt'),
+    ('v2', 'm.ckpt.index', lambda path: path.unlink(), 'm.ckpt has lost its .index file'),
     ('v2', 'm.ckpt.index', lambda path: cut(path, -1), 'm.ckpt cannot be read as a checkpoint'),
     ('v2', 'm.ckpt.index', lambda path: path.write_bytes(b''), 'm.ckpt cannot be read'),
     ('v1', 'm.ckpt', lambda path: path.unlink(), 'no checkpoint at .*m.ckpt'),

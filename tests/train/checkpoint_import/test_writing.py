@@ -54,6 +54,16 @@ def test_the_new_checkpoint_becomes_the_latest(tmp_path, to_new, existing, save,
         'first.ckpt', 'm.ckpt', 'later.ckpt']
 
 
+def test_a_moved_folder_lists_what_is_in_it(tmp_path, to_new, existing, save, small):
+    old = save(tmp_path / 'old' / 'm.ckpt', small)
+    (existing / 'checkpoint').write_text('model_checkpoint_path: "/gone/m.ckpt"\n' + ''.join(
+        'all_model_checkpoint_paths: "/gone/%s.ckpt"\n' % name for name in ('lost', 'm')))
+    import_checkpoint(old, str(existing / 'later.ckpt'), to_new)
+    state = tf.train.get_checkpoint_state(str(existing))
+    assert list(state.all_model_checkpoint_paths) == [
+        str(existing / 'm.ckpt'), str(existing / 'later.ckpt')]
+
+
 @pytest.mark.parametrize('content', [b'', b'\xff\xfe', b'model'])
 def test_a_damaged_state_file_is_replaced(tmp_path, to_new, existing, content, save, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)

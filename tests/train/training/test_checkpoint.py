@@ -1,5 +1,7 @@
 import dataclasses
 import os
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -50,7 +52,7 @@ def read(path):
         return handle.read()
 
 
-@pytest.mark.parametrize('ending', ['', INDEX, '.meta', '/..'])
+@pytest.mark.parametrize('ending', ['', INDEX, '.meta', DATA, '.data-00003-of-00017', '/..'])
 def test_a_checkpoint_is_found_by_its_folder_prefix_or_files(saved, ending):
     path = os.path.dirname(saved) if ending == '/..' else saved + ending
     assert checkpoint.find_checkpoint(path) == saved
@@ -60,6 +62,59 @@ def test_a_moved_folder_is_still_found(saved, tmp_path):
     os.rename(os.path.dirname(saved), str(tmp_path / 'moved'))
     assert checkpoint.find_checkpoint(str(tmp_path / 'moved')) == str(
         tmp_path / 'moved' / 'model.ckpt-5')
+
+
+def name_as_latest(folder, *paths):
+    """Writes a file `checkpoint` with paths, the last of them as the latest."""
+    lines = ['model_checkpoint_path: "{}"'.format(paths[-1])]
+    lines += ['all_model_checkpoint_paths: "{}"'.format(path) for path in paths]
+    replace(os.path.join(str(folder), 'checkpoint'), '\n'.join(lines + ['']).encode())
+
+
+def test_a_folder_that_names_a_path_of_another_machine_has_it_beside(saved):
+    folder = os.path.dirname(saved)
+    name_as_latest(folder, '/home/somebody/run/model.ckpt-5')
+    assert checkpoint.find_checkpoint(folder) == saved
+
+
+def test_a_path_that_exists_goes_before_the_one_beside(saved, tmp_path):
+    copy = tmp_path / 'copy'
+    shutil.copytree(os.path.dirname(saved), str(copy))
+    name_as_latest(copy, saved)
+    assert checkpoint.find_checkpoint(str(copy)) == saved
+
+
+@pytest.mark.parametrize('named', ['/home/somebody/run/model.ckpt-6', '/nowhere/../saved/..',
+                                   '/nowhere/', '/nowhere/sub/model.ckpt-4'])
+def test_a_path_that_is_nowhere_is_named(saved, tmp_path, named):
+    sub = tmp_path / 'saved' / 'sub'  # nothing but the last part of a path is looked for
+    sub.mkdir()
+    for ending in (INDEX, DATA):
+        shutil.copy(saved + ending, str(sub / 'model.ckpt-4') + ending)
+    name_as_latest(tmp_path / 'saved', named)
+    with pytest.raises(ValueError, match='no checkpoint in folder .*saved: .*' + re.escape(named)):
+        checkpoint.find_checkpoint(str(tmp_path / 'saved'))
+
+
+def test_the_checkpoints_that_a_folder_lists_are_those_in_it(saved, tmp_path):
+    folder = os.path.dirname(saved)
+    assert checkpoint.listed_checkpoints(folder) == [saved]
+    for ending in (INDEX, DATA):
+        shutil.copy(saved + ending, os.path.join(folder, 'model.ckpt-4' + ending))
+    name_as_latest(folder, '/gone/model.ckpt-4', '/gone/model.ckpt-6', '/gone/model.ckpt-5')
+    assert checkpoint.listed_checkpoints(folder) == [os.path.join(folder, 'model.ckpt-4'), saved]
+    # Who removes what a copied folder lists must not remove the original.
+    shutil.copytree(folder, str(tmp_path / 'copy'))
+    name_as_latest(tmp_path / 'copy', saved)
+    assert checkpoint.listed_checkpoints(str(tmp_path / 'copy')) == [
+        str(tmp_path / 'copy' / 'model.ckpt-5')]
+
+
+@pytest.mark.parametrize('content', [None, b'', b'model', b'\xff\xfe'])
+def test_a_folder_without_a_whole_state_file_lists_none(saved, content):
+    state = os.path.join(os.path.dirname(saved), 'checkpoint')
+    os.remove(state) if content is None else replace(state, content)
+    assert checkpoint.listed_checkpoints(os.path.dirname(saved)) == []
 
 
 @pytest.mark.parametrize('path, message', [
@@ -84,11 +139,13 @@ def test_a_state_file_that_leads_nowhere_names_the_folder(saved, content):
         checkpoint.find_checkpoint(os.path.dirname(saved))
 
 
-@pytest.mark.parametrize('lost', [INDEX, DATA])
-def test_a_checkpoint_of_which_a_file_is_missing_is_none(saved, lost):
+@pytest.mark.parametrize('lost, message', [(INDEX, 'lost its .index file'),
+                                           (DATA, 'lost its .data file')])
+@pytest.mark.parametrize('ending', ['', INDEX, DATA])
+def test_a_file_of_a_checkpoint_that_is_missing_is_named(saved, ending, lost, message):
     os.remove(saved + lost)
-    with pytest.raises(ValueError, match='model.ckpt-5'):
-        checkpoint.find_checkpoint(saved)
+    with pytest.raises(ValueError, match='the checkpoint at .*model.ckpt-5 has ' + message):
+        checkpoint.find_checkpoint(saved + ending)
 
 
 def test_restoring_sets_the_variables(saved):

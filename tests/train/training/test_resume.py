@@ -63,6 +63,25 @@ def test_a_signal_in_mid_epoch_loses_nothing(tiny, tiny_run, tiny_settings, trai
     assert_same_run(tmp_path, tiny_run, read_weights)
 
 
+def test_a_moved_run_goes_on_and_keeps_as_many_checkpoints(
+        tiny, tiny_run, tiny_settings, train_quietly, tmp_path, before_step, read_weights):
+    """Also where its files `checkpoint` name the paths of another machine."""
+    before_step(7, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    train_quietly(tiny_settings(), tmp_path / 'run')
+    (tmp_path / 'run').rename(tmp_path / 'moved')
+    for folder in (tmp_path / 'moved', tmp_path / 'moved' / 'best'):
+        state = (folder / 'checkpoint').read_text()
+        (folder / 'checkpoint').write_text(state.replace('"model', '"/home/somebody/run/model'))
+
+    before_step()
+    train_quietly(tiny_settings(), tmp_path / 'moved', resume=True)
+    assert_same_run(tmp_path / 'moved', tiny_run, read_weights)
+    for pattern in ('*.ckpt*', 'best/*.ckpt*'):
+        mine, whole = (sorted(path.name for path in run.glob(pattern))
+                       for run in (tmp_path / 'moved', tiny_run))
+        assert mine == whole != []
+
+
 def test_a_crash_costs_only_the_steps_since_the_checkpoint(
         tiny, tiny_run, tiny_settings, train_quietly, tmp_path, before_step, read_weights):
     handlers = [signal.getsignal(each) for each in SIGNALS]
