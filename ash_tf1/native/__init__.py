@@ -79,7 +79,8 @@ def library():
     Whatever ASH_NATIVE is: a graph that holds the ops already needs them.
 
     Raises:
-      Unavailable: the library was not built, was built for another TensorFlow, or does not load.
+      Unavailable: the library was not built, was built for another TensorFlow, or does not load;
+        or another copy of the package has loaded its own.
     """
     return _load(LIBRARY, RECORD)
 
@@ -100,10 +101,15 @@ def _load(path, record_path):
                           'it again by {}'.format(_difference(built_for, here),
                                                   _difference(here, built_for), BUILD))
     try:
-        return tf.load_op_library(path)
+        module = tf.load_op_library(path)
     except (tf.errors.OpError, RuntimeError, OSError) as error:
         raise Unavailable('native ASH does not load: {}. Build it again by {}'.format(
             ' '.join(str(error).split()), BUILD)) from error
+    if not hasattr(module, 'ash_forward'):
+        # TensorFlow passes over ops that it knows: those of the first library stay.
+        raise Unavailable('native ASH is in this process already, loaded from another copy of the '
+                          'package than {}'.format(FOLDER))
+    return module
 
 
 def read_record(path=RECORD):

@@ -1,5 +1,6 @@
 """setup.py asks each Python for what it can have; the set-up script says what is missing."""
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,13 +31,40 @@ def applies(requirement, python):
     return marker is None or marker.evaluate({'python_version': python})
 
 
-@pytest.mark.parametrize(('python', 'asked'), [('3.7', True), ('3.8', False), ('3.11', False),
-                                               ('3.13', False)])
+def tensorflow_of(setup_arguments, extra, python):
+    """What an extra asks for of TensorFlow, on a Python version."""
+    return [r.split(';')[0] for r in setup_arguments['extras_require'][extra]
+            if r.startswith('tensorflow') and applies(r, python)]
+
+
+@pytest.mark.parametrize(('python', 'asked'), [
+    ('3.7', ['tensorflow~=1.15.0']), ('3.8', []), ('3.10', ['tensorflow==1.15.5+needs.python.3.7']),
+    ('3.13', ['tensorflow==1.15.5+needs.python.3.7'])])
 def test_tensorflow_is_asked_for_where_it_has_a_release(setup_arguments, python, asked):
-    everything = setup_arguments['install_requires'] + sum(
-        setup_arguments['extras_require'].values(), [])
-    found = [r for r in everything if r.startswith('tensorflow') and applies(r, python)]
-    assert bool(found) == asked
+    """Elsewhere for a version that does not exist, so that pip's message says what is needed."""
+    assert tensorflow_of(setup_arguments, 'train', python) == asked
+    assert tensorflow_of(setup_arguments, 'convert', python) == [a for a in asked if '+' in a]
+    for extra in ('serve', 'serve-gpu', 'dev'):
+        assert not tensorflow_of(setup_arguments, extra, python)
+    assert not [r for r in setup_arguments['install_requires'] if r.startswith('tensorflow')]
+
+
+@pytest.mark.parametrize(('version', 'there'), [
+    (None, 'no TensorFlow'), ('2.15.0', 'TensorFlow 2.15.0'), ('1.13.2', 'TensorFlow 1.13.2')])
+@pytest.mark.parametrize('command', [['-c', 'import ash_tf1'], ['-c', 'from ash_tf1 import ops'],
+                                     ['tools/train.py', '--help'],
+                                     ['tools/export_onnx.py', '--help']])
+def test_another_tensorflow_or_none_is_told_in_a_line(tmp_path, command, version, there):
+    if version:
+        (tmp_path / 'tensorflow').mkdir()
+        (tmp_path / 'tensorflow/__init__.py').write_text(f'__version__ = {version!r}\n')
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True,
+                          env=dict(os.environ, PYTHONPATH=str(tmp_path)))
+    line = done.stderr.splitlines()[-1]
+    assert 'ash_tf1 needs TensorFlow 1.15, which runs on Python 3.7' in line
+    assert '{}.{} with {}. '.format(*sys.version_info[:2], there) in line
+    if command[0] != '-c':
+        assert (done.returncode, done.stderr.count('\n')) == (2, 1)
 
 
 def test_both_packages_and_all_extras_are_there(setup_arguments):

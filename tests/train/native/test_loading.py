@@ -45,6 +45,8 @@ WRONG = {
                         'built for another TensorFlow (tensorflow 1.15.0 there, tensorflow 1.15.5 '
                         'here): build it again by `make native`'),
     'another ABI': (dict(record=built_for(cxx11_abi=7), library=b''), 'cxx11_abi 7 there'),
+    'TensorFlow 1.14': (dict(record=built_for(tensorflow='1.14.0'), library=b''),
+                        '`pip install --no-build-isolation`'),
     'damaged record': (dict(record='{"fing'), 'built.json is damaged'),
     'record of nothing': (dict(record=[]), 'built.json is damaged'),
     'no library': (dict(record=built_for()), 'does not load'),
@@ -126,6 +128,88 @@ def test_where_tensorflow_sees_a_gpu_a_library_without_cuda_is_left_alone(librar
     assert not native.is_wanted()
     assert 'built without CUDA' in caplog.text
     assert 'make native CUDA=1' in caplog.text
+
+
+IMPORT_ALONE = """
+import logging
+logging.basicConfig()
+import ash_tf1
+import tensorflow.compat.v1 as tf
+graph = tf.GraphDef()
+with open('graph.pb', 'rb') as handle:
+    graph.ParseFromString(handle.read())
+y, = tf.import_graph_def(graph, return_elements=['y:0'])
+print(tf.Session().run(y).tolist(), ash_tf1.native.mode())
+"""
+
+
+@pytest.mark.parametrize('setting', ['auto', '0', '1'])
+def test_importing_the_package_is_enough_to_load_a_frozen_graph(library, tmp_path, setting):
+    """It prints nothing and logs nothing; ASH_NATIVE is about new layers."""
+    with tf.Graph().as_default() as graph:
+        tf.identity(ops.apply_ash(tf.ones([2, 3]), [0.5], [1.0], implementation='native'), 'y')
+        (tmp_path / 'graph.pb').write_bytes(graph.as_graph_def().SerializeToString())
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', IMPORT_ALONE], cwd=str(tmp_path),
+                          env=dict(os.environ, PYTHONPATH=str(ROOT), ASH_NATIVE=setting,
+                                   TF_CPP_MIN_LOG_LEVEL='2'),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    assert done.stdout == '{} {}\n'.format([[0.5] * 3] * 2, setting)
+
+
+@pytest.mark.parametrize('case', WRONG)
+def test_importing_is_silent_where_there_is_no_library(place, caplog, case):
+    files, _ = WRONG[case]
+    place(**files)
+    native.register()
+    assert not caplog.records
+
+
+RELOADS = """
+import importlib, os, shutil, sys
+import ash_tf1
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+def forget():
+    for name in [name for name in sys.modules if name.split('.')[0] == 'ash_tf1']:
+        del sys.modules[name]
+
+def gradients():
+    import ash_tf1
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.constant([[1.0, 2.0, 4.0]])
+        results = []
+        for form in ('auto', 'recompute', 'plain'):
+            with tf.variable_scope(form):
+                results += tf.gradients(ash_tf1.ASH(x, form), x)
+        session.run(tf.global_variables_initializer())
+        values = session.run(results)
+    np.testing.assert_allclose(values[0], values[2], rtol=1e-5)
+    np.testing.assert_allclose(values[1], values[2], rtol=1e-5)
+
+folder = os.path.dirname(ash_tf1.__file__)
+gradients()
+for name in ('gradients', 'recomputation', 'native', 'kernels', 'ops'):
+    importlib.reload(sys.modules['ash_tf1.' + name])
+importlib.reload(ash_tf1)
+gradients()
+forget()
+gradients()
+forget()
+shutil.copytree(folder, 'elsewhere/ash_tf1')
+sys.path.insert(0, 'elsewhere')
+gradients()
+import ash_tf1
+assert ash_tf1.__file__.startswith('elsewhere'), ash_tf1.__file__
+print('right')
+"""
+
+
+def test_the_package_may_be_reloaded_and_come_by_a_second_path(tmp_path):
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', RELOADS], cwd=str(tmp_path),
+                          env=dict(os.environ, PYTHONPATH=str(ROOT)),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    assert done.stdout.endswith('right\n'), done.stdout
 
 
 def test_a_build_without_a_compiler_says_why_and_keeps_no_library_that_it_does_not_describe(
