@@ -50,3 +50,14 @@ def run_program():
         answers = re.findall('^{}(.*)$'.format(ANSWER), done.stdout, re.MULTILINE)
         return done.stdout, json.loads(answers[-1]) if ask else None
     return run
+
+
+@pytest.fixture(scope='session')
+def native_built():
+    """Whether there is a native ASH that fits."""
+    from ash_tf1 import native
+    try:
+        native.library()
+    except native.Unavailable:
+        return False
+    return True

@@ -27,6 +27,12 @@ with tf.Session(config=config) as session:
     both = session.run([[g for g, _ in averaged], [g for g, _ in whole]], feed)
 devices = {tower: loss.device for tower, loss in zip('01', losses)}
 """
+NEW_GRADIENTS = """
+try:
+    found = len(tf.gradients(loss, tf.trainable_variables()))
+except LookupError as error:
+    found = type(error).__name__
+"""
 GRADIENT_SUMS = """
 import numpy as np
 with tf.Session() as session:
@@ -88,20 +94,31 @@ def test_tensorpack_trains_it(blocks, run_program, tmp_path):
     assert np.any(checkpoint.get_tensor('resnet_v2_8/postnorm/BatchNorm/moving_mean'))
 
 
-@pytest.mark.parametrize('native', ['1', '0'])
+@pytest.mark.parametrize('native', ['auto', '0'])
 def test_another_process_reads_the_graph(blocks, run_program, tmp_path, native):
-    """Where the form is recompute, new gradients are what the page says they are: an error."""
+    """In the forms that are the default: native where it is built, and recompute."""
     write, read = blocks['Graphs that are read from files']
-    written, expected = run_program(tmp_path, write, 'session.graph.get_all_collection_keys()',
-                                    ASH_NATIVE=native)
-    if native == '0':
-        with pytest.raises(AssertionError, match='LookupError: No gradient defined'):
-            run_program(tmp_path, read, ASH_NATIVE=native)
-        read = re.sub(r'^finer_op = .*$', 'finer_op = train_op', read, flags=re.MULTILINE)
-    before, after = losses_of(written)[-1], losses_of(run_program(tmp_path, read,
-                                                                  ASH_NATIVE=native)[0])
-    assert after[0] == pytest.approx(before, rel=1e-6)
+    before, after = (losses_of(run_program(tmp_path, code, ASH_NATIVE=native)[0])
+                     for code in (write, read))
+    assert after[0] == pytest.approx(before[-1], rel=1e-6)
     assert after[0] > after[1] > after[2]
+
+
+@pytest.mark.parametrize('form', ['native', 'recompute', 'plain'])
+def test_what_a_graph_is_without_ash_tf1(blocks, run_program, tmp_path, native_built, form):
+    """Native: nothing. The others: values and the train op, but no new gradients."""
+    if form == 'native' and not native_built:
+        pytest.skip('native ASH is not built')
+    write, read = blocks['Graphs that are read from files']
+    run_program(tmp_path, write.replace('activation=ASH',
+                                        'activation=lambda x: ASH(x, {!r})'.format(form)))
+    alone = re.sub(r'^finer_op = .*$', 'finer_op = train_op', read, flags=re.MULTILINE)
+    alone = alone.replace('import ash_tf1', 'pass')
+    if form == 'native':
+        with pytest.raises(AssertionError, match="Op type not registered 'AshForward'"):
+            run_program(tmp_path, alone)
+    else:
+        assert run_program(tmp_path, alone + NEW_GRADIENTS, 'found')[1] == 'LookupError'
 
 
 def test_one_ash_in_several_places(blocks, run_program, tmp_path):
