@@ -75,6 +75,7 @@ def test_units_of_the_imagenet_family(built, version, layers, units):
 @pytest.mark.parametrize('bottleneck', [False, True])
 @pytest.mark.parametrize('is_training', [False, True])
 def test_a_zero_residual_begins_as_the_shortcut_and_learns(new_graph, bottleneck, is_training):
+    tf.set_random_seed(3)  # by chance, all channels of a bottleneck's two may be dead
     inputs = tf.random_normal((2, 8, 8, 3), seed=1)
     _, end_points = resnet.resnet_v1(inputs, [Block(3, 8, 1, bottleneck)], 10, tf.nn.relu,
                                      is_training=is_training, zero_init_residual=True)
