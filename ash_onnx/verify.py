@@ -1,7 +1,7 @@
 """Re-runs an artifact's own test data: does this machine answer what TensorFlow answered?"""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import onnx
@@ -9,34 +9,10 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from ash_onnx.artifact import OUTPUTS, Model
+from ash_onnx.comparison import ATOL, RTOL, AllClose, Tolerance, compare, count_agreeing
 
-RTOL = 1e-4
-ATOL = 1e-4
 MAX_TENSOR_BYTES = 2**30
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far one output of one test data set is from the recorded one.
-
-    With `got` and `expected` in float64:
-
-    Attributes:
-      data_set: name of the folder, `test_data_set_0`.
-      output: name of the output, `logits` or `probabilities` for a classifier.
-      max_abs_difference: max |got - expected|; NaN where either holds a NaN or an infinity.
-      max_rel_difference: max |got - expected| / max |expected|, one number for the whole output:
-        element by element, a probability of 1e-12 would decide it. NaN as above; infinite where
-        all expected values are 0 and the answer is not.
-      within_tolerance: |got - expected| <= atol + rtol * |expected| for every element, as
-        `numpy.allclose`; False where either holds a NaN or an infinity.
-    """
-
-    data_set: str
-    output: str
-    max_abs_difference: float
-    max_rel_difference: float
-    within_tolerance: bool
+ROUNDING = 1e-2  # a relative difference below it may be rounding that a graph has magnified
 
 
 @dataclass(frozen=True)
@@ -45,20 +21,23 @@ class Verification:
 
     Attributes:
       provider: execution provider that it ran on.
-      rtol, atol: the tolerance.
-      images: number of examples in all test data sets.
+      rtol, atol: the tolerance; None where the artifact's own decided.
+      images: number of examples in all test data sets: what the first input has along its first
+        axis, and 1 where it has none.
       classes_agree: number of those whose predicted class, the largest logit, is the recorded
         one; a class whose recorded logit equals the largest within the tolerance counts as it.
         None where the artifact is no image classifier.
-      differences: tuple of `Difference`, one for each output of each test data set.
+      differences: tuple of `comparison.Difference`, one for each output of each test data set.
+      tolerance: the artifact's own `comparison.Tolerance` where it decided, else None.
     """
 
     provider: str
-    rtol: float
-    atol: float
+    rtol: float | None
+    atol: float | None
     images: int
     classes_agree: int | None
     differences: tuple
+    tolerance: Tolerance | None = None
 
     @property
     def passed(self):
@@ -76,13 +55,14 @@ class Verification:
         return result
 
 
-def verify(model, rtol=RTOL, atol=ATOL):
+def verify(model, rtol=None, atol=None):
     """Runs every `test_data_set_K` of an artifact and compares with the recorded outputs.
 
     Args:
       model: a `Model` or another `Artifact`.
-      rtol: relative tolerance, >= 0.
-      atol: absolute tolerance, >= 0; added to the relative one, as in `numpy.allclose`.
+      rtol, atol: relative and absolute tolerance, >= 0, for the rule of `numpy.allclose`: see
+        `comparison.AllClose`. Where one is None it is 1e-4. Where both are, the artifact's own
+        tolerance decides if its metadata has one: see `comparison.Tolerance`.
 
     Returns:
       A `Verification`.
@@ -92,9 +72,7 @@ def verify(model, rtol=RTOL, atol=ATOL):
       ValueError: a damaged test data set, or one that does not fit the model; a tolerance that is
         negative or no finite number.
     """
-    for name, value in (('rtol', rtol), ('atol', atol)):
-        if not (np.isfinite(value) and value >= 0):
-            raise ValueError(f'{name} must be a finite number >= 0, got {value}')
+    rule = _rule(model, rtol, atol)
     images, agree = 0, 0 if isinstance(model, Model) else None
     differences = []
     for folder in find_test_data(model.folder):
@@ -108,12 +86,22 @@ def verify(model, rtol=RTOL, atol=ATOL):
             if expected.shape != got.shape or expected.dtype != got.dtype:
                 raise ValueError(f'{folder}: {name} is {expected.dtype} {list(expected.shape)}, '
                                  f'expected {got.dtype} {list(got.shape)}')
-            differences.append(_compare(folder.name, name, got, expected, rtol, atol))
-        images += len(recorded[model.input_names[0]])
+            differences.append(compare(folder.name, name, got, expected, rule))
+        # A graph of constants has no input.
+        first = recorded[model.input_names[0]].shape if model.input_names else ()
+        images += first[0] if first else 1
         if agree is not None:
-            agree += _count_agreeing(answers[0], recorded[OUTPUTS[0]], rtol, atol)
-    return Verification(model.provider, float(rtol), float(atol), images, agree,
-                        tuple(differences))
+            agree += count_agreeing(answers[0], recorded[OUTPUTS[0]], rule)
+    result = Verification(model.provider, None, None, images, agree, tuple(differences))
+    if isinstance(rule, Tolerance):
+        return replace(result, tolerance=rule)
+    return replace(result, rtol=rule.rtol, atol=rule.atol)
+
+
+def _rule(model, rtol, atol):
+    if rtol is None and atol is None and 'tolerance' in model.metadata:
+        return Tolerance(**model.metadata['tolerance'])
+    return AllClose(float(RTOL if rtol is None else rtol), float(ATOL if atol is None else atol))
 
 
 def find_test_data(folder):
@@ -167,33 +155,55 @@ def _read_tensor(path, name):
     return array
 
 
-def _compare(data_set, output, got, expected, rtol, atol):
-    got, expected = got.astype(np.float64), expected.astype(np.float64)
-    if not (np.isfinite(got).all() and np.isfinite(expected).all()):
-        return Difference(data_set, output, float('nan'), float('nan'), False)
-    distance = np.abs(got - expected)
-    largest, scale = float(distance.max()), float(np.abs(expected).max())
-    relative = largest / scale if scale else (float('inf') if largest else 0.0)
-    within = bool((distance <= atol + rtol * np.abs(expected)).all())
-    return Difference(data_set, output, largest, relative, within)
+# Why a verification fails, the first that applies: how to know it from the outputs that failed, the
+# likely cause, and what to do.
+_CAUSES = (
+    (lambda rows: any(np.isnan(row.max_abs_difference) for row in rows),
+     'the answer or the recorded output holds a NaN or an infinity, which never passes',
+     'convert with inputs that give finite outputs, or find the operation that does not'),
+    (lambda rows: any(_is_wrong(row) for row in rows),
+     'the conversion is wrong, or what this machine\'s provider computes',
+     'try --provider cpu; where that fails too, another onnxruntime, and then convert again'),
+    (lambda rows: any(not _is_floating(row) for row in rows),
+     'rounding moved a value to the other side of a cast, a comparison or an argmax; or the '
+     'conversion is wrong',
+     'look at the values; only the artifact\'s own tolerance ("integer_levels") lets integers '
+     'differ'),
+    (bool,
+     'another onnxruntime or processor rounds otherwise, and the graph is badly conditioned',
+     'look at the differences, and give --rtol and --atol if they do no harm'),
+    (lambda rows: True,
+     'every output is within the tolerance, which is wider than the lead of a predicted class',
+     'give a smaller --rtol and --atol to see by how much the outputs differ'),
+)
 
 
-def _count_agreeing(got, expected, rtol, atol):
-    # Nets with a ReLU on the logits answer exactly 0 for many classes; which of them comes first
-    # is up to the last bit, and no disagreement.
-    chosen = np.take_along_axis(expected, got.argmax(axis=1)[:, None], axis=1)[:, 0]
-    agree = np.isclose(chosen, expected.max(axis=1), rtol=rtol, atol=atol)
-    return int((agree & np.isfinite(got).all(axis=1) & np.isfinite(expected).all(axis=1)).sum())
+def _is_floating(row):
+    return row.dtype.startswith('float')
+
+
+def _is_wrong(row):
+    # An index or a flag that is another one says nothing by its size.
+    return _is_floating(row) and not row.max_rel_difference < ROUNDING
+
+
+def _explain(result):
+    """The likely cause of a failure and what to do, two lines."""
+    failed = [row for row in result.differences if not row.within_tolerance]
+    cause, remedy = next(texts for applies, *texts in _CAUSES if applies(failed))
+    return [f'likely cause: {cause}', f'what to do: {remedy}']
 
 
 def format_verification(result):
-    """Returns a `Verification` as text for people, several lines."""
-    lines = [f'{"data set":<17} {"output":<14} {"max |a-b|":>10} {"relative":>10}  '
-             f'within atol {result.atol:g} + rtol {result.rtol:g}']
+    """Returns a `Verification` as text for people, several lines; why, where it failed."""
+    rule = result.tolerance or AllClose(result.rtol, result.atol)
+    width = max([14, *(len(row.output) for row in result.differences)])
+    lines = [f'{"data set":<17} {"output":<{width}} {"max |a-b|":>10} {"relative":>10}  '
+             f'within {rule}']
     for row in result.differences:
-        lines.append(f'{row.data_set:<17} {row.output:<14} {row.max_abs_difference:>10.2e} '
+        lines.append(f'{row.data_set:<17} {row.output:<{width}} {row.max_abs_difference:>10.2e} '
                      f'{row.max_rel_difference:>10.2e}  {"yes" if row.within_tolerance else "NO"}')
     lines.append(f'{result.images} examples' if result.classes_agree is None else
                  f'predicted classes: {result.classes_agree} of {result.images} agree')
     lines.append(f'{"passed" if result.passed else "FAILED"} on {result.provider}')
-    return '\n'.join(lines)
+    return '\n'.join(lines + ([] if result.passed else _explain(result)))

@@ -7,12 +7,19 @@ import sys
 import _serve_side  # noqa: F401
 
 from ash_onnx import cli
-from ash_onnx.verify import ATOL, RTOL
+from ash_onnx.comparison import ATOL, RTOL
 
 EPILOG = """\
-Every test_data_set_K of the artifact is run again. An output passes where
-|a - b| <= atol + rtol * |b| for each of its elements, b being TensorFlow's; "relative" is
-max |a - b| / max |b|. Every class that a classifier predicts has to agree too. NaN fails.
+Every test_data_set_K of the artifact is run again. "relative" is max |a - b| / max |b|, b being
+TensorFlow's output. What decides:
+
+- the artifact's own tolerance, where it has one and neither --rtol nor --atol is given: an output
+  passes where max |a - b| <= relative * max |b|, and one of integers where none differs by more
+  than integer_levels;
+- else |a - b| <= atol + rtol * |b| for each element of an output, and integers must be equal.
+
+Bools and strings must be equal, NaN fails, and every class that a classifier predicts has to agree
+too. A verification that fails says what the likely cause is.
 
 example:
   python tools/verify_onnx.py checkpoints/NAME --provider cuda
@@ -25,10 +32,12 @@ def build_parser():
     parser = argparse.ArgumentParser(prog='verify_onnx.py', description=__doc__, epilog=EPILOG,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_model_arguments(parser)
-    parser.add_argument('--rtol', type=float, default=RTOL,
-                        help='relative tolerance (default: %(default)s)')
-    parser.add_argument('--atol', type=float, default=ATOL,
-                        help='absolute tolerance (default: %(default)s)')
+    parser.add_argument('--rtol', type=float, metavar='R',
+                        help='relative tolerance (default: the artifact\'s own tolerance decides; '
+                             f'{RTOL:g} where it has none or --atol is given)')
+    parser.add_argument('--atol', type=float, metavar='A',
+                        help='absolute tolerance (default: the artifact\'s own tolerance decides; '
+                             f'{ATOL:g} where it has none or --rtol is given)')
     return parser
 
 
