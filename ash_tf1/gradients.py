@@ -11,8 +11,9 @@ import tensorflow.compat.v1 as tf
 
 _EagerOp = collections.namedtuple('_EagerOp', ['inputs'])
 _OVERRIDE = '_gradient_op_type'  # the attribute in which TensorFlow keeps an op's own gradient
-# Where older versions of this package kept what `monitoring` now finds by name.
-_OLD_COLLECTION = 'ash_pass_share'
+# Where older versions of this package kept the shares that pass, and the scope of their ops.
+OLD_COLLECTION = 'ash_pass_share'
+_OLD_SCOPE = 'pass_share'
 
 
 def register(name):
@@ -93,11 +94,18 @@ def check_graph(graph=None):
       ValueError: the graph was imported from a file that such a version wrote, and holds an ASH in
         that form; the message names the op.
     """
-    graph = graph or tf.get_default_graph()
-    if not graph.get_collection(_OLD_COLLECTION):
-        return
-    for op in graph.get_operations():
-        if op.type == 'IdentityN' and (override(op) or '').startswith('CustomGradient-'):
+    operations = (graph or tf.get_default_graph()).get_operations()
+    old_scopes = set()  # those around an ASH of an old version
+    for op in operations:
+        parts = op.name.split('/')
+        if _OLD_SCOPE in parts[1:]:
+            first = parts.index(_OLD_SCOPE, 1)
+            old_scopes.update('/'.join(parts[:i]) for i in range(1, first + 1))
+    for op in operations:
+        # The shares themselves had such ops, whose gradients nobody takes.
+        if (op.type == 'IdentityN' and (override(op) or '').startswith('CustomGradient-')
+                and op.name.rpartition('/')[0] in old_scopes
+                and _OLD_SCOPE not in op.name.split('/')):
             raise ValueError(
                 'op {!r} was written by an older version of ash_tf1, whose gradient stayed in the '
                 'process that wrote it: build the net by its code and restore the checkpoint, '

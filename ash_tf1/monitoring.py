@@ -4,12 +4,14 @@ A layer that is built in a graph puts the share beside it, as an op whose name s
 is: a name can be read by whoever imports the graph. It costs nothing unless it is fetched.
 """
 import collections
+import re
 
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import gradients, kernels
 
 _SCOPE = 'ash_pass_share'
+_NAME = re.compile(r'(.*)/' + _SCOPE + r'(?:_\d+)?/([^/]+)\Z')
 _SEPARATOR = '..'  # for '/', in the name of an op that names a layer
 
 
@@ -20,16 +22,15 @@ def record_pass_share(x, z_k, layer):
 
     Args:
       x: as for `kernels`.
-      z_k: scalar of the dtype in which x's elements are computed.
+      z_k: scalar of the dtype in which x's elements are computed, from an op that was made where
+        the layer is.
       layer: name of the layer, its variable scope.
     """
     graph = tf.get_default_graph()
-    if graph.building_function:
+    if graph.building_function or not graph.is_fetchable(z_k):
         return
     with tf.name_scope(_SCOPE):
         mean, sigma = kernels.moments(x)
-        if not graph.is_fetchable(mean):
-            return
         threshold = kernels.narrow(mean + tf.cast(z_k, mean.dtype) * sigma, x.dtype)
         share = tf.reduce_mean(tf.cast(x >= threshold, tf.float32))
         tf.identity(share, name=layer.replace('/', _SEPARATOR) or 'root')
@@ -55,11 +56,10 @@ def pass_shares(name_scope=None):
     gradients.check_graph(graph)
     shares = collections.OrderedDict()
     for op in graph.get_operations():
-        call, scope, layer = ('/' + op.name).rsplit('/', 2) if op.name.count('/') else ('', '', '')
-        if op.type != 'Identity' or scope != _SCOPE:
+        found = _NAME.match(op.name) if op.type == 'Identity' else None
+        if not found or not (name_scope is None or op.name.startswith(name_scope + '/')):
             continue
-        if name_scope is not None and not op.name.startswith(name_scope + '/'):
-            continue
-        layer = layer.replace(_SEPARATOR, '/')
-        shares[layer if layer not in shares else call.lstrip('/')] = op.outputs[0]
+        call, layer = found.group(1), found.group(2).replace(_SEPARATOR, '/')
+        key = layer if layer not in shares else call
+        shares[key if key not in shares else op.name] = op.outputs[0]
     return shares

@@ -138,6 +138,7 @@ def scoped_ash(name, leak=0.0, k=None, dtype=tf.float32, implementation=AUTO):
         raise ValueError('dtype of scoped_ash must be float32 or float64, got {}'.format(
             dtype.name))
     fixed_z_k = None if k is None else z_score(k)
+    graph = tf.get_default_graph()
     with tf.variable_scope(name) as scope:
         z_k, alpha = _parameters(fixed_z_k, dtype)
 
@@ -146,8 +147,8 @@ def scoped_ash(name, leak=0.0, k=None, dtype=tf.float32, implementation=AUTO):
         refuse_keras()
         with tf.name_scope(name, 'scoped_ash', [x]):
             x = _check_samples(x)
-            graph = tf.get_default_graph()
-            if alpha.graph is not graph and not graph.building_function:
+            here = tf.get_default_graph()
+            if here is not graph and not here.building_function:
                 raise ValueError('scoped_ash({!r}) was called in another graph than it was made '
                                  'in: make it anew in each graph'.format(scope.name))
             return _ash(x, z_k, alpha, leak, implementation, layer=scope.name)
@@ -355,6 +356,7 @@ def _ash(x, z_k, alpha, leak, implementation, layer=None):
     # Scalars: a shape of (1,) would make every elementwise op broadcast, at several times the cost.
     z_k, alpha = (tf.cast(tf.reshape(value, []), compute) for value in (z_k, alpha))
     if layer is not None:
-        gradients.check_graph()
+        if tf.get_default_graph().get_collection(gradients.OLD_COLLECTION):
+            gradients.check_graph()
         record_pass_share(x, z_k, layer)
     return IMPLEMENTATIONS[implementation](x, z_k, alpha, leak)

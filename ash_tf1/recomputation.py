@@ -8,6 +8,8 @@ from ash_tf1 import gradients
 # By these a condition or loop of version 1 takes a tensor from outside, and by these it gives one.
 _ENTRIES = ('Enter', 'Switch')
 _EXITS = ('Exit', 'Merge')
+_FUNCTIONS = ('If', 'While')  # of version 2; those without stateful ops have other types
+_NORMS = ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3')
 
 
 # ---- the input of an activation ---------------------------------------------------------------
@@ -26,6 +28,7 @@ def input_again(op, index, dy):
     keep every intermediate alive in between. Where the input is the output of a fused BatchNorm,
     that is computed again: its own input is kept for its gradient anyway, so that of the two maps,
     and the activation's output, no more are kept than a ReLU keeps, which needs but its output.
+    A session must not be fed another value for that output: the backward pass would not see it.
 
     Args:
       op: the op; anything with `inputs`, where it is not one of a graph.
@@ -46,6 +49,11 @@ def input_again(op, index, dy):
         if norm is None:
             return tf.identity(x)
         first = tf.identity(norm.inputs[0])
+        taken = first.op.inputs[0]
+        if taken is not norm.inputs[0] and taken.op.type in _ENTRIES:
+            # The gradient is in a condition or loop around which x is. Where that does not run,
+            # TensorFlow would add zeros of the handle's size to gradients of x's.
+            return tf.identity(x)
     return _AGAIN.attach(_norm_again(norm, first), [_handle_of(x)])
 
 
@@ -64,8 +72,7 @@ def _norm_of(x):
     source = x
     while source.op.type == 'Identity' and source.op.inputs[0].dtype == x.dtype:
         source = source.op.inputs[0]
-    is_norm = source.op.type.startswith('FusedBatchNorm') and source.value_index == 0
-    return source.op if is_norm else None
+    return source.op if source.op.type in _NORMS and source.value_index == 0 else None
 
 
 def _handle_of(x):
@@ -118,7 +125,8 @@ def recompute_in_backward(function, inputs):
 
     The gradient copies the ops that the function added to the graph. The copies begin when the
     gradient of the output is there, and are what is differentiated. The first ops are not, so that
-    their tensors are freed as soon as they were used.
+    their tensors are freed as soon as they were used: no gradient reaches a tensor inside the
+    block, and none sees a value that a session is fed for one.
 
     Args:
       function: function of tensors that gives one tensor. It may use variables and other tensors,
@@ -130,7 +138,7 @@ def recompute_in_backward(function, inputs):
 
     Raises:
       ValueError: the function adds an op that would not give the same again, such as a random one,
-        or control flow of version 1.
+        or that does something, such as a check; or control flow.
     """
     before = set(tf.get_default_graph().get_operations())
     y = function(*inputs)
@@ -144,9 +152,13 @@ def _block_gradient(op, dy, *unused):
     with tf.control_dependencies([dy]):
         # Without the wait the copies would be merged with the first ops, whose tensors were kept.
         copies = {x.name: tf.identity(x) for x in boundary}
-    sources = [copies[x.name] for x in boundary if x.dtype.is_floating]
+    sources = [copies[x.name] for x in boundary if _has_gradient(x)]
     found = iter(tf.gradients(_copy(y, copies), sources, dy))
-    return [None] + [next(found) if x.dtype.is_floating else None for x in boundary]
+    return [None] + [next(found) if _has_gradient(x) else None for x in boundary]
+
+
+def _has_gradient(x):
+    return x.dtype.is_floating or x.dtype.is_complex
 
 
 _BLOCK = gradients.Gradient('AshRecomputeBlock', _block_gradient)
@@ -184,10 +196,12 @@ def _walk(y, is_boundary):
 
 
 def _check_copies(op):
-    if op.type in _EXITS or op.op_def.is_stateful:
-        raise ValueError('op {!r} ({}) cannot be computed again in the backward pass: it is {}'
-                         .format(op.name, op.type, 'control flow' if op.type in _EXITS
-                                 else 'random, or has another effect than its outputs'))
+    if op.type in _EXITS + _FUNCTIONS or op.op_def.is_stateful:
+        raise ValueError(
+            'op {!r} ({}) cannot be computed again in the backward pass: it is {}. Keep what the '
+            'block computes: a DenseNet does by recompute=False'.format(
+                op.name, op.type, 'control flow' if op.type in _EXITS + _FUNCTIONS
+                else 'random, or does something besides giving its outputs'))
 
 
 def _copy(y, copies):

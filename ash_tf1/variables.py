@@ -38,21 +38,23 @@ def refuse_keras():
 
     Such a layer opens no variable scope and does not see variables that a function makes: it would
     neither initialise nor train them. Layers of tf.layers and cells of tf.nn.rnn_cell, which are
-    Keras layers too, do.
+    Keras layers too, do; what a layer class of somebody else does, it knows itself.
     """
-    frame = inspect.currentframe()
-    while frame is not None and _package(frame) == __name__.split('.')[0]:
-        frame = frame.f_back
-    layer = frame and frame.f_locals.get('self')
-    if (frame is not None and _package(frame).startswith('tensorflow')
-            and '.keras.' in frame.f_globals['__name__']
-            and isinstance(layer, tf.keras.layers.Layer)
-            and not isinstance(layer, tf.layers.Layer)):
+    layer = _calling_layer()
+    module = type(layer).__module__
+    if module.startswith('tensorflow') and '.keras.' in module:
         raise ValueError('layer {!r} is a tf.keras {}, which neither initialises nor trains the '
                          'variables of an activation that is a function: leave its activation out '
                          'and put the layer ash_tf1.keras.ASH() after it'.format(
                              layer.name, type(layer).__name__))
 
 
-def _package(frame):
-    return frame.f_globals.get('__name__', '').split('.')[0]
+def _calling_layer():
+    """The layer in whose method this is called, the innermost; None where there is none."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        layer = frame.f_locals.get('self')
+        if isinstance(layer, tf.keras.layers.Layer):
+            return layer
+        frame = frame.f_back
+    return None

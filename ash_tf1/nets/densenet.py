@@ -76,15 +76,16 @@ def densenet(inputs, kind, num_classes, activation_fn, is_training, reuse=None, 
         paper has 0.2 where images are not augmented).
       recompute: whether, in training, the wide part of each layer is computed again in the backward
         pass instead of being kept. The results are the same. It is kept where is_training is a
-        tensor, for the graph then holds both kinds of BatchNorm.
+        tensor, for the graph then holds both kinds of BatchNorm. Where it is computed again, no
+        gradient reaches the tensors of that part, which Grad-CAM or activity regularisers want.
 
     Returns:
       (logits [N, num_classes], end_points): end_points maps 'conv1', 'blockI', 'transitionI',
       'postnorm', 'global_pool', 'logits' and 'predictions' to their tensors, in order.
 
     Raises:
-      ValueError: inputs is not [N, H, W, C] floating point with known C, or the dropout rate is
-        outside [0, 1).
+      ValueError: inputs is not [N, H, W, C] floating point with known C, the dropout rate is
+        outside [0, 1), or the activation cannot be computed again.
     """
     def dropout(net):
         return net_utils.dropout(net, dropout_rate, is_training)

@@ -126,7 +126,20 @@ def test_gradients_of_second_order():
 
 @pytest.mark.parametrize('function, why', [
     (lambda x: tf.nn.dropout(x, rate=0.5), 'random'),
+    (lambda x: tf.check_numerics(x, 'bad'), 'random, or does something besides'),
     (lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: x, lambda: -x), 'control flow')])
 def test_what_would_not_be_the_same_again_is_refused(function, why):
-    with pytest.raises(ValueError, match=r'op .* cannot be computed again .* it is ' + why):
+    message = r'op .* cannot be computed again .* it is {}.*recompute=False'.format(why)
+    with pytest.raises(ValueError, match=message):
         recompute_in_backward(function, [tf.constant([1.0, 2.0])])
+
+
+def test_complex_tensors_have_their_gradients_too():
+    x = tf.constant([1.0, 2.0])
+    results = []
+    for wrap in (lambda function, inputs: function(*inputs), recompute_in_backward):
+        z = tf.complex(x, 2.0 * x)
+        y = wrap(lambda z: tf.real(z * tf.conj(z)), [z])
+        results.append(tf.gradients(y, x)[0])
+    with tf.Session() as session:
+        np.testing.assert_array_equal(session.run(results), [[10, 20]] * 2)

@@ -235,29 +235,52 @@ def test_another_process_that_only_imports_the_package_has_the_gradients(
             np.testing.assert_allclose(found['arr_%d' % i], value, rtol=1e-12)
 
 
-def write_old_graph(path):
-    """A graph as older versions wrote it: a gradient in a closure, and a collection."""
+def write_old_graph(path, form):
+    """A graph as older versions wrote it: gradients in closures, and a collection."""
+    closure = tf.custom_gradient(lambda x: (tf.square(x), lambda dy: dy))
     with tf.Graph().as_default() as graph:
         x = tf.placeholder(tf.float32, [None, 3], name='x')
         with tf.name_scope('layer/ash'):
-            y = tf.custom_gradient(lambda x: (tf.square(x), lambda dy: dy))(x)
-            share = tf.reduce_mean(y, name='pass_share/layer')
-        tf.add_to_collection('ash_pass_share', share)
+            if form == 'recompute':
+                name = closure(x).op.name
+            else:
+                name = ops.apply_ash(x, [0.5], [1.0], implementation=form).op.name
+            with tf.name_scope('pass_share'):
+                tf.add_to_collection('ash_pass_share', tf.reduce_mean(closure(x), name='layer'))
         tf.train.export_meta_graph(path)
-        return next(op.name for op in graph.get_operations() if op.type == 'IdentityN')
+        with open(path + '.pb', 'wb') as handle:
+            handle.write(graph.as_graph_def().SerializeToString())
+    return name
 
 
 @pytest.mark.parametrize('find_out', [
     check_graph, ops.pass_shares, lambda: straight(tf.ones(SHAPE), ops.ASH)],
     ids=['check_graph', 'pass_shares', 'ASH'])
 def test_an_imported_graph_of_the_old_form_is_refused(new_graph, tmp_path, find_out):
-    name = write_old_graph(str(tmp_path / 'old.meta'))
+    name = write_old_graph(str(tmp_path / 'old.meta'), 'recompute')
     tf.train.import_meta_graph(str(tmp_path / 'old.meta'), import_scope='old')
     with pytest.raises(ValueError) as error:
         find_out()
     assert str(error.value).startswith('op {!r} was written by an older version'.format(
         'old/' + name))
     assert '\n' not in str(error.value)
+
+
+def test_an_old_graph_without_its_collections_is_refused_too(new_graph, tmp_path):
+    name = write_old_graph(str(tmp_path / 'old.meta'), 'recompute')
+    tf.import_graph_def(tf.GraphDef.FromString((tmp_path / 'old.meta.pb').read_bytes()))
+    with pytest.raises(ValueError, match="op 'import/{}' was written".format(name)):
+        check_graph()
+
+
+@pytest.mark.parametrize('form', ['native', 'plain'])
+def test_an_old_graph_whose_gradients_are_there_is_not(new_graph, tmp_path, form):
+    """What the shares of old versions were made of matters to nobody."""
+    write_old_graph(str(tmp_path / 'old.meta'), form)
+    tf.train.import_meta_graph(str(tmp_path / 'old.meta'))
+    check_graph()
+    straight(tf.ones(SHAPE), ops.ASH)
+    assert list(ops.pass_shares()) == ['layer']
 
 
 def test_other_graphs_pass_the_check(new_graph):

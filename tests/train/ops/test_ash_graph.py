@@ -151,6 +151,13 @@ def test_pass_shares_of_one_name_scope():
     assert not ops.pass_shares('elsewhere')
 
 
+def test_pass_shares_of_a_name_scope_that_is_entered_again():
+    for name in ('one', 'two'):
+        with tf.variable_scope(name, auxiliary_name_scope=False):
+            ops.ASH(tf.zeros([2, 3]), name='same/')
+    assert list(ops.pass_shares()) == ['one', 'two']
+
+
 def test_pass_shares_of_a_name_scope_leave_out_its_namesakes():
     for name in ('net', 'net_1'):
         with tf.name_scope(name), tf.variable_scope(name):

@@ -141,8 +141,9 @@ KERAS_LAYERS = {
 
 @pytest.mark.parametrize('layer', KERAS_LAYERS)
 @pytest.mark.parametrize('make', [
-    lambda: ops.ASH, lambda: ops.get_activation('f_ash_10'), lambda: ops.scoped_ash('gate'),
-    lambda: ops.swish_beta], ids=['ASH', 'fixed_ash', 'scoped_ash', 'swish_beta'])
+    lambda: ops.ASH, lambda: lambda x: 2.0 * ops.ASH(x), lambda: ops.get_activation('f_ash_10'),
+    lambda: ops.scoped_ash('gate'), lambda: ops.swish_beta],
+    ids=['ASH', 'lambda', 'fixed_ash', 'scoped_ash', 'swish_beta'])
 def test_keras_layers_are_refused_at_once(layer, make):
     """They neither initialise nor train variables that a function makes."""
     made = KERAS_LAYERS[layer](make())

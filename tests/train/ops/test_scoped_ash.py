@@ -128,6 +128,13 @@ def test_in_another_graph_it_says_so():
         activation(tf.zeros([2, 3]))
 
 
+def test_in_a_scope_with_a_partitioner():
+    with tf.variable_scope('wide', partitioner=tf.fixed_size_partitioner(1)):
+        activation = ash_tf1.scoped_ash('gate')
+    y = activation(tf.ones([2, 3]))
+    assert all(g is not None for g in tf.gradients(y, tf.trainable_variables()))
+
+
 @pytest.mark.parametrize('arguments, message', [
     (dict(name=''), "name of a variable scope, got ''"),
     (dict(name='a', leak=1.0), r'leak must be in \[0, 1\), got 1.0'),

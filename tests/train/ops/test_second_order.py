@@ -28,10 +28,7 @@ def loss_of(y):
 
 
 class Points:
-    """Feature maps that the gradients are asked for: what BatchNorm takes, gives, and the loss.
-
-    BatchNorm's output can be fed, for numeric differentiation.
-    """
+    """What BatchNorm takes, what it gives, and the loss."""
 
     def __init__(self, implementation, is_training, between=tf.identity):
         self.x = tf.placeholder(tf.float32, SHAPE)
@@ -86,6 +83,46 @@ def test_for_what_batch_norm_takes(implementation, is_training):
         result = session.run(second, {points.x: VALUE})
         expected = slopes(session, penalty_of_x, points.x, VALUE)
     np.testing.assert_allclose(result, expected, rtol=0, atol=5e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize('due', [True, False])
+@pytest.mark.parametrize('always', [True, False])
+@pytest.mark.parametrize('implementation', ops.IMPLEMENTATIONS)
+def test_inside_a_condition(implementation, always, due):
+    """A penalty that is computed in some steps only, beside one of every step or alone."""
+    losses, feeds = [], {}
+    for form in (implementation, 'plain'):
+        x = tf.placeholder(tf.float32, [None] + list(SHAPE[1:]))
+        feeds[x] = VALUE
+        with tf.variable_scope('net', reuse=tf.AUTO_REUSE):
+            normalized = norm(x, True)
+            y = ops.ASH(normalized, form)
+
+        def lazy(y=y, normalized=normalized):
+            return penalty(tf.gradients(loss_of(y), normalized)[0])
+        total = tf.cond(tf.placeholder_with_default(due, []), lazy, lambda: 0.0)
+        losses.append(tf.gradients(total + loss_of(y) + (lazy() if always else 0.0), x)[0])
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        ours, expected = session.run(losses, feeds)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize('version', ['V2', 'V3'])
+@pytest.mark.parametrize('implementation', ['native', 'recompute'])
+def test_ash_of_the_gradient_of_batch_norm(implementation, version):
+    """Which is no BatchNorm, and is not computed again."""
+    results = []
+    for form in (implementation, 'plain'):
+        x = tf.constant(VALUE)
+        op = getattr(tf.raw_ops, 'FusedBatchNorm' + version)(
+            x=x, scale=[1.0, 2.0], offset=[0.0, 1.0], mean=[], variance=[], is_training=True)
+        slope, = tf.gradients(loss_of(op[0]), x)
+        y = ops.apply_ash(slope, [0.3], [0.9], implementation=form)
+        results.append(tf.gradients(loss_of(y), slope)[0])
+    with tf.Session() as session:
+        ours, expected = session.run(results)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize('is_training', [True, False])
