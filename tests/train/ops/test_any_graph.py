@@ -198,6 +198,21 @@ def test_pass_shares_beside_every_construct(control_flow, construct, implementat
         check(tf.get_default_graph().get_tensor_by_name('x:0'), session)
 
 
+@pytest.mark.parametrize('implementation', FORMS)
+@pytest.mark.parametrize('construct', CONSTRUCTS, ids=lambda construct: construct.__name__)
+def test_a_saved_model_can_be_loaded(control_flow, construct, implementation, tmp_path):
+    problem = build(construct, ops.get_activation('ash', implementation))
+    feeds = np.random.RandomState(0).randn(*SHAPE)
+    with tf.Session() as session:
+        start(session)
+        expected = session.run(problem.loss, {problem.x: feeds})
+        tf.saved_model.simple_save(session, str(tmp_path / 'model'), {'x': problem.x},
+                                   {'loss': problem.loss})
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.saved_model.loader.load(session, ['serve'], str(tmp_path / 'model'))
+        np.testing.assert_allclose(session.run('loss:0', {'x:0': feeds}), expected, rtol=1e-12)
+
+
 ALONE = """
 import sys
 import numpy as np
