@@ -1,6 +1,7 @@
 """From parsed arguments to the library: what the commands in tools/ have in common."""
 import argparse
 import dataclasses
+import importlib
 import json
 import math
 import os
@@ -130,19 +131,48 @@ def _json_number(value):
 
 def export(args):
     """tools/export_onnx.py"""
-    # Here, and not above: tf2onnx belongs to the extra `convert`, which training does without.
+    result = _converting('runs').export(args.checkpoint_dir, args.out_dir, args.checkpoint,
+                                        args.data_dir, args.samples, args.keep_graph,
+                                        args.overwrite)
+    _print_exported(result, 'test images')
+    return 0
+
+
+def convert(args):
+    """tools/convert.py"""
+    result = _converting('foreign').convert(
+        args.source, args.out_dir, [_input(text) for text in args.input], args.output, args.samples,
+        args.seed, args.keep_graph, args.overwrite)
+    _print_exported(result, 'examples in the test data set')
+    return 0
+
+
+def _converting(name):
+    """A module of `ash_tf1.converting`: tf2onnx belongs to an extra that training does without."""
     try:
-        from ash_tf1 import export as exporting
+        return importlib.import_module('ash_tf1.converting.' + name)
     except ImportError as error:
         raise ValueError('export needs the packages of the extra `convert`: {}'.format(
             error)) from error
-    result = exporting.export(args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir,
-                              args.samples, args.keep_graph, args.overwrite)
-    print('{}: {:.2f} MB, {} nodes ({}), {} test images'.format(
+
+
+def _input(text):
+    """(name of a tensor, shape or None) from NAME, NAME:SHAPE or NAME:INDEX:SHAPE."""
+    name, separator, sizes = text.rpartition(':')
+    if not separator or sizes.isdigit():
+        return text, None
+    try:
+        return name, [None if size == '?' else int(size) for size in sizes.split(',') if size]
+    except ValueError:
+        raise ValueError('--input takes NAME or NAME:SHAPE, a shape being sizes or ? between '
+                         'commas; got {!r}'.format(text)) from None
+
+
+def _print_exported(result, samples):
+    print('{}: {:.2f} MB, {} nodes ({}), {} {}'.format(
         result.folder, result.size / 1e6, sum(result.nodes.values()),
         ', '.join('{} {}'.format(count, op) for op, count in result.nodes.most_common()),
-        result.samples))
-    return 0
+        result.samples, samples))
 
 
 def save_images(args):

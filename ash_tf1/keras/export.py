@@ -5,7 +5,7 @@ import json
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import export
+from ash_tf1.converting import artifact, onnx_model
 from ash_tf1.keras import configs, copying, layers
 from ash_tf1.sessions import session_config
 
@@ -29,7 +29,7 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False):
       overwrite: whether an artifact at out_dir is replaced.
 
     Returns:
-      An `ash_tf1.export.Exported`.
+      An `ash_tf1.converting.artifact.Exported`.
 
     Raises:
       ValueError: the model cannot be copied, the inputs do not fit it, or out_dir is in use.
@@ -38,15 +38,16 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False):
     if not isinstance(model, tf.keras.Model):
         raise ValueError('model must be a tf.keras model, got {!r}'.format(model))
     copying.check_model(model)
-    export.check_out_dir(out_dir, overwrite)
+    artifact.check_out_dir(out_dir, overwrite)
     names = model.input_names + model.output_names
     if len(set(names)) < len(names):
         raise ValueError('the inputs and outputs of model {!r} must have different names, got '
                          '{}'.format(model.name, ', '.join(names)))
     inputs = _check_inputs(model, inputs)
     graph_def, signature = freeze(model)
-    return export.write_artifact(out_dir, graph_def, signature, inputs, _metadata(model, inputs),
-                                 keep_graph)
+    answers = onnx_model.run_frozen(graph_def, signature, *inputs)
+    return artifact.write(out_dir, graph_def, signature, inputs, answers,
+                          _metadata(model, inputs), keep_graph)
 
 
 def freeze(model):
@@ -56,7 +57,7 @@ def freeze(model):
       model: as for `export_onnx`.
 
     Returns:
-      (GraphDef without variables, its `ash_tf1.export.Signature`).
+      (GraphDef without variables, its `ash_tf1.converting.onnx_model.Signature`).
 
     Raises:
       ValueError: the model cannot be copied.
@@ -70,10 +71,10 @@ def freeze(model):
                   for tensor in model.inputs]
         outputs = tf.nest.flatten(copy(inputs if len(inputs) > 1 else inputs[0], training=False))
         outputs = [tf.identity(tensor, name='output') for tensor in outputs]
-        signature = export.Signature(
-            tuple(zip(model.input_names, [tensor.op.name for tensor in inputs])),
-            tuple(zip(model.output_names, [tensor.op.name for tensor in outputs])))
-        return export.freeze_session(session, signature), signature
+        signature = onnx_model.Signature(
+            tuple(zip(model.input_names, [tensor.name for tensor in inputs])),
+            tuple(zip(model.output_names, [tensor.name for tensor in outputs])))
+        return onnx_model.freeze_session(session, signature), signature
 
 
 @contextlib.contextmanager
@@ -132,5 +133,5 @@ def _metadata(model, inputs):
         'kind': 'keras_model',
         'net': model.name,
         'input_shapes': json.dumps(shapes),
-        'versions': export.versions(),
+        'versions': artifact.versions(),
     }

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
 import _train_side  # noqa: E402, F401
 import numpy as np  # noqa: E402
 
-from ash_tf1 import config, export, input_pipelines, nets, training  # noqa: E402
+from ash_tf1 import config, input_pipelines, nets, training  # noqa: E402
+from ash_tf1.converting import runs  # noqa: E402
 from ash_tf1.input_pipelines import Dataset, Split  # noqa: E402
 from ash_tf1.nets import densenet, resnet  # noqa: E402
 
@@ -64,7 +65,7 @@ def train_and_export(net, options, full, folder):
     result = training.train(settings, os.path.join(folder, 'run'), progress=False,
                             report=lambda line: None)
     trained = time.perf_counter()
-    exported = export.export(os.path.join(folder, 'run'), os.path.join(folder, 'artifact'),
+    exported = runs.export(os.path.join(folder, 'run'), os.path.join(folder, 'artifact'),
                              samples=SAMPLES, keep_graph=full)
     return dict(steps=result.step, nodes=dict(exported.nodes), bytes=exported.size,
                 train_seconds=trained - start, export_seconds=time.perf_counter() - trained)

@@ -208,8 +208,9 @@ def test_ctrl_c_outside_of_training_leaves_no_traceback(command, tiny_run, monke
 
 def test_an_export_without_tf2onnx_says_what_to_install(refused, tiny_run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'tf2onnx', None)
-    monkeypatch.delitem(sys.modules, 'ash_tf1.export', raising=False)
-    monkeypatch.delattr(ash_tf1, 'export', raising=False)
+    for name in [name for name in sys.modules if name.startswith('ash_tf1.converting')]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(ash_tf1, 'converting', raising=False)
     refused(['`convert`', 'tf2onnx'], 'export_onnx', tiny_run, tmp_path / 'out')
 
 

@@ -1,11 +1,13 @@
-"""What docs/legacy.md shows runs as it stands there; test_own_loop.py has its first sections."""
+"""What docs/legacy.md shows runs as it stands there; test_own_loop.py has its first sections, and
+tests/project/test_convert.py the one about a frozen graph.
+"""
 import re
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-SECTIONS = {  # heading -> number of blocks: each is run by a test of this folder
+SECTIONS = {  # heading -> number of blocks: each is run by a test
     'A loop around a Session': 1,
     'is_training as a placeholder': 1,
     'Two towers instead of the placeholder': 1,
@@ -15,6 +17,7 @@ SECTIONS = {  # heading -> number of blocks: each is run by a test of this folde
     'tf.estimator with MirroredStrategy': 1,
     'tensorpack': 1,
     'Graphs that are read from files': 2,
+    'A frozen graph as an ONNX model': 1,
     'One ASH in several places': 3,
     'What to watch': 1,
 }

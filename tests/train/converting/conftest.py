@@ -4,7 +4,7 @@ import pytest
 @pytest.fixture(scope='session')
 def artifact(tiny_run, registered_tiny, tmp_path_factory):
     """Folder of an exported run with its frozen graph, and what `export` returned; read only."""
-    from ash_tf1 import export
+    from ash_tf1.converting import runs
     folder = tmp_path_factory.mktemp('artifacts') / 'tiny'
     with registered_tiny():
-        return folder, export.export(str(tiny_run), str(folder), samples=5, keep_graph=True)
+        return folder, runs.export(str(tiny_run), str(folder), samples=5, keep_graph=True)

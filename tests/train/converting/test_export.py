@@ -14,9 +14,11 @@ import tf2onnx
 from onnx import numpy_helper
 
 import ash_tf1
-from ash_tf1 import config, evaluation, export
+from ash_tf1 import config, evaluation
 from ash_tf1.checkpoint import find_checkpoint, restore
 from ash_tf1.classifier import build_classifier, pixels_placeholder
+from ash_tf1.converting import artifact as artifact_module
+from ash_tf1.converting import onnx_model, runs
 
 ASH_LAYERS = 3
 SWITCH = tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS
@@ -66,7 +68,7 @@ def test_the_export_says_what_it_wrote(artifact, model):
 def test_the_model_is_valid_and_says_what_it_takes_and_gives(model):
     onnx.checker.check_model(model, full_check=True)
     assert [(entry.domain, entry.version) for entry in model.opset_import
-            if entry.domain in ('', 'ai.onnx')] == [('', export.OPSET)]
+            if entry.domain in ('', 'ai.onnx')] == [('', onnx_model.OPSET)]
 
     def signature(value):
         tensor = value.type.tensor_type
@@ -128,7 +130,8 @@ def test_the_test_data_are_real_images_and_what_tensorflow_answers(artifact, tin
     assert [tensor.name for tensor in read_tensors(artifact[0])] == [
         'images', 'logits', 'probabilities']
     np.testing.assert_array_equal(images, tiny().test.images[:5])
-    for actual, expected in zip(export.run_frozen(frozen_graph, images), (logits, probabilities)):
+    answers = onnx_model.run_frozen(frozen_graph, runs.CLASSIFIER, images)
+    for actual, expected in zip(answers, (logits, probabilities)):
         assert actual.dtype == expected.dtype == np.float32
         assert actual.shape == (5, 3)
         np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
@@ -164,7 +167,7 @@ def test_both_forms_of_ash_give_the_same_logits(spec, tiny, tiny_run):
 def test_another_checkpoint_can_be_chosen_and_the_graph_left_out(tiny, tiny_run, tmp_path,
                                                                  contents):
     best = find_checkpoint(str(tiny_run / 'best'))
-    export.export(str(tiny_run), str(tmp_path / 'a'), 'best', samples=100)
+    runs.export(str(tiny_run), str(tmp_path / 'a'), 'best', samples=100)
     assert sorted(contents(tmp_path / 'a')) == ['model.onnx'] + [
         'test_data_set_0/' + name for name in TEST_DATA]
     values = {entry.key: entry.value
@@ -178,9 +181,9 @@ def test_an_artifact_is_replaced_only_if_asked(tiny, tiny_run, tmp_path, content
     out_dir.mkdir()
     (out_dir / 'model.onnx').write_text('old')
     with pytest.raises(ValueError, match='a exists: .*--overwrite'):
-        export.export(str(tiny_run), str(out_dir))
+        runs.export(str(tiny_run), str(out_dir))
     assert contents(out_dir) == {'model.onnx': b'old'}
-    export.export(str(tiny_run), str(out_dir), samples=1, overwrite=True)
+    runs.export(str(tiny_run), str(out_dir), samples=1, overwrite=True)
     assert len(contents(out_dir)) == 4
     onnx.checker.check_model(str(out_dir / 'model.onnx'))
     assert os.listdir(str(tmp_path)) == ['a']
@@ -200,7 +203,7 @@ def test_what_is_no_artifact_is_never_replaced(tiny, tiny_run, tmp_path, content
             (out / name).write_text('mine')
     before = contents(tmp_path)
     with pytest.raises(ValueError, match='mine exists and is no artifact'):
-        export.export(str(tiny_run), str(out), overwrite=overwrite)
+        runs.export(str(tiny_run), str(out), overwrite=overwrite)
     assert contents(tmp_path) == before
     assert out.exists()
 
@@ -211,16 +214,16 @@ def test_a_failed_write_leaves_the_old_artifact(tiny, tiny_run, tmp_path, monkey
 
     def full_disk(*args):
         raise OSError('no space left')
-    monkeypatch.setattr(export, 'write_test_data', full_disk)
+    monkeypatch.setattr(artifact_module, 'write_test_data', full_disk)
     with pytest.raises(OSError, match='no space'):
-        export.export(str(tiny_run), str(tmp_path / 'a'), overwrite=True)
+        runs.export(str(tiny_run), str(tmp_path / 'a'), overwrite=True)
     assert contents(tmp_path) == {'a/model.onnx': b'old'}
 
 
 @pytest.mark.parametrize('samples', [0, -1])
 def test_an_artifact_has_a_sample(tiny, tiny_run, tmp_path, samples):
     with pytest.raises(ValueError, match='at least one sample, got {}'.format(samples)):
-        export.export(str(tiny_run), str(tmp_path / 'a'), samples=samples)
+        runs.export(str(tiny_run), str(tmp_path / 'a'), samples=samples)
     assert not (tmp_path / 'a').exists()
 
 
@@ -231,7 +234,7 @@ def test_a_failing_optimiser_is_not_passed_over(frozen_graph, monkeypatch, optim
     monkeypatch.setattr(getattr(tf2onnx.optimizer, optimizer), 'optimize', fail)
     monkeypatch.delenv(SWITCH, raising=False)
     with pytest.raises(RuntimeError, match='optimiser at fault'):
-        export.convert(frozen_graph)
+        onnx_model.convert(frozen_graph, runs.CLASSIFIER)
     assert SWITCH not in os.environ
 
 
@@ -254,10 +257,10 @@ def test_what_tf2onnx_only_logs_is_raised(frozen_graph, monkeypatch, before, lev
     handlers = list(logging.getLogger('tf2onnx').handlers)
     if raised:
         with pytest.raises(RuntimeError, match='went on after: ') as error:
-            export.convert(frozen_graph)
+            onnx_model.convert(frozen_graph, runs.CLASSIFIER)
         assert message in str(error.value)
     else:
-        assert export.convert(frozen_graph) == onnx.ModelProto()
+        assert onnx_model.convert(frozen_graph, runs.CLASSIFIER) == onnx.ModelProto()
     assert os.environ.get(SWITCH) == before
     assert logging.getLogger('tf2onnx').handlers == handlers
 
@@ -269,4 +272,4 @@ def test_an_op_that_onnx_lacks_is_not_passed_over():
         tf.identity(tf.betainc(flat, flat, flat), name='logits')
         tf.nn.softmax(flat, name='probabilities')
     with pytest.raises(RuntimeError, match='Betainc'):
-        export.convert(graph.as_graph_def())
+        onnx_model.convert(graph.as_graph_def(), runs.CLASSIFIER)

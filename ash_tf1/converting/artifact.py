@@ -1,0 +1,92 @@
+"""The artifact's folder: the model, its metadata, and the proof of what it answers."""
+import json
+import os
+import platform
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import tensorflow.compat.v1 as tf
+import tf2onnx
+from onnx import numpy_helper
+
+import ash_tf1
+from ash_tf1 import files
+from ash_tf1.converting import onnx_model
+
+MODEL_FILE = 'model.onnx'
+GRAPH_FILE = 'frozen_graph.pb'
+TEST_DATA_FOLDER = 'test_data_set_0'
+
+
+class Exported(NamedTuple):
+    """What an export wrote."""
+
+    folder: str
+    nodes: Counter   # ONNX op type -> how many
+    size: int        # of the model file, in bytes
+    samples: int     # examples in the test data set
+
+
+def check_out_dir(out_dir, overwrite):
+    """Raises a ValueError where an artifact may not be written to: what is there stays."""
+    if not os.path.exists(out_dir):
+        return
+    own = {MODEL_FILE, GRAPH_FILE, TEST_DATA_FOLDER}
+    if not os.path.exists(os.path.join(out_dir, MODEL_FILE)) or set(os.listdir(out_dir)) - own:
+        raise ValueError('{} exists and is no artifact, or holds more than one: it will not be '
+                         'replaced'.format(out_dir))
+    if not overwrite:
+        raise ValueError('{} exists: give another folder, or overwrite it '
+                         '(--overwrite, overwrite=True)'.format(out_dir))
+
+
+def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph=False):
+    """Converts a frozen graph and writes the artifact folder, or nothing.
+
+    Args:
+      out_dir: the folder; `check_out_dir` has been asked.
+      graph_def: the frozen graph.
+      signature: its `Signature`.
+      inputs, outputs: an array for each input and output, in order: the test data set.
+      properties: dict of strings, the metadata_props.
+      keep_graph: whether the frozen TensorFlow graph is kept too.
+
+    Returns:
+      What was `Exported`.
+
+    Raises:
+      RuntimeError: the conversion failed or was not complete.
+    """
+    model = onnx_model.convert(graph_def, signature)
+    for key, value in properties.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(model, full_check=True)
+    with files.replacing_folder(out_dir) as folder:
+        onnx.save(model, os.path.join(folder, MODEL_FILE))
+        write_test_data(os.path.join(folder, TEST_DATA_FOLDER),
+                        list(zip(signature.input_names, inputs)),
+                        list(zip(signature.output_names, outputs)))
+        if keep_graph:
+            with open(os.path.join(folder, GRAPH_FILE), 'wb') as handle:
+                handle.write(graph_def.SerializeToString())
+    return Exported(out_dir, Counter(node.op_type for node in model.graph.node),
+                    os.path.getsize(os.path.join(out_dir, MODEL_FILE)), len(inputs[0]))
+
+
+def versions():
+    """The versions that make an artifact, as JSON for its metadata."""
+    return json.dumps({'python': platform.python_version(), 'ash_tf1': ash_tf1.__version__,
+                       'tensorflow': tf.__version__, 'tf2onnx': tf2onnx.__version__,
+                       'onnx': onnx.__version__, 'numpy': np.__version__})
+
+
+def write_test_data(folder, inputs, outputs):
+    """Writes (name, array) pairs of inputs and outputs as an ONNX test data set."""
+    os.makedirs(folder)
+    for kind, pairs in (('input', inputs), ('output', outputs)):
+        for number, (name, value) in enumerate(pairs):
+            path = os.path.join(folder, '{}_{}.pb'.format(kind, number))
+            with open(path, 'wb') as handle:
+                handle.write(numpy_helper.from_array(value, name).SerializeToString())
