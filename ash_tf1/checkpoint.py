@@ -1,8 +1,10 @@
-"""Finding a checkpoint, and restoring it into a graph that may not be its own."""
+"""Finding a checkpoint, reading it, and restoring it into a graph that may not be its own."""
+import collections
 import glob
 import os
 import re
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 CHECKPOINT_PREFIX = 'model.ckpt'
@@ -10,6 +12,9 @@ BEST_FOLDER = 'best'
 _V1_SHARD = re.compile(r'-(\d{5}|\?{5})-of-(\d{5})\Z')
 _V2_SHARD = re.compile(r'\.data-\d{5}-of-\d{5}\Z')
 _V1_MAGIC = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # how TensorFlow's table files end
+
+Variable = collections.namedtuple('Variable', ['shape', 'dtype'])
+Variable.__doc__ += """: a list of sizes, and a `tf.DType`."""
 
 
 def find_checkpoint(path, v1=False):
@@ -207,3 +212,65 @@ def restore(session, prefix, saver=None, variables=None):
         (saver or tf.train.Saver(variables)).restore(session, prefix)
     except tf.errors.OpError as error:
         raise ValueError('checkpoint {} is damaged: {}'.format(prefix, error.message)) from None
+
+
+def list_variables(prefix):
+    """The variables that a checkpoint holds.
+
+    Args:
+      prefix: a checkpoint, as from `find_checkpoint`.
+
+    Returns:
+      An OrderedDict: name -> `Variable`, sorted by name.
+
+    Raises:
+      ValueError: it cannot be read, or claims to hold more than there is in its files.
+    """
+    try:
+        reader = tf.train.NewCheckpointReader(prefix)
+        shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        raise ValueError('{} cannot be read as a checkpoint: {}'.format(
+            prefix, getattr(error, 'message', error))) from None
+    # An element takes a byte at least, in either format: no more memory is ever taken than that.
+    elements = sum(int(np.prod(shape, dtype=np.float64)) for shape in shapes.values())
+    size = sum(os.path.getsize(path) for path in checkpoint_files(prefix))
+    if elements > size:
+        raise ValueError('{} is damaged: it claims {} elements in {} bytes'.format(
+            prefix, elements, size))
+    return collections.OrderedDict(
+        (name, Variable(shapes[name], dtypes[name])) for name in sorted(shapes))
+
+
+def read_variables(prefix, stored, sources):
+    """Reads variables of a checkpoint.
+
+    Args:
+      prefix: a checkpoint, as from `find_checkpoint`.
+      stored: what `list_variables` gave for it.
+      sources: dict of a name of the caller's to the name of a variable of the checkpoint.
+
+    Yields:
+      (name of the caller's, array) of each.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    reader = tf.train.NewCheckpointReader(prefix)
+    for name, source in sources.items():
+        try:
+            try:
+                value = reader.get_tensor(source)
+            except tf.errors.UnimplementedError:
+                value = _read_parts(prefix, source, stored[source].dtype)
+        except tf.errors.OpError as error:
+            raise ValueError('checkpoint {} is damaged at {}: {}'.format(
+                prefix, source, error.message.splitlines()[0])) from None
+        yield name, value
+
+
+def _read_parts(prefix, name, dtype):
+    """The value of a variable that a V1 checkpoint has in parts, which the reader does not take."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(tf.raw_ops.RestoreV2(
+            prefix=prefix, tensor_names=[name], shape_and_slices=[''], dtypes=[dtype])[0])

@@ -9,13 +9,16 @@ from typing import Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.checkpoint import checkpoint_files, find_checkpoint, listed_checkpoints
+from ash_tf1.checkpoint import (
+    checkpoint_files,
+    find_checkpoint,
+    list_variables,
+    listed_checkpoints,
+    read_variables,
+)
 from ash_tf1.checkpoint_rules import apply_rules, read_rules
 from ash_tf1.nets import get_net
 from ash_tf1.ops import get_activation
-
-Variable = collections.namedtuple('Variable', ['shape', 'dtype'])
-Variable.__doc__ += """: a list of sizes, and a `tf.DType`."""
 
 Report = collections.namedtuple('Report', ['imported', 'reshaped', 'filled', 'initialized',
                                            'dropped', 'unmatched', 'checked'])
@@ -106,7 +109,7 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
                 old, '; '.join(problems) or 'nothing is left of its variables'))
         values = _initial_values([variables[name] for name in filled + initialized])
     reshaped = []
-    for name, value in _read(old, stored, sources):
+    for name, value in read_variables(old, stored, sources):
         shape = stored[sources[name]].shape
         if target is not None and variables[name].shape.as_list() != shape:
             reshaped.append((name, shape, variables[name].shape.as_list()))
@@ -116,34 +119,6 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
         write_checkpoint(new, values)
     return Report([(old_name, name) for name, old_name in sources.items()], reshaped, filled,
                   initialized, dropped, unmatched, target is not None)
-
-
-def list_variables(prefix):
-    """The variables that a checkpoint holds.
-
-    Args:
-      prefix: a checkpoint, as from `checkpoint.find_checkpoint`.
-
-    Returns:
-      An OrderedDict: name -> `Variable`, sorted by name.
-
-    Raises:
-      ValueError: it cannot be read, or claims to hold more than there is in its files.
-    """
-    try:
-        reader = tf.train.NewCheckpointReader(prefix)
-        shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
-        raise ValueError('{} cannot be read as a checkpoint: {}'.format(
-            prefix, getattr(error, 'message', error))) from None
-    # An element takes a byte at least, in either format: no more memory is ever taken than that.
-    elements = sum(int(np.prod(shape, dtype=np.float64)) for shape in shapes.values())
-    size = sum(os.path.getsize(path) for path in checkpoint_files(prefix))
-    if elements > size:
-        raise ValueError('{} is damaged: it claims {} elements in {} bytes'.format(
-            prefix, elements, size))
-    return collections.OrderedDict(
-        (name, Variable(shapes[name], dtypes[name])) for name in sorted(shapes))
 
 
 def write_checkpoint(prefix, values):
@@ -264,28 +239,6 @@ def _initial_values(variables):
         values = session.run(variables)
     return {variable.op.name: (value, variable.dtype.base_dtype)
             for variable, value in zip(variables, values)}
-
-
-def _read(prefix, stored, sources):
-    """Gives (new name, value) of each variable that has a source in a checkpoint."""
-    reader = tf.train.NewCheckpointReader(prefix)
-    for name, source in sources.items():
-        try:
-            try:
-                value = reader.get_tensor(source)
-            except tf.errors.UnimplementedError:
-                value = _read_parts(prefix, source, stored[source].dtype)
-        except tf.errors.OpError as error:
-            raise ValueError('checkpoint {} is damaged at {}: {}'.format(
-                prefix, source, error.message.splitlines()[0])) from None
-        yield name, value
-
-
-def _read_parts(prefix, name, dtype):
-    """The value of a variable that a V1 checkpoint has in parts, which the reader does not take."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        return session.run(tf.raw_ops.RestoreV2(
-            prefix=prefix, tensor_names=[name], shape_and_slices=[''], dtypes=[dtype])[0])
 
 
 def _save(prefix, values):

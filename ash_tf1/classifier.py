@@ -32,9 +32,7 @@ def build_classifier(pixels, spec, is_training, implementation=AUTO, reuse=None)
     """
     net = get_net(spec.net, spec.net_options)
     activation_fn = get_activation(spec.activation, implementation)
-    with tf.name_scope('normalize'):
-        mean = tf.constant(spec.channel_mean, tf.float32)
-        std = tf.constant(spec.channel_std, tf.float32)
-        images = (tf.cast(pixels, tf.float32) - mean) / std
-    logits, end_points = net(images, spec.num_classes, activation_fn, is_training, reuse=reuse)
+    scope = {'scope': spec.scope} if spec.scope else {}
+    logits, end_points = net(spec.preprocessing.normalize(pixels), spec.num_classes, activation_fn,
+                             is_training, reuse=reuse, **scope)
     return Classifier(logits, end_points['predictions'], end_points)

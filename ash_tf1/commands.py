@@ -264,7 +264,7 @@ def import_checkpoint(args):
 
 
 def _list_checkpoint(path):
-    variables = checkpoint_import.list_variables(checkpoint.find_checkpoint(path, v1=True))
+    variables = checkpoint.list_variables(checkpoint.find_checkpoint(path, v1=True))
     width = max(map(len, variables), default=0)
     for name, variable in variables.items():
         print('{:<{}}  {} {}'.format(name, width, variable.dtype.name, variable.shape))

@@ -8,6 +8,7 @@ from typing import Tuple
 from ash_tf1.files import write_json
 from ash_tf1.input_pipelines.transforms import AUGMENTATIONS
 from ash_tf1.ops import AUTO, IMPLEMENTATIONS
+from ash_tf1.preprocessing import Preprocessing
 
 SETTINGS_FILE = 'settings.json'
 MODEL_FILE = 'model.json'
@@ -135,12 +136,17 @@ class ModelSpec:
     channel_mean: Tuple[float, ...]
     channel_std: Tuple[float, ...]
     labels: Tuple[str, ...]
-    training_images: int
+    training_images: int  # 0 where the weights were imported
     net_options: Tuple[str, ...] = ()
+    scope: str = ''       # variable scope of the net; the net's own where it is empty
+    channels: str = Preprocessing.channels
+    resize: str = Preprocessing.resize
+    crop: float = Preprocessing.crop
+    interpolation: str = Preprocessing.interpolation
 
     def __post_init__(self):
         """Raises ValueError, naming the field, for a value of the wrong kind."""
-        for name in ('net', 'activation', 'dataset'):
+        for name in ('net', 'activation', 'dataset', 'scope'):
             if not isinstance(getattr(self, name), str):
                 raise ValueError('{} must be a name, got {!r}'.format(name, getattr(self, name)))
         if not _all(self.labels, str) or not self.labels:
@@ -159,10 +165,17 @@ class ModelSpec:
             if not _all(value, (int, float)) or len(value) != self.input_shape[2]:
                 raise ValueError('{} must be a number for each channel, got {!r}'.format(
                     name, value))
+        self.preprocessing  # noqa: B018 - which checks the rest
 
     @property
     def num_classes(self):
         return len(self.labels)
+
+    @property
+    def preprocessing(self):
+        """The `Preprocessing` from a photo to the net's input."""
+        return Preprocessing(self.channels, self.channel_mean, self.channel_std, self.resize,
+                             self.crop, self.interpolation)
 
 
 def _all(values, kind):

@@ -86,12 +86,14 @@ def metadata(spec, prefix):
     """The metadata_props of an artifact, each a string; what is not one is JSON."""
     parts = sorted(glob.glob(glob.escape(prefix) + '.data-*')) + [prefix + '.index']
     return {
+        'kind': 'image_classifier',
         'labels': json.dumps(spec.labels),
         'net': spec.net,
         'net_options': json.dumps(spec.net_options),
         'activation': spec.activation,
         'dataset': spec.dataset,
         'input_shape': json.dumps(spec.input_shape),
+        'preprocessing': json.dumps(spec.preprocessing.to_json()),
         'checkpoint': os.path.basename(prefix),
         'checkpoint_sha256': files.sha256(parts),
         'versions': artifact.versions(),

@@ -48,13 +48,13 @@ def test_a_folder_may_name_a_path_of_another_machine(tmp_path, kind, save, small
     state.write_text(state.read_text().replace('"m.ckpt', '"/home/somebody/run/m.ckpt'))
     found = checkpoint.find_checkpoint(str(tmp_path / 'old'), v1=True)
     assert found == checkpoint.find_checkpoint(prefix, v1=True)
-    assert checkpoint_import.list_variables(found).keys() == small.keys()
+    assert checkpoint.list_variables(found).keys() == small.keys()
 
 
 def test_a_v1_checkpoint_may_be_named_like_a_data_file(tmp_path, save, small):
     prefix = save(tmp_path / 'm.data', small, 'v1 sharded')
     found = checkpoint.find_checkpoint(prefix + '-00000-of-00002', v1=True)
-    assert checkpoint_import.list_variables(found).keys() == small.keys()
+    assert checkpoint.list_variables(found).keys() == small.keys()
 
 
 @pytest.mark.parametrize('spelling', ['-00001-of-00002', '-?????-of-00002'])
@@ -62,7 +62,7 @@ def test_a_sharded_checkpoint_is_found_by_a_file_or_pattern(tmp_path, spelling, 
     prefix = save(tmp_path / 'm.ckpt-7', small, 'v1 sharded')
     (tmp_path / 'm.ckpt-7-00000-of-00005').write_bytes(b'of another checkpoint')
     found = checkpoint.find_checkpoint(prefix + spelling, v1=True)
-    assert checkpoint_import.list_variables(found).keys() == small.keys()
+    assert checkpoint.list_variables(found).keys() == small.keys()
     assert len(checkpoint.checkpoint_files(found)) == 2
 
 

@@ -47,13 +47,13 @@ def test_the_names_of_tf_slims_deeper_resnets_become_ours(tmp_path, monkeypatch,
     name = 'resnet_v1_%d' % depth
     with tf.Graph().as_default(), slim.arg_scope(resnet_utils.resnet_arg_scope()):
         getattr(resnet_v1, name)(tf.placeholder(tf.float32, (1, 64, 64, 3)), 10)
-        stored = {v.op.name: checkpoint_import.Variable(v.shape.as_list(), tf.float32)
+        stored = {v.op.name: checkpoint.Variable(v.shape.as_list(), tf.float32)
                   for v in tf.trainable_variables() + tf.moving_average_variables()
                   + tf.get_collection(tf.GraphKeys.GLOBAL_VARIABLES, '.*moving')}
     # Only names and shapes are looked at: the weights would be 240 MB.
     old = save(tmp_path / 'm.ckpt', {'x': np.ones(1)})
     monkeypatch.setattr(checkpoint_import, 'list_variables', lambda prefix: stored)
-    monkeypatch.setattr(checkpoint_import, '_read', lambda *args: ())
+    monkeypatch.setattr(checkpoint_import, 'read_variables', lambda *args: ())
     report = import_checkpoint(old, None, ['slim-resnet-v1'], Target(name, 10, activation='relu'),
                                dry_run=True)
     assert len(report.imported) == len(stored) > 500

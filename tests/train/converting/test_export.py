@@ -89,7 +89,11 @@ def test_the_metadata_tells_where_the_model_comes_from(model, tiny_run):
     versions = json.loads(values.pop('versions'))
     assert json.loads(values.pop('labels')) == ['dark', 'grey', 'light']
     assert json.loads(values.pop('input_shape')) == [8, 8, 3]
-    assert values == {'net': 'tiny', 'net_options': '[]', 'activation': 'ash', 'dataset': 'tiny',
+    preprocessing = json.loads(values.pop('preprocessing'))
+    assert (preprocessing['mean'], preprocessing['std']) == ([120.0] * 3, [60.0] * 3)
+    assert (preprocessing['channels'], preprocessing['crop']) == ('RGB', 1.0)
+    assert values == {'kind': 'image_classifier', 'net': 'tiny', 'net_options': '[]',
+                      'activation': 'ash', 'dataset': 'tiny',
                       'checkpoint': 'model.ckpt-15', 'checkpoint_sha256': digest.hexdigest()}
     assert versions.pop('python')
     assert versions == {

@@ -1,0 +1,137 @@
+"""How a photo becomes a net's input: by NumPy to uint8 RGB pixels, from there on by the graph."""
+import dataclasses
+import math
+from typing import Tuple
+
+import cv2
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+CHANNELS = ('RGB', 'BGR')
+RESIZES = ('cover', 'stretch')
+# None stands for area where an image shrinks, and cubic where it grows.
+INTERPOLATIONS = {'auto': None, 'area': cv2.INTER_AREA, 'bilinear': cv2.INTER_LINEAR,
+                  'bicubic': cv2.INTER_CUBIC, 'nearest': cv2.INTER_NEAREST}
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """From a photo of any size to the normalised input of a net.
+
+    Attributes:
+      channels: the order that the net takes, 'RGB' or 'BGR'; pixels are RGB until the graph.
+      mean, std: a float for each channel, in that order and in units of pixels, 0 to 255: the net
+        sees (pixel - mean) / std.
+      resize: 'cover' scales an image, keeping its aspect, until it just covers height / crop and
+        width / crop, and cuts out the centre; 'stretch' scales it to height and width.
+      crop: what share of the covered sides is cut out, in (0, 1]; 0.875 makes 256 and 224.
+      interpolation: a key of `INTERPOLATIONS`.
+    """
+
+    channels: str = 'RGB'
+    mean: Tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: Tuple[float, ...] = (1.0, 1.0, 1.0)
+    resize: str = 'cover'
+    crop: float = 1.0
+    interpolation: str = 'auto'
+
+    def __post_init__(self):
+        """Raises ValueError, naming the value, for one that cannot be."""
+        for name, known in (('channels', CHANNELS), ('resize', RESIZES),
+                            ('interpolation', INTERPOLATIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError('{} must be one of {}, got {!r}'.format(
+                    name, ', '.join(known), getattr(self, name)))
+        if not all(map(math.isfinite, self.mean)) or not all(0 < x < math.inf for x in self.std):
+            raise ValueError('mean must be finite and std above 0, got {!r} and {!r}'.format(
+                self.mean, self.std))
+        if not 0.0 < self.crop <= 1.0 or (self.resize == 'stretch' and self.crop != 1.0):
+            raise ValueError('crop must be in (0, 1], and 1 with resize=stretch, got {!r}'.format(
+                self.crop))
+
+    def normalize(self, pixels):
+        """The ops from uint8 RGB pixels [N, H, W, C] to float32 of the same shape."""
+        with tf.name_scope('normalize'):
+            if self.channels == 'BGR':
+                pixels = tf.reverse(pixels, [3])
+            mean, std = tf.constant(self.mean, tf.float32), tf.constant(self.std, tf.float32)
+            return (tf.cast(pixels, tf.float32) - mean) / std
+
+    def fit(self, image, height, width):
+        """Fits an image, uint8 [any height, any width, 3], to uint8 [height, width, 3]."""
+        rows, columns = image.shape[:2]
+        if self.resize == 'cover':
+            # Cut out before it is scaled, which is the same picture and takes less memory.
+            scale = max(height / rows, width / columns) / self.crop
+            rows = min(rows, max(1, round(height / scale)))
+            columns = min(columns, max(1, round(width / scale)))
+            top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
+            image = image[top:top + rows, left:left + columns]
+        if (rows, columns) != (height, width):
+            method = INTERPOLATIONS[self.interpolation]
+            if method is None:
+                shrinks = max(height / rows, width / columns) < 1
+                method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            image = cv2.resize(image, (width, height), interpolation=method)
+        return np.ascontiguousarray(image)
+
+    def to_json(self):
+        """What an artifact's metadata say of it, as JSON values."""
+        return dict(dataclasses.asdict(self), mean=list(self.mean), std=list(self.std))
+
+
+# What the published weights of a family of nets were trained with.
+NAMED = {
+    'torch': Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), crop=0.875,
+                           interpolation='bilinear'),
+    'caffe': Preprocessing('BGR', mean=(103.939, 116.779, 123.68), crop=0.875,
+                           interpolation='bilinear'),
+    'tf': Preprocessing(mean=(127.5,) * 3, std=(127.5,) * 3, crop=0.875, interpolation='bilinear'),
+    'vgg': Preprocessing(mean=(123.68, 116.78, 103.94), crop=0.875, interpolation='bilinear'),
+}
+
+
+def parse(options):
+    """A `Preprocessing` from strings: first, if at all, a key of `NAMED`; then KEY=VALUE.
+
+    Args:
+      options: sequence such as ['vgg', 'crop=1'] or ['channels=BGR', 'mean=104,117,124',
+        'scale=1/255']. A key is a field of `Preprocessing`, or scale, which is 1 / std. mean, std
+        and scale take one number, or one for each channel between commas; a number may be a
+        fraction.
+
+    Raises:
+      ValueError: a name, a key or a value is wrong; the message names it.
+    """
+    base, values = Preprocessing(), {}
+    for position, option in enumerate(options):
+        key, equals, text = option.partition('=')
+        if not equals and position == 0 and key in NAMED:
+            base = NAMED[key]
+        elif equals and key in ('mean', 'std', 'scale'):
+            numbers = tuple(_number(option, part) for part in text.split(','))
+            if len(numbers) not in (1, 3):
+                raise ValueError('{!r} needs one number or three'.format(option))
+            numbers = numbers * (3 // len(numbers))
+            if key == 'scale':
+                if not all(numbers):
+                    raise ValueError('{!r} must not be 0'.format(option))
+                key, numbers = 'std', tuple(1.0 / number for number in numbers)
+            values[key] = numbers
+        elif equals and key == 'crop':
+            values[key] = _number(option, text)
+        elif equals and key in ('channels', 'resize', 'interpolation'):
+            values[key] = text
+        else:
+            raise ValueError('--preprocess takes {} and then KEY=VALUE with the keys channels, '
+                             'mean, std, scale, resize, crop and interpolation, got {!r}'.format(
+                                 ', '.join(sorted(NAMED)), option))
+    return dataclasses.replace(base, **values)
+
+
+def _number(option, text):
+    numerator, _, denominator = text.partition('/')
+    try:
+        return float(numerator) / float(denominator or 1)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError('{!r} needs numbers, such as 103.9 or 1/255'.format(option)) from None
