@@ -5,11 +5,14 @@ Every message here lacks the artifact's path, which `load_artifact` puts in fron
 
 import json
 import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import onnx
+
+from ash_onnx.preprocessing import Preprocessing
 
 INPUT = 'images'
 OUTPUTS = ('logits', 'probabilities')
@@ -69,6 +72,8 @@ def read_metadata(proto):
     if missing:
         raise ValueError(f'its metadata lacks {", ".join(missing)}; '
                          'it was not made by this project\'s converter')
+    for key in _TEXT_CHECKS.keys() & metadata.keys():
+        _TEXT_CHECKS[key](metadata[key])
     checks = [key for key in _CHECKS if key in metadata]
     for key in dict.fromkeys((*json_keys, *checks)):
         try:
@@ -99,8 +104,29 @@ def _check_tolerance(tolerance):
                          f'got {_shorten(levels)}')
 
 
+def _check_preprocessing(preprocessing):
+    names = [field.name for field in fields(Preprocessing)]
+    # A null is no value: what is not known is left out.
+    if not isinstance(preprocessing, dict) or None in preprocessing.values() or (
+            set(preprocessing) - set(names)):
+        raise ValueError('metadata \'preprocessing\' must be a JSON object of values for some of '
+                         f'{", ".join(names)}, got {_shorten(preprocessing)}')
+    try:
+        Preprocessing(**preprocessing)
+    except ValueError as error:
+        raise ValueError(f'metadata \'preprocessing\': {error}') from error
+
+
+def _check_model_version(version):
+    if not (isinstance(version, str) and re.fullmatch(r'[A-Za-z0-9._-]{1,64}', version)):
+        raise ValueError('metadata \'model_version\' must be 1 to 64 letters, digits, dots, '
+                         f'underscores and hyphens, got {_shorten(version)}')
+
+
 # What any kind of artifact may have; 'versions' every one must have.
-_CHECKS = {'versions': _check_versions, 'tolerance': _check_tolerance}
+_CHECKS = {'versions': _check_versions, 'tolerance': _check_tolerance,
+           'preprocessing': _check_preprocessing}
+_TEXT_CHECKS = {'model_version': _check_model_version}
 
 
 def _classifier_interface(graph, metadata):
