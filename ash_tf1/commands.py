@@ -140,9 +140,13 @@ def export(args):
 
 def convert(args):
     """tools/convert.py"""
-    result = _converting('foreign').convert(
-        args.source, args.out_dir, [_input(text) for text in args.input], args.output, args.samples,
-        args.seed, args.keep_graph, args.overwrite)
+    foreign = _converting('foreign')
+    result = foreign.convert(args.source, args.out_dir, foreign.Options(
+        inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
+        values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
+        signature=args.signature, allow_training_mode=args.allow_training_mode,
+        samples=args.samples, seed=args.seed, keep_graph=args.keep_graph,
+        overwrite=args.overwrite))
     _print_exported(result, 'examples in the test data set')
     return 0
 
@@ -166,6 +170,13 @@ def _input(text):
     except ValueError:
         raise ValueError('--input takes NAME or NAME:SHAPE, a shape being sizes or ? between '
                          'commas; got {!r}'.format(text)) from None
+
+
+def _setting(text):
+    name, equals, value = text.partition('=')
+    if not equals or not name:
+        raise ValueError('--set takes NAME=VALUE, got {!r}'.format(text))
+    return name, value
 
 
 def _print_exported(result, samples):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Convert a frozen TensorFlow 1 graph to an ONNX artifact; see --help."""
+"""Convert what TensorFlow 1 left to an ONNX artifact; see --help."""
 import argparse
 import sys
 
@@ -10,20 +10,33 @@ from ash_tf1 import commands
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description='Convert a frozen graph that TensorFlow 1 left, with ASH in any of its forms '
-                    'or without, to an artifact: model.onnx, and a test data set of inputs with '
-                    'the answers that the graph itself gave to them. An op that reads or writes '
-                    'files, runs Python or draws random numbers is refused, and not run.',
-        epilog='example: python tools/convert.py vgg19.pb artifacts/vgg19 --output vgg/Softmax; '
+        description='Convert a graph that TensorFlow 1 left, with ASH in any of its forms or '
+                    'without, to an artifact: model.onnx, and a test data set of inputs with the '
+                    'answers that the graph itself gave to them. Variables are read from their '
+                    'checkpoint by no op of the graph. An op that reads or writes files, runs '
+                    'Python or draws random numbers is refused, and not run.',
+        epilog='example: python tools/convert.py saved_model/ artifacts/vgg19 --set keep_prob=1.0; '
                'then, on modern Python: python tools/verify_onnx.py artifacts/vgg19')
-    parser.add_argument('source', metavar='SOURCE', help='a frozen GraphDef, .pb or .pbtxt')
+    parser.add_argument('source', metavar='SOURCE',
+                        help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; or a '
+                             'MetaGraph (.meta) with its checkpoint: the prefix or folder of both')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
     parser.add_argument('--input', action='append', default=[], metavar='NAME[:SHAPE]',
                         help='a tensor that becomes an input, with a shape such as ?,224,224,3 or '
-                             '4, (default: the placeholders that the outputs depend on)')
+                             '4, (default: those of the signature, or the one placeholder)')
     parser.add_argument('--output', action='append', default=[], metavar='NAME',
-                        help='a tensor that becomes an output (default: the one that nothing '
-                             'reads)')
+                        help='a tensor that becomes an output (default: those of the signature, '
+                             'or the one that nothing reads)')
+    parser.add_argument('--set', nargs='+', default=[], metavar='NAME=VALUE',
+                        help='placeholders that become constants, such as is_training=false '
+                             'keep_prob=1.0; branches and dropout that they switch off go')
+    parser.add_argument('--tag', metavar='TAG[,TAG]',
+                        help='of the graph in a SavedModel (default: the only one, or serve)')
+    parser.add_argument('--signature', metavar='KEY',
+                        help='signature that names inputs and outputs (default: the only one, or '
+                             'serving_default)')
+    parser.add_argument('--allow-training-mode', action='store_true',
+                        help='let BatchNorm use the statistics of the batch that it is given')
     parser.add_argument('--samples', metavar='FILE',
                         help='inputs of the test data set: .npy, or .npz with an array for each '
                              'input (default: made up)')

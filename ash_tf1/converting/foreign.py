@@ -1,110 +1,114 @@
-"""From a frozen graph that other code wrote to an artifact of the kind `tensors`."""
+"""From a graph that other code wrote to an artifact of the kind `tensors`."""
 import json
 import os
+from dataclasses import dataclass
+from typing import Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import files
-from ash_tf1.converting import artifact, graphs, lowering, onnx_model, sources
+from ash_tf1.converting import (
+    artifact,
+    freezing,
+    graphs,
+    lowering,
+    onnx_model,
+    samples,
+    sources,
+)
 
-BATCH = 4  # of inputs made up, where the graph leaves the first size open
 # What an answer may differ by, relative to the largest: at least rounding in another order, at most
 # what still means something; in between a multiple of what one rounding of the inputs changes.
 LEAST, MOST, MARGIN = 1e-5, 1e-2, 64
 
 
-def convert(path, out_dir, inputs=(), outputs=(), samples=None, seed=0, keep_graph=False,
-            overwrite=False):
-    """Converts a frozen graph, every ASH in it included.
+@dataclass(frozen=True)
+class Options:
+    """What is to be converted of a source, and how.
 
-    Args:
-      path: the frozen graph, as for `sources.read_frozen_graph`.
-      out_dir: folder to make; must not exist, unless it is an artifact to be overwritten.
-      inputs, outputs: as for `graphs.cut`.
+    Attributes:
+      inputs, outputs: as for `graphs.cut`; by default those of the source's signature, if any.
+      values: (name of a placeholder, text) of each that becomes a constant.
+      tags, signature: as for `sources.read`.
+      allow_training_mode: whether BatchNorm may use the statistics of its batch.
       samples: path of a `.npy` file (one input) or `.npz` file (arrays by the names of the inputs):
         the test data set. By default inputs are made up: normal numbers, and integers 0 and 1.
       seed: of inputs that are made up.
       keep_graph: whether the graph that was converted is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
+    """
+
+    inputs: Tuple = ()
+    outputs: Tuple[str, ...] = ()
+    values: Tuple[Tuple[str, str], ...] = ()
+    tags: Optional[Tuple[str, ...]] = None
+    signature: Optional[str] = None
+    allow_training_mode: bool = False
+    samples: Optional[str] = None
+    seed: int = 0
+    keep_graph: bool = False
+    overwrite: bool = False
+
+
+def convert(path, out_dir, options=Options()):
+    """Converts a graph that TensorFlow 1 left, every ASH in it included.
+
+    Args:
+      path: as for `sources.read`.
+      out_dir: folder to make; must not exist, unless it is an artifact to be overwritten.
+      options: the `Options`.
 
     Returns:
       What was `artifact.Exported`.
 
     Raises:
-      ValueError: the file, a name, a shape or a sample is wrong, or the graph is refused; the
+      ValueError: a file, a name, a shape or a sample is wrong, or the graph is refused; the
         message names what.
       RuntimeError: the graph cannot be run or converted, or its portable ops answer otherwise.
     """
-    artifact.check_out_dir(out_dir, overwrite)
-    source, found, given = graphs.cut(sources.read_frozen_graph(path), inputs, outputs)
-    signature = onnx_model.Signature(*(tuple((_onnx_name(tensor.name), tensor.name)
-                                             for tensor in tensors) for tensors in (found, given)))
+    artifact.check_out_dir(out_dir, options.overwrite)
+    source = sources.read(path, options.tags, options.signature)
+    graph_def, signature, found = _select(source, options)
+    if not options.allow_training_mode:
+        graphs.check_inference(graph_def)
     names = signature.input_names
-    values = read_samples(samples, names, found) if samples else make_samples(names, found, seed)
-    answers = _run(source, signature, values)
-    tolerance = _tolerance(source, signature, values, answers)
-    lowered = lowering.lower(source)
-    _check(signature, answers, _run(lowered, signature, values), tolerance)
+    inputs = (samples.read(options.samples, names, found) if options.samples
+              else samples.make(names, found, options.seed))
+    answers = _run(graph_def, signature, inputs)
+    tolerance = _tolerance(graph_def, signature, inputs, answers)
+    lowered = lowering.lower(graph_def)
+    _check(signature, answers, _run(lowered, signature, inputs), tolerance)
     properties = {
         'kind': 'tensors',
-        'net': os.path.basename(path),
-        'source_sha256': files.sha256([path]),
+        'net': source.name,
+        'source_sha256': files.sha256(source.files),
         'inputs': json.dumps([_metadata(name, tensor, value)
-                              for name, tensor, value in zip(names, found, values)]),
-        'samples': os.path.basename(samples) if samples else 'made up, seed {}'.format(seed),
+                              for name, tensor, value in zip(names, found, inputs)]),
+        'samples': (os.path.basename(options.samples) if options.samples
+                    else 'made up, seed {}'.format(options.seed)),
         'tolerance': json.dumps({'relative': tolerance}),
         'versions': artifact.versions(),
     }
-    return artifact.write(out_dir, lowered, signature, values, answers, properties, keep_graph)
+    return artifact.write(out_dir, lowered, signature, inputs, answers, properties,
+                          options.keep_graph)
 
 
-def make_samples(names, tensors, seed):
-    """Seeded inputs for a graph: normal numbers; integers 0 and 1; a batch where it is open.
-
-    Raises:
-      ValueError: a shape or dtype leaves open what to make; the message says what to give.
-    """
-    rng, values = np.random.RandomState(seed), []
-    for name, tensor in zip(names, tensors):
-        shape = tensor.shape
-        if shape is None or None in shape[1:]:
-            raise ValueError('input {} leaves its shape open: give --input {}:SHAPE, such as '
-                             '{}:4,224,224,3, or --samples'.format(tensor, name, name))
-        sizes = [BATCH if size is None else size for size in shape]
-        if tensor.dtype.is_floating:
-            value = rng.standard_normal(sizes)
-        elif tensor.dtype.is_integer or tensor.dtype.is_bool:
-            value = rng.randint(0, 2, sizes)
-        else:
-            raise ValueError('input {} cannot be made up: give --samples'.format(tensor))
-        values.append(np.asarray(value, tensor.dtype.as_numpy_dtype))
-    return values
-
-
-def read_samples(path, names, tensors):
-    """The inputs from a `.npy` or `.npz` file, held against the graph.
-
-    Raises:
-      ValueError: it is no such file, lacks an input, or an array does not fit.
-    """
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = dict(loaded) if hasattr(loaded, 'files') else {names[0]: loaded}
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError('{} cannot be read as .npy or .npz: {}'.format(
-            path, ' '.join(str(error).split()))) from None
-    if set(arrays) != set(names):
-        raise ValueError('{} must hold the inputs {}, it holds {}'.format(
-            path, ', '.join(names), ', '.join(sorted(arrays))))
-    for name, tensor in zip(names, tensors):
-        dtype, shape = tensor.dtype.as_numpy_dtype, tf.TensorShape(tensor.shape)
-        if not np.can_cast(arrays[name].dtype, dtype, 'same_kind') or not shape.is_compatible_with(
-                arrays[name].shape):
-            raise ValueError('{} has {} as {} {}, the graph takes {}'.format(
-                path, name, arrays[name].dtype, list(arrays[name].shape), tensor))
-        arrays[name] = arrays[name].astype(dtype)
-    return [arrays[name] for name in names]
+def _select(source, options):
+    """(frozen GraphDef, its `Signature`, its inputs as `graphs.Tensor`s) of what is converted."""
+    set_names = {name.rpartition(':0')[0] or name for name, _ in options.values}
+    names = {tensor: name for name, tensor in source.inputs + source.outputs}
+    inputs = options.inputs or [(tensor, None) for _, tensor in source.inputs
+                                if tensor.rpartition(':')[0] not in set_names]
+    outputs = options.outputs or [tensor for _, tensor in source.outputs]
+    graph_def, found, given = graphs.cut(source.graph_def, inputs, outputs, dict(options.values),
+                                         variables=source.prefix is not None)
+    if source.prefix is not None:
+        graph_def = freezing.freeze(graph_def, source.slots, source.prefix)
+        graphs.check_ops(graph_def)
+    return graph_def, onnx_model.Signature(*(
+        tuple((names.get(tensor.name) or _onnx_name(tensor.name), tensor.name)
+              for tensor in tensors) for tensors in (found, given))), found
 
 
 def _onnx_name(tensor):

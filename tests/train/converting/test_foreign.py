@@ -10,6 +10,7 @@ from onnx import numpy_helper
 
 from ash_tf1 import ops
 from ash_tf1.converting import foreign, graphs, lowering, onnx_model, sources
+from ash_tf1.converting.foreign import Options
 
 SHAPE = (3, 6, 5, 4)
 
@@ -138,7 +139,7 @@ def test_what_is_no_mathematics_is_refused_and_not_run(tmp_path, monkeypatch, ki
     tf.identity(DANGEROUS[kind](tf.placeholder(tf.float32, [2, 3], name='x')), name='out')
     path = write(tmp_path / 'graph.pb', tf.get_default_graph().as_graph_def())
     with pytest.raises(ValueError, match=r"(op|variable) '\w+") as error:
-        foreign.convert(path, 'artifact', outputs=['out'])
+        foreign.convert(path, 'artifact', Options(outputs=['out']))
     assert '\n' not in str(error.value)
     assert os.listdir(str(tmp_path)) == ['graph.pb']
 
@@ -163,7 +164,7 @@ def test_the_artifact(tmp_path, text):
         tf.train.write_graph(frozen, str(tmp_path), 'net.pbtxt')
     else:
         write(path, frozen)
-    exported = foreign.convert(path, str(tmp_path / 'artifact'), seed=3)
+    exported = foreign.convert(path, str(tmp_path / 'artifact'), Options(seed=3))
     model = onnx.load(str(tmp_path / 'artifact/model.onnx'))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert (metadata['kind'], metadata['net']) == ('tensors', os.path.basename(path))
@@ -186,7 +187,7 @@ def test_samples_are_taken_from_files_and_held_against_the_graph(tmp_path):
     path = write(tmp_path / 'net.pb', freeze(y.op.name))
     good = np.random.RandomState(0).randn(2, *SHAPE[1:]).astype('f')
     np.save(str(tmp_path / 'good.npy'), good)
-    foreign.convert(path, str(tmp_path / 'a'), samples=str(tmp_path / 'good.npy'))
+    foreign.convert(path, str(tmp_path / 'a'), Options(samples=str(tmp_path / 'good.npy')))
     stored = onnx.TensorProto.FromString((tmp_path / 'a/test_data_set_0/input_0.pb').read_bytes())
     np.testing.assert_array_equal(numpy_helper.to_array(stored), good)
     for name, arrays, message in (
@@ -196,7 +197,7 @@ def test_samples_are_taken_from_files_and_held_against_the_graph(tmp_path):
             ('e.npz', {'x': good.astype(complex)}, 'x as complex128')):
         np.savez(str(tmp_path / name), **arrays)
         with pytest.raises(ValueError, match=message):
-            foreign.convert(path, str(tmp_path / 'x'), samples=str(tmp_path / name))
+            foreign.convert(path, str(tmp_path / 'x'), Options(samples=str(tmp_path / name)))
     assert not (tmp_path / 'x').exists()
 
 
@@ -205,8 +206,8 @@ def test_an_input_of_an_open_shape_asks_for_one(tmp_path):
     tf.reduce_mean(x, [1, 2], name='out')
     path = write(tmp_path / 'net.pb', tf.get_default_graph().as_graph_def())
     with pytest.raises(ValueError, match=r'input x \(float32 \[\?, \?, \?, 3\]\) leaves its shape'):
-        foreign.convert(path, str(tmp_path / 'a'), outputs=['out'])
-    foreign.convert(path, str(tmp_path / 'a'), [('x', [None, 8, 8, 3])], ['out'])
+        foreign.convert(path, str(tmp_path / 'a'), Options(outputs=['out']))
+    foreign.convert(path, str(tmp_path / 'a'), Options([('x', [None, 8, 8, 3])], ['out']))
 
 
 def test_a_graph_that_gives_no_numbers_is_refused(tmp_path):
@@ -223,7 +224,7 @@ def test_a_badly_conditioned_graph_gets_a_wider_tolerance(tmp_path):
             x = tf.placeholder(tf.float32, [None, 8], name='x')
             tf.sin(factor * x, name='out')
             path = write(tmp_path / 'net.pb', graph.as_graph_def())
-            foreign.convert(path, str(tmp_path / 'a'), overwrite=True)
+            foreign.convert(path, str(tmp_path / 'a'), Options(overwrite=True))
         metadata = onnx.load(str(tmp_path / 'a/model.onnx')).metadata_props
         tolerances.append(json.loads({e.key: e.value for e in metadata}['tolerance'])['relative'])
     assert tolerances[0] < 1e-4 < tolerances[1]
