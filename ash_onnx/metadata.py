@@ -61,14 +61,15 @@ def read_metadata(proto):
       ValueError: an unknown kind, a missing key, or a value that breaks the contract.
     """
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    for text in (text for item in metadata.items() for text in item):
+        if not isinstance(text, str):  # what is not UTF-8 comes out of protobuf as bytes
+            raise ValueError(f'metadata {_shorten(text)} is no text in UTF-8')
     kind = metadata.get('kind', CLASSIFIER)  # which is older than the key
     if kind not in KINDS:
         raise ValueError(f'metadata \'kind\' must be one of {", ".join(KINDS)}, '
                          f'got {_shorten(kind)}')
     json_keys = KINDS[kind].json_keys
-    # Text that is not UTF-8 comes out of protobuf as bytes, and counts as missing.
-    missing = [key for key in json_keys + KINDS[kind].text_keys
-               if not (metadata.get(key) and isinstance(metadata[key], str))]
+    missing = [key for key in json_keys + KINDS[kind].text_keys if not metadata.get(key)]
     if missing:
         raise ValueError(f'its metadata lacks {", ".join(missing)}; '
                          'it was not made by this project\'s converter')
@@ -242,7 +243,7 @@ def _is_shape(shape, dynamic=False):
 # In the order in which a message lists them.
 KINDS = {
     CLASSIFIER: Kind('an image classifier', ('labels', 'input_shape', 'versions'),
-                     ('net', 'activation', 'dataset', 'checkpoint_sha256'), _classifier_interface),
+                     ('net',), _classifier_interface),
     'keras_model': Kind('a Keras model', ('input_shapes', 'versions'), ('net',), _keras_interface),
     'tensors': Kind('a TensorFlow graph', ('inputs', 'versions'), ('net',), _tensors_interface),
 }

@@ -7,7 +7,15 @@ import math
 import os
 import sys
 
-from ash_tf1 import checkpoint, checkpoint_import, config, evaluation, files, training
+from ash_tf1 import (
+    checkpoint,
+    checkpoint_import,
+    config,
+    evaluation,
+    files,
+    preprocessing,
+    training,
+)
 from ash_tf1 import summary as summaries
 from ash_tf1.checkpoint_rules import ready_rules  # noqa: F401 - for a command's --help
 from ash_tf1.input_pipelines import DATASETS, load_dataset
@@ -145,6 +153,7 @@ def convert(args):
         inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
         values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
         signature=args.signature, allow_training_mode=args.allow_training_mode,
+        labels=args.labels, preprocessing=args.preprocess and preprocessing.parse(args.preprocess),
         samples=args.samples, seed=args.seed, keep_graph=args.keep_graph,
         overwrite=args.overwrite))
     _print_exported(result, 'examples in the test data set')

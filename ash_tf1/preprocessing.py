@@ -54,7 +54,7 @@ class Preprocessing:
         """The ops from uint8 RGB pixels [N, H, W, C] to float32 of the same shape."""
         with tf.name_scope('normalize'):
             if self.channels == 'BGR':
-                pixels = tf.reverse(pixels, [3])
+                pixels = tf.gather(pixels, [2, 1, 0], axis=3)
             mean, std = tf.constant(self.mean, tf.float32), tf.constant(self.std, tf.float32)
             return (tf.cast(pixels, tf.float32) - mean) / std
 

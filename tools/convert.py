@@ -5,7 +5,7 @@ import sys
 
 import _train_side  # noqa: F401
 
-from ash_tf1 import commands
+from ash_tf1 import commands, preprocessing
 
 
 def main(argv=None):
@@ -37,6 +37,16 @@ def main(argv=None):
                              'serving_default)')
     parser.add_argument('--allow-training-mode', action='store_true',
                         help='let BatchNorm use the statistics of the batch that it is given')
+    parser.add_argument('--labels', metavar='FILE',
+                        help='labels of the classes, one a line: the artifact becomes an image '
+                             'classifier, which takes uint8 RGB pixels and which predict.py and '
+                             'evaluate_onnx.py know')
+    parser.add_argument('--preprocess', nargs='+', metavar='NAME|KEY=VALUE',
+                        help='with --labels: how pixels become the input, in the graph, and photos '
+                             'become pixels: {}; then keys such as channels=BGR mean=104,117,124 '
+                             'std=1 scale=1/255 resize=stretch crop=0.875 interpolation=bilinear '
+                             '(default: pixels as they are)'.format(
+                                 ', '.join(sorted(preprocessing.NAMED))))
     parser.add_argument('--samples', metavar='FILE',
                         help='inputs of the test data set: .npy, or .npz with an array for each '
                              'input (default: made up)')

@@ -1,4 +1,4 @@
-"""From a graph that other code wrote to an artifact of the kind `tensors`."""
+"""From a graph that other code wrote to an artifact: of tensors, or of an image classifier."""
 import json
 import os
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 from ash_tf1 import files
 from ash_tf1.converting import (
     artifact,
+    classifying,
     freezing,
     graphs,
     lowering,
@@ -17,6 +18,7 @@ from ash_tf1.converting import (
     samples,
     sources,
 )
+from ash_tf1.preprocessing import Preprocessing
 
 # What an answer may differ by, relative to the largest: at least rounding in another order, at most
 # what still means something; in between a multiple of what one rounding of the inputs changes.
@@ -32,6 +34,8 @@ class Options:
       values: (name of a placeholder, text) of each that becomes a constant.
       tags, signature: as for `sources.read`.
       allow_training_mode: whether BatchNorm may use the statistics of its batch.
+      labels: path of a file of labels, one a line: the artifact becomes an image classifier.
+      preprocessing: the `Preprocessing` of its pixels; none by default.
       samples: path of a `.npy` file (one input) or `.npz` file (arrays by the names of the inputs):
         the test data set. By default inputs are made up: normal numbers, and integers 0 and 1.
       seed: of inputs that are made up.
@@ -45,6 +49,8 @@ class Options:
     tags: Optional[Tuple[str, ...]] = None
     signature: Optional[str] = None
     allow_training_mode: bool = False
+    labels: Optional[str] = None
+    preprocessing: Optional[Preprocessing] = None
     samples: Optional[str] = None
     seed: int = 0
     keep_graph: bool = False
@@ -68,34 +74,45 @@ def convert(path, out_dir, options=Options()):
       RuntimeError: the graph cannot be run or converted, or its portable ops answer otherwise.
     """
     artifact.check_out_dir(out_dir, options.overwrite)
+    if options.preprocessing and not options.labels:
+        raise ValueError('--preprocess is for image classifiers: give --labels too')
     source = sources.read(path, options.tags, options.signature)
-    graph_def, signature, found = _select(source, options)
+    graph_def, signature, found, given = _select(source, options)
     if not options.allow_training_mode:
         graphs.check_inference(graph_def)
+    moved = [tensor.name for tensor in found]
+    properties = {'kind': 'tensors'}
+    if options.labels:
+        labels = classifying.read_labels(options.labels)
+        preprocessing = options.preprocessing or Preprocessing()
+        graph_def, pixels, moved[0] = classifying.classifier(graph_def, found, given, labels,
+                                                             preprocessing)
+        signature, found = classifying.CLASSIFIER, [pixels]
+        properties = classifying.metadata(labels, pixels, preprocessing)
     names = signature.input_names
     inputs = (samples.read(options.samples, names, found) if options.samples
               else samples.make(names, found, options.seed))
     answers = _run(graph_def, signature, inputs)
-    tolerance = _tolerance(graph_def, signature, inputs, answers)
+    tolerance = _tolerance(graph_def, signature, inputs, moved, answers)
     lowered = lowering.lower(graph_def)
     _check(signature, answers, _run(lowered, signature, inputs), tolerance)
-    properties = {
-        'kind': 'tensors',
+    properties.update({
         'net': source.name,
         'source_sha256': files.sha256(source.files),
-        'inputs': json.dumps([_metadata(name, tensor, value)
-                              for name, tensor, value in zip(names, found, inputs)]),
         'samples': (os.path.basename(options.samples) if options.samples
                     else 'made up, seed {}'.format(options.seed)),
         'tolerance': json.dumps({'relative': tolerance}),
         'versions': artifact.versions(),
-    }
+    })
+    if not options.labels:
+        properties['inputs'] = json.dumps([_metadata(name, tensor, value) for name, tensor, value
+                                           in zip(names, found, inputs)])
     return artifact.write(out_dir, lowered, signature, inputs, answers, properties,
                           options.keep_graph)
 
 
 def _select(source, options):
-    """(frozen GraphDef, its `Signature`, its inputs as `graphs.Tensor`s) of what is converted."""
+    """(frozen GraphDef, its `Signature`, its inputs and outputs) of what is to be converted."""
     set_names = {name.rpartition(':0')[0] or name for name, _ in options.values}
     names = {tensor: name for name, tensor in source.inputs + source.outputs}
     inputs = options.inputs or [(tensor, None) for _, tensor in source.inputs
@@ -108,7 +125,7 @@ def _select(source, options):
         graphs.check_ops(graph_def)
     return graph_def, onnx_model.Signature(*(
         tuple((names.get(tensor.name) or _onnx_name(tensor.name), tensor.name)
-              for tensor in tensors) for tensors in (found, given))), found
+              for tensor in tensors) for tensors in (found, given))), found, given
 
 
 def _onnx_name(tensor):
@@ -131,13 +148,21 @@ def _run(graph_def, signature, values):
             ' '.join(message.split()))) from error
 
 
-def _tolerance(graph_def, signature, values, answers):
-    """The relative tolerance of a graph, by what it makes of inputs moved by one rounding."""
+def _tolerance(graph_def, signature, inputs, moved, answers):
+    """The relative tolerance of a graph, by what it makes of values moved by one rounding.
+
+    `moved` are the names of the tensors to move, one for each input: what is floating point of it,
+    where an input has pixels.
+    """
     rng = np.random.RandomState(0)
-    moved = [value if not np.issubdtype(value.dtype, np.floating) else np.nextafter(
+    values = _run(graph_def, signature._replace(
+        outputs=tuple((name, name) for name in moved)), inputs)
+    values = [value if not np.issubdtype(value.dtype, np.floating) else np.nextafter(
         value, np.where(rng.randint(0, 2, value.shape), np.inf, -np.inf).astype(value.dtype))
         for value in values]
-    change = max(map(_difference, answers, _run(graph_def, signature, moved)), default=0.0)
+    others = _run(graph_def, signature._replace(
+        inputs=tuple((name, name) for name in moved)), values)
+    change = max(map(_difference, answers, others), default=0.0)
     return float(min(max(LEAST, MARGIN * change), MOST))
 
 

@@ -14,6 +14,10 @@ from ash_tf1.converting import freezing, simplifying
 
 # Known to tf2onnx, but sources of data or chance; the first ones may be cut off as inputs.
 _NO_MATHEMATICS = re.compile('Iterator|Queue|Table|Random|Multinomial')
+# Nodes that are no output: by where they stand, and by what they do.
+_NO_FORWARD_NAME = re.compile(r'(^|/)(gradients|save|ash_pass_share|init)(_\d+)?(/|$)')
+_NO_FORWARD_OP = re.compile(
+    '^NoOp$|^Assert$|Summary|^(Resource)?(Sparse)?Apply|^Assign|Save|Restore')
 # What tf2onnx makes loops and conditions of, and what holds no op of its own.
 _CONTROL_FLOW = ('Switch', 'Merge', 'Enter', 'Exit', 'NextIteration', 'LoopCond', 'RefSwitch',
                  'TensorArrayV3', 'TensorArrayReadV3', 'TensorArrayWriteV3', 'TensorArrayGatherV3',
@@ -61,7 +65,7 @@ def cut(graph_def, inputs=(), outputs=(), values=None, variables=False):
         graph is no graph, or it holds an op that is refused; the message names it.
     """
     nodes = _by_name(graph_def)
-    outputs = [_full_name(name, nodes) for name in outputs] or [_only_output(nodes)]
+    outputs = [_full_name(name, nodes) for name in outputs] or [_only_output(graph_def, nodes)]
     shapes = {_full_name(name, nodes): shape for name, shape in inputs}
     graph_def = _with_placeholders(graph_def, shapes)
     set_constants(graph_def, values or {})
@@ -69,7 +73,7 @@ def cut(graph_def, inputs=(), outputs=(), values=None, variables=False):
     _import(part, outputs)
     part = extract(simplifying.simplify(part), outputs)
     found, given = _import(part, outputs)
-    _check_inputs(found, shapes)
+    _check_inputs(found, shapes, given)
     check_ops(part, variables)
     order = list(shapes) or list(found)
     return part, tuple(_describe(found[name]) for name in order), tuple(map(_describe, given))
@@ -147,7 +151,7 @@ def _import(part, outputs):
                 if op.type == 'Placeholder'}, given
 
 
-def _check_inputs(found, shapes):
+def _check_inputs(found, shapes, given):
     """Raises ValueError where the inputs that are given are not those that there are."""
     unused = set(shapes) - set(found)
     if unused:
@@ -157,8 +161,8 @@ def _check_inputs(found, shapes):
         raise ValueError('the outputs depend on inputs that are not given: {}{}'.format(
             _described(others), suggest_settings(others)))
     if len(others) > 1:
-        raise ValueError('the outputs depend on {} placeholders: {}; name those that are inputs by '
-                         '--input{}'.format(len(others), _described(others),
+        raise ValueError('{} depends on {} placeholders: {}; name those that are inputs by '
+                         '--input{}'.format(_described(given), len(others), _described(others),
                                             suggest_settings(others)))
 
 
@@ -169,7 +173,8 @@ def suggest_settings(tensors):
         name = tensor.name.rpartition(':0')[0]
         if tensor.shape.ndims in (0, None) and tensor.dtype.is_bool:
             settings.append(name + '=false')
-        elif tensor.shape.ndims in (0, None) and tensor.dtype.is_floating:
+        elif tensor.dtype.is_floating and (tensor.shape.ndims == 0 or tensor.shape.ndims is None
+                                           and re.search('keep|drop|rate|prob', name.lower())):
             settings.append('{}={}'.format(name, '1.0' if 'keep' in name.lower() else '0.0'))
     return '; what only training needs becomes a constant by --set ' + ' '.join(
         settings) if settings else ''
@@ -254,18 +259,40 @@ def _placeholders(nodes):
 
 
 def _ends(nodes):
-    """The nodes that give something that no other node reads."""
-    read = {name.lstrip('^').partition(':')[0] for node in nodes.values() for name in node.input}
-    return [name for name, node in nodes.items()
-            if name not in read and node.input and node.op not in ('NoOp', 'Assert')]
+    """The nodes that give something that none of the forward pass reads.
+
+    Left aside are gradients, what saves, sums up and updates, and what depends on no placeholder.
+    """
+    forward = {name: node for name, node in nodes.items()
+               if not _NO_FORWARD_NAME.search(name) and not _NO_FORWARD_OP.search(node.op)}
+    read = {_node_name(name) for node in forward.values() for name in node.input}
+    fed, before = set(_placeholders(nodes)), 0
+    while len(fed) > before:
+        before = len(fed)
+        fed.update(name for name, node in forward.items()
+                   if name not in fed and any(_node_name(one) in fed for one in node.input))
+    return [name for name, node in forward.items()
+            if name not in read and node.input and (name in fed or not fed)]
 
 
-def _only_output(nodes):
+def _only_output(graph_def, nodes):
     ends = _ends(nodes)
     if len(ends) != 1:
         raise ValueError('the graph has {} outputs that nothing reads ({}): name those to keep by '
-                         '--output'.format(len(ends), _listed(ends)))
+                         '--output'.format(len(ends), _listed_tensors(graph_def, ends)))
     return ends[0] + ':0'
+
+
+def _listed_tensors(graph_def, names):
+    """The first outputs of nodes with dtype and shape; names alone where TensorFlow knows none."""
+    shown = []
+    for name in names[:8]:
+        try:
+            part = extract(graph_def, [name + ':0'])
+            shown.append(str(_describe(_import(part, [name + ':0'])[1][0])))
+        except ValueError:  # another part of the graph may be damaged than what will be converted
+            shown.append(name)
+    return ', '.join(shown + ['...'] * (len(names) > 8)) or 'none'
 
 
 def _listed(names):
@@ -324,12 +351,16 @@ def check_inference(graph_def):
 def _is_over_batch(node, nodes):
     """Whether what a node takes is a variance over the first axis of something, and no constant."""
     while node.op in ('Rsqrt', 'Add', 'AddV2', 'Identity', 'Squeeze', 'Reshape'):
-        ahead = [nodes[name.partition(':')[0]] for name in node.input if name[0] != '^']
+        ahead = [nodes[_node_name(name)] for name in node.input if name[0] != '^']
         ahead = [one for one in ahead if one.op != 'Const']
         if len(ahead) != 1:
             return False
         node = ahead[0]
     if node.op != 'Mean':
         return False
-    axes = nodes[node.input[1].partition(':')[0]]
+    axes = nodes[_node_name(node.input[1])]
     return axes.op == 'Const' and 0 in tf.make_ndarray(axes.attr['value'].tensor)
+
+
+def _node_name(tensor):
+    return tensor.lstrip('^').partition(':')[0]

@@ -20,6 +20,8 @@ def make(names, tensors, seed):
         sizes = [BATCH if size is None else size for size in shape]
         if tensor.dtype.is_floating:
             value = rng.standard_normal(sizes)
+        elif tensor.dtype == tf.uint8:  # pixels
+            value = rng.randint(0, 256, sizes)
         elif tensor.dtype.is_integer or tensor.dtype.is_bool:
             value = rng.randint(0, 2, sizes)
         else:

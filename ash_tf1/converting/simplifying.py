@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 _KNOWN = {
-    'Switch': lambda x, _: x, 'Identity': lambda x: x, 'Enter': lambda x: x, 'StopGradient': lambda x: x,
+    'Switch': lambda x, _: x, 'Identity': lambda x: x, 'Enter': lambda x: x,
+    'StopGradient': lambda x: x,
     'Neg': np.negative, 'Reciprocal': np.reciprocal, 'LogicalNot': np.logical_not,
     'Floor': np.floor, 'Sub': np.subtract, 'Mul': np.multiply, 'Add': np.add, 'AddV2': np.add,
     'RealDiv': np.true_divide, 'Div': np.true_divide, 'Maximum': np.maximum,

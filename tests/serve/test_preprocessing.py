@@ -202,5 +202,5 @@ def test_refuses_a_version_that_is_no_utf_8(make_artifact, mini):
     data = (artifact / 'model.onnx').read_bytes()
     (artifact / 'model.onnx').write_bytes(data.replace(b'\x12\x07version',
                                                        b'\x12\x07versio\xff'))
-    with pytest.raises(ValueError, match=r"model\.onnx: (metadata 'model_version'|not an ONNX)"):
+    with pytest.raises(ValueError, match=r'model\.onnx: (metadata .* is no text|not an ONNX)'):
         ash_onnx.load_model(artifact)

@@ -82,7 +82,8 @@ def test_a_branch_that_is_not_taken_goes_with_all_it_holds(text, expected):
         return tf.while_loop(lambda y: y < 30.0, lambda y: y + step, (x,))
 
     def nested():
-        return tf.cond(tf.logical_not(flag), lambda: 2.0 * x, lambda: tf.py_func(abs, [x], tf.float32))
+        return tf.cond(tf.logical_not(flag), lambda: 2.0 * x,
+                       lambda: tf.py_func(abs, [x], tf.float32))
     tf.identity(tf.cond(flag, lambda: 3.0 * x, lambda: 20.0 * nested() + 0.0 * loop(7.0)), 'y')
     part, _, _ = graphs.cut(tf.get_default_graph().as_graph_def(), outputs=['y'],
                             values={'flag': text})
