@@ -148,14 +148,21 @@ def export(args):
 
 def convert(args):
     """tools/convert.py"""
-    foreign = _converting('foreign')
-    result = foreign.convert(args.source, args.out_dir, foreign.Options(
+    artifact, containment, foreign = map(_converting, ('artifact', 'containment', 'foreign'))
+    options = foreign.Options(
         inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
         values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
         signature=args.signature, allow_training_mode=args.allow_training_mode,
         labels=args.labels, preprocessing=args.preprocess and preprocessing.parse(args.preprocess),
-        samples=args.samples, seed=args.seed, keep_graph=args.keep_graph,
-        overwrite=args.overwrite))
+        samples=args.samples, seed=args.seed, keep_graph=args.keep_graph)
+    artifact.check_out_dir(args.out_dir, args.overwrite)
+    with files.replacing_folder(args.out_dir) as folder:
+        os.rmdir(folder)  # which the child makes, or leaves unmade
+        result = containment.call(lambda: foreign.convert(args.source, folder, options),
+                                  args.time_limit,
+                                  args.memory_limit or containment.default_gigabytes(),
+                                  args.verbose)
+    result = result._replace(folder=args.out_dir)
     _print_exported(result, 'examples in the test data set')
     return 0
 

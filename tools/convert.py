@@ -52,6 +52,12 @@ def main(argv=None):
                              'input (default: made up)')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='of inputs that are made up (default: %(default)s)')
+    parser.add_argument('--time-limit', type=float, default=1800, metavar='SECONDS',
+                        help='of the process that reads and converts (default: %(default)s)')
+    parser.add_argument('--memory-limit', type=float, metavar='GB',
+                        help='of its data (default: three quarters of the memory there is)')
+    parser.add_argument('--verbose', action='store_true',
+                        help='let through what TensorFlow and tf2onnx say, and tracebacks')
     parser.add_argument('--keep-graph', action='store_true',
                         help='keep the graph that was converted too, as frozen_graph.pb')
     parser.add_argument('--overwrite', action='store_true',
