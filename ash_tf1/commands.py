@@ -24,6 +24,7 @@ from ash_tf1.nets import NETS, get_net, reference_task
 from ash_tf1.ops import ACTIVATIONS, get_activation
 
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
+KERAS_SUFFIXES = ('.h5', '.hdf5', '.keras')
 NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
 
 
@@ -158,7 +159,7 @@ def convert(args):
     artifact.check_out_dir(args.out_dir, args.overwrite)
     with files.replacing_folder(args.out_dir) as folder:
         os.rmdir(folder)  # which the child makes, or leaves unmade
-        result = containment.call(lambda: foreign.convert(args.source, folder, options),
+        result = containment.call(lambda: foreign.convert(_source(args), folder, options),
                                   args.time_limit,
                                   args.memory_limit or containment.default_gigabytes(),
                                   args.verbose)
@@ -167,10 +168,17 @@ def convert(args):
     return 0
 
 
-def _converting(name):
-    """A module of `ash_tf1.converting`: tf2onnx belongs to an extra that training does without."""
+def _source(args):
+    """What `foreign.convert` is to convert: a path, or a model that Keras has to load."""
+    if not args.source.endswith(KERAS_SUFFIXES):
+        return args.source
+    return _converting('hdf5', 'ash_tf1.keras').read(args.source, args.trust_code)
+
+
+def _converting(name, package='ash_tf1.converting'):
+    """A module that needs tf2onnx, which belongs to an extra that training does without."""
     try:
-        return importlib.import_module('ash_tf1.converting.' + name)
+        return importlib.import_module('{}.{}'.format(package, name))
     except ImportError as error:
         raise ValueError('export needs the packages of the extra `convert`: {}'.format(
             error)) from error

@@ -18,8 +18,9 @@ def main(argv=None):
         epilog='example: python tools/convert.py saved_model/ artifacts/vgg19 --set keep_prob=1.0; '
                'then, on modern Python: python tools/verify_onnx.py artifacts/vgg19')
     parser.add_argument('source', metavar='SOURCE',
-                        help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; or a '
-                             'MetaGraph (.meta) with its checkpoint: the prefix or folder of both')
+                        help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; a '
+                             'MetaGraph (.meta) with its checkpoint: the prefix or folder of both; '
+                             'or a Keras model, .h5')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
     parser.add_argument('--input', action='append', default=[], metavar='NAME[:SHAPE]',
                         help='a tensor that becomes an input, with a shape such as ?,224,224,3 or '
@@ -37,6 +38,8 @@ def main(argv=None):
                              'serving_default)')
     parser.add_argument('--allow-training-mode', action='store_true',
                         help='let BatchNorm use the statistics of the batch that it is given')
+    parser.add_argument('--trust-code', action='store_true',
+                        help='load a Keras model with Lambda layers, which run Python code')
     parser.add_argument('--labels', metavar='FILE',
                         help='labels of the classes, one a line: the artifact becomes an image '
                              'classifier, which takes uint8 RGB pixels and which predict.py and '

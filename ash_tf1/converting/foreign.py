@@ -57,11 +57,11 @@ class Options:
     overwrite: bool = False
 
 
-def convert(path, out_dir, options=Options()):
+def convert(source, out_dir, options=Options()):
     """Converts a graph that TensorFlow 1 left, every ASH in it included.
 
     Args:
-      path: as for `sources.read`.
+      source: a path, as for `sources.read`, or a `sources.Source`.
       out_dir: folder to make; must not exist, unless it is an artifact to be overwritten.
       options: the `Options`.
 
@@ -76,7 +76,8 @@ def convert(path, out_dir, options=Options()):
     artifact.check_out_dir(out_dir, options.overwrite)
     if options.preprocessing and not options.labels:
         raise ValueError('--preprocess is for image classifiers: give --labels too')
-    source = sources.read(path, options.tags, options.signature)
+    if not isinstance(source, sources.Source):
+        source = sources.read(source, options.tags, options.signature)
     graph_def, signature, found, given = _select(source, options)
     if not options.allow_training_mode:
         graphs.check_inference(graph_def)
