@@ -14,6 +14,7 @@ from ash_tf1.input_pipelines import DATASETS, load_dataset
 from ash_tf1.input_pipelines.image_folder import save_image_folder
 from ash_tf1.nets import NETS, get_net, reference_task
 from ash_tf1.ops import ACTIVATIONS, get_activation
+from ash_tf1.sessions import compute_in_one_thread
 
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
@@ -131,6 +132,7 @@ def _json_number(value):
 
 def export(args):
     """tools/export_onnx.py"""
+    compute_in_one_thread()  # so that the artifact is the same on any machine
     result = _converting('runs').export(args.checkpoint_dir, args.out_dir, args.checkpoint,
                                         args.data_dir, args.samples, args.keep_graph,
                                         args.overwrite)
@@ -140,6 +142,7 @@ def export(args):
 
 def convert(args):
     """tools/convert.py"""
+    compute_in_one_thread()
     result = _converting('foreign').convert(
         args.source, args.out_dir, [_input(text) for text in args.input], args.output, args.samples,
         args.seed, args.keep_graph, args.overwrite)

@@ -70,7 +70,7 @@ def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph
                         list(zip(signature.output_names, outputs)))
         if keep_graph:
             with open(os.path.join(folder, GRAPH_FILE), 'wb') as handle:
-                handle.write(graph_def.SerializeToString())
+                handle.write(graph_def.SerializeToString(deterministic=True))
     return Exported(out_dir, Counter(node.op_type for node in model.graph.node),
                     os.path.getsize(os.path.join(out_dir, MODEL_FILE)), len(inputs[0]))
 

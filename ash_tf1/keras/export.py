@@ -73,7 +73,7 @@ def freeze(model):
         outputs = [tf.identity(tensor, name='output') for tensor in outputs]
         signature = onnx_model.Signature(
             tuple(zip(model.input_names, [tensor.name for tensor in inputs])),
-            tuple(zip(model.output_names, [tensor.name for tensor in outputs])))
+            tuple(zip(model.output_names, [tensor.name for tensor in outputs])), one_batch=True)
         return onnx_model.freeze_session(session, signature), signature
 
 
