@@ -135,7 +135,7 @@ def export(args):
     compute_in_one_thread()  # so that the artifact is the same on any machine
     result = _converting('runs').export(args.checkpoint_dir, args.out_dir, args.checkpoint,
                                         args.data_dir, args.samples, args.keep_graph,
-                                        args.overwrite)
+                                        args.overwrite, args.opset)
     _print_exported(result, 'test images')
     return 0
 
@@ -145,7 +145,7 @@ def convert(args):
     compute_in_one_thread()
     result = _converting('foreign').convert(
         args.source, args.out_dir, [_input(text) for text in args.input], args.output, args.samples,
-        args.seed, args.keep_graph, args.overwrite)
+        args.seed, args.keep_graph, args.overwrite, args.opset)
     _print_exported(result, 'examples in the test data set')
     return 0
 

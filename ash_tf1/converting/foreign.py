@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import files
-from ash_tf1.converting import artifact, graphs, lowering, onnx_model, sources
+from ash_tf1.converting import artifact, graphs, lowering, onnx_model, opsets, sources
 
 BATCH = 4  # of inputs made up, where the graph leaves the first size open
 # What an answer may differ by, relative to the largest: at least rounding in another order, at most
@@ -15,7 +15,7 @@ LEAST, MOST, MARGIN = 1e-5, 1e-2, 64
 
 
 def convert(path, out_dir, inputs=(), outputs=(), samples=None, seed=0, keep_graph=False,
-            overwrite=False):
+            overwrite=False, opset=opsets.DEFAULT):
     """Converts a frozen graph, every ASH in it included.
 
     Args:
@@ -27,16 +27,18 @@ def convert(path, out_dir, inputs=(), outputs=(), samples=None, seed=0, keep_gra
       seed: of inputs that are made up.
       keep_graph: whether the graph that was converted is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
+      opset: as for `onnx_model.convert`.
 
     Returns:
       What was `artifact.Exported`.
 
     Raises:
-      ValueError: the file, a name, a shape or a sample is wrong, or the graph is refused; the
-        message names what.
+      ValueError: the file, a name, a shape, a sample or the opset is wrong, or the graph is
+        refused; the message names what.
       RuntimeError: the graph cannot be run or converted, or its portable ops answer otherwise.
     """
     artifact.check_out_dir(out_dir, overwrite)
+    opsets.check(opset)
     source, found, given = graphs.cut(sources.read_frozen_graph(path), inputs, outputs)
     signature = onnx_model.Signature(*(tuple((_onnx_name(tensor.name), tensor.name)
                                              for tensor in tensors) for tensors in (found, given)))
@@ -56,7 +58,8 @@ def convert(path, out_dir, inputs=(), outputs=(), samples=None, seed=0, keep_gra
         'tolerance': json.dumps({'relative': tolerance}),
         'versions': artifact.versions(),
     }
-    return artifact.write(out_dir, lowered, signature, values, answers, properties, keep_graph)
+    return artifact.write(out_dir, lowered, signature, values, answers, properties, keep_graph,
+                          opset)
 
 
 def make_samples(names, tensors, seed):

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint, config, evaluation, files
 from ash_tf1.classifier import build_classifier, pixels_placeholder
-from ash_tf1.converting import artifact, onnx_model
+from ash_tf1.converting import artifact, onnx_model, opsets
 from ash_tf1.sessions import session_config
 
 INPUT = 'images'
@@ -19,7 +19,7 @@ CLASSIFIER = onnx_model.Signature(((INPUT, INPUT + ':0'),),
 
 
 def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, keep_graph=False,
-           overwrite=False):
+           overwrite=False, opset=opsets.DEFAULT):
     """Exports a checkpoint of a training run as an artifact folder.
 
     The net is rebuilt for inference with ASH in its plain form, restored, frozen and converted.
@@ -35,18 +35,21 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
       samples: number of images in the test data set.
       keep_graph: whether the frozen TensorFlow graph is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
+      opset: as for `onnx_model.convert`.
 
     Returns:
       What was `artifact.Exported`.
 
     Raises:
-      ValueError: a file is missing or does not fit, or out_dir is in use; the message names it.
+      ValueError: a file is missing or does not fit, out_dir is in use, or models are
+        not made for the opset; the message names it.
       RuntimeError: the conversion failed or was not complete.
     """
     spec = config.load(run_dir, config.MODEL_FILE, config.ModelSpec)
     settings = config.load(run_dir, config.SETTINGS_FILE, config.Settings)
     prefix = checkpoint.find_checkpoint(evaluation.resolve(run_dir, checkpoint_path))
     artifact.check_out_dir(out_dir, overwrite)
+    opsets.check(opset)
     if samples < 1:
         raise ValueError('an artifact needs at least one sample, got {}'.format(samples))
     dataset = evaluation.load_model_dataset(spec, data_dir or settings.data_dir)
@@ -55,7 +58,7 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
     graph_def = freeze(spec, prefix)
     answers = onnx_model.run_frozen(graph_def, CLASSIFIER, images)
     return artifact.write(out_dir, graph_def, CLASSIFIER, [images], answers,
-                          metadata(spec, prefix), keep_graph)
+                          metadata(spec, prefix), keep_graph, opset)
 
 
 def freeze(spec, prefix):

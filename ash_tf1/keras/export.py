@@ -5,12 +5,13 @@ import json
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.converting import artifact, onnx_model
+from ash_tf1.converting import artifact, onnx_model, opsets
 from ash_tf1.keras import configs, copying, layers
 from ash_tf1.sessions import session_config
 
 
-def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False):
+def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
+                opset=opsets.DEFAULT):
     """Exports a tf.keras model as an artifact folder, which `tools/verify_onnx.py` verifies.
 
     The model is copied for inference with its ASH layers in their plain form, frozen and converted.
@@ -27,18 +28,21 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False):
         such as lose nothing but digits by the cast.
       keep_graph: whether the frozen TensorFlow graph is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
+      opset: as for `ash_tf1.converting.onnx_model.convert`.
 
     Returns:
       An `ash_tf1.converting.artifact.Exported`.
 
     Raises:
-      ValueError: the model cannot be copied, the inputs do not fit it, or out_dir is in use.
+      ValueError: the model cannot be copied, the inputs do not fit it, out_dir is in use, or
+        models are not made for the opset.
       RuntimeError: the conversion failed or was not complete.
     """
     if not isinstance(model, tf.keras.Model):
         raise ValueError('model must be a tf.keras model, got {!r}'.format(model))
     copying.check_model(model)
     artifact.check_out_dir(out_dir, overwrite)
+    opsets.check(opset)
     names = model.input_names + model.output_names
     if len(set(names)) < len(names):
         raise ValueError('the inputs and outputs of model {!r} must have different names, got '
@@ -47,7 +51,7 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False):
     graph_def, signature = freeze(model)
     answers = onnx_model.run_frozen(graph_def, signature, *inputs)
     return artifact.write(out_dir, graph_def, signature, inputs, answers,
-                          _metadata(model, inputs), keep_graph)
+                          _metadata(model, inputs), keep_graph, opset)
 
 
 def freeze(model):

@@ -29,9 +29,9 @@ def run(folder, *command, **environment):
                           env=dict(os.environ, PYTHONPATH=str(ROOT), **environment))
 
 
-@pytest.mark.parametrize('native', ['auto', '0'])
-def test_vgg19_in_an_own_loop_becomes_a_model_that_verifies(tmp_path, native):
-    """In the forms that are the default: native where it is built, and graph ops."""
+@pytest.mark.parametrize('native, opset', [('auto', 11), ('0', 18)])
+def test_vgg19_in_an_own_loop_becomes_a_model_that_verifies(tmp_path, native, opset):
+    """In the forms that are the default, native where it is built, and graph ops; and opsets."""
     program, commands = section()
     done = run(tmp_path, TRAIN_PYTHON, '-W', 'ignore', '-c', program, ASH_NATIVE=native)
     assert done.returncode == 0, done.stderr
@@ -40,7 +40,7 @@ def test_vgg19_in_an_own_loop_becomes_a_model_that_verifies(tmp_path, native):
         tool, *arguments = command.split()
         python = TRAIN_PYTHON if side == 'train' else sys.executable
         done = run(tmp_path, python, str(ROOT / tool), *arguments,
-                   *(['--json'] if side == 'serve' else []))
+                   *(['--json'] if side == 'serve' else ['--opset', str(opset)]))
         assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result['passed']
