@@ -1,4 +1,4 @@
-"""Every ASH in a frozen graph becomes portable ops: those of `kernels.plain`.
+"""Every ASH in a frozen graph becomes portable ops: those of `kernels.portable`.
 
 Native ops have no counterpart in ONNX, and the form `recompute` computes its statistics in double
 precision and its gate by an exponential that overflows on purpose.
@@ -85,7 +85,7 @@ def _input_tensors(graph_def, layers):
 
 
 def _portable(layer, x, constants):
-    """The nodes of a layer in the plain form, below its name; the last one has its name."""
+    """The nodes of a layer in the portable form, below its name; the last one has its name."""
     leak = layer.leak
     if not isinstance(leak, float):
         if leak not in constants:
@@ -97,7 +97,7 @@ def _portable(layer, x, constants):
                                      x.shape if name == 'x' else None, name)
                       for name in _PARAMETERS]
         scalars = [tf.reshape(parameter, []) for parameter in parameters[1:]]
-        tf.identity(kernels.plain(parameters[0], *scalars, leak=leak), name='y')
+        tf.identity(kernels.portable(parameters[0], *scalars, leak=leak), name='y')
         nodes = graph.as_graph_def().node
     names = {name: getattr(layer, name) for name in _PARAMETERS}
     names.update({node.name: '{}/{}'.format(layer.name, node.name) for node in nodes

@@ -59,7 +59,7 @@ def convert(graph_def, signature, opset=opsets.DEFAULT):
     """Converts a frozen graph to ONNX; tf2onnx's own swallowed errors are raised.
 
     Args:
-      graph_def: a GraphDef without variables, every ASH in it in its plain form.
+      graph_def: a GraphDef without variables, every ASH in it in ordinary ops.
       signature: its `Signature`.
       opset: the version of ONNX's operators, from `opsets.FIRST` to `opsets.LAST`.
 

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from ash_tf1 import checkpoint, config, evaluation, files
 from ash_tf1.classifier import build_classifier, pixels_placeholder
 from ash_tf1.converting import artifact, onnx_model, opsets
+from ash_tf1.ops import PORTABLE
 from ash_tf1.sessions import session_config
 
 INPUT = 'images'
@@ -22,7 +23,7 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
            overwrite=False, opset=opsets.DEFAULT):
     """Exports a checkpoint of a training run as an artifact folder.
 
-    The net is rebuilt for inference with ASH in its plain form, restored, frozen and converted.
+    The net is rebuilt for inference with ASH in portable ops, restored, frozen and converted.
     The artifact has the layout of the ONNX model zoo: `model.onnx`, with its labels and origin in
     metadata_props, and `test_data_set_0/`, real images of the test split and what TensorFlow
     answers to them.
@@ -77,7 +78,7 @@ def freeze(spec, prefix):
     """
     with tf.Graph().as_default():
         classifier = build_classifier(pixels_placeholder(spec), spec, is_training=False,
-                                      implementation='plain')
+                                      implementation=PORTABLE)
         tf.identity(classifier.logits, name=OUTPUTS[0])
         tf.identity(classifier.probabilities, name=OUTPUTS[1])
         with tf.Session(config=session_config()) as session:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from ash_tf1 import ops
 from ash_tf1.converting import artifact, onnx_model, opsets
 from ash_tf1.keras import configs, copying, layers
 from ash_tf1.sessions import session_config
@@ -14,7 +15,7 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
                 opset=opsets.DEFAULT):
     """Exports a tf.keras model as an artifact folder, which `tools/verify_onnx.py` verifies.
 
-    The model is copied for inference with its ASH layers in their plain form, frozen and converted.
+    The model is copied for inference with its ASH layers in portable ops, frozen and converted.
     The folder has the layout of the ONNX model zoo: `model.onnx`, with what made it in
     metadata_props, and `test_data_set_0/`, the inputs given and what TensorFlow answers to them.
     The ONNX model has the inputs and outputs of model.input_names and output_names, in the model's
@@ -55,7 +56,7 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
 
 
 def freeze(model):
-    """The graph of a model for inference, its ASH layers in the plain form.
+    """The graph of a model for inference, its ASH layers in portable ops.
 
     Args:
       model: as for `export_onnx`.
@@ -69,7 +70,7 @@ def freeze(model):
     original = copying.Original(model)
     with tf.Graph().as_default(), _loops_that_freeze(), \
             tf.Session(config=session_config()) as session:
-        copy = copying.copy_model(original, prepare=_make_plain)
+        copy = copying.copy_model(original, prepare=_make_portable)
         # Placeholders of our own: those of the copy may have a fixed batch size.
         inputs = [tf.placeholder(tensor.dtype, [None] + tensor.shape.as_list()[1:])
                   for tensor in model.inputs]
@@ -94,10 +95,10 @@ def _loops_that_freeze():
         tf.enable_control_flow_v2()
 
 
-def _make_plain(layer):
+def _make_portable(layer):
     for part in configs.parts(layer):
         if isinstance(part, layers.ASH):
-            part.implementation = 'plain'
+            part.implementation = ops.PORTABLE
 
 
 def _check_inputs(model, inputs):

@@ -113,7 +113,7 @@ def test_the_graph_is_no_larger_than_it_must_be(model):
     # Neither the other form of ASH, nor statistics of batches, nor anything of the training.
     assert set(counts) <= {
         'Add', 'BatchNormalization', 'Cast', 'Conv', 'Div', 'Gemm', 'GlobalAveragePool', 'MatMul',
-        'Max', 'Mul', 'ReduceMean', 'Reshape', 'Sigmoid', 'Softmax', 'Sqrt', 'Squeeze', 'Sub',
+        'Mul', 'ReduceMean', 'Sigmoid', 'Softmax', 'Sqrt', 'Squeeze', 'Sub',
         'Transpose', 'Flatten'}
 
 
