@@ -22,6 +22,7 @@ from ash_tf1.input_pipelines import DATASETS, load_dataset
 from ash_tf1.input_pipelines.image_folder import save_image_folder
 from ash_tf1.nets import NETS, get_net, reference_task
 from ash_tf1.ops import ACTIVATIONS, get_activation
+from ash_tf1.sessions import compute_in_one_thread
 
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 KERAS_SUFFIXES = ('.h5', '.hdf5', '.keras')
@@ -140,9 +141,10 @@ def _json_number(value):
 
 def export(args):
     """tools/export_onnx.py"""
+    compute_in_one_thread()  # so that the artifact is the same on any machine
     result = _converting('runs').export(args.checkpoint_dir, args.out_dir, args.checkpoint,
                                         args.data_dir, args.samples, args.keep_graph,
-                                        args.overwrite)
+                                        args.overwrite, args.opset)
     _print_exported(result, 'test images')
     return 0
 
@@ -155,12 +157,11 @@ def convert(args):
         values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
         signature=args.signature, allow_training_mode=args.allow_training_mode,
         labels=args.labels, preprocessing=args.preprocess and preprocessing.parse(args.preprocess),
-        samples=args.samples, seed=args.seed, keep_graph=args.keep_graph)
+        samples=args.samples, seed=args.seed, opset=args.opset, keep_graph=args.keep_graph)
     artifact.check_out_dir(args.out_dir, args.overwrite)
     with files.replacing_folder(args.out_dir) as folder:
         os.rmdir(folder)  # which the child makes, or leaves unmade
-        result = containment.call(lambda: foreign.convert(_source(args), folder, options),
-                                  args.time_limit,
+        result = containment.call(lambda: _convert_source(args, folder, options), args.time_limit,
                                   args.memory_limit or containment.default_gigabytes(),
                                   args.verbose)
     result = result._replace(folder=args.out_dir)
@@ -168,11 +169,12 @@ def convert(args):
     return 0
 
 
-def _source(args):
-    """What `foreign.convert` is to convert: a path, or a model that Keras has to load."""
-    if not args.source.endswith(KERAS_SUFFIXES):
-        return args.source
-    return _converting('hdf5', 'ash_tf1.keras').read(args.source, args.trust_code)
+def _convert_source(args, folder, options):
+    compute_in_one_thread()
+    source = args.source
+    if source.endswith(KERAS_SUFFIXES):
+        source = _converting('hdf5', 'ash_tf1.keras').read(source, args.trust_code)
+    return _converting('foreign').convert(source, folder, options)
 
 
 def _converting(name, package='ash_tf1.converting'):

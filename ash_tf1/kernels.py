@@ -21,15 +21,26 @@ PRECISION = {
 
 
 def plain(x, z_k, alpha, leak):
-    """ASH as ordinary differentiable ops: the reference, and what an exported graph holds."""
+    """ASH as ordinary differentiable ops: the reference."""
+    return _by_ordinary_ops(x, z_k, alpha, leak, with_floor=True)
+
+
+def portable(x, z_k, alpha, leak):
+    """`plain` as exported graphs hold it: its gradient is NaN where a sample is constant."""
+    return _by_ordinary_ops(x, z_k, alpha, leak, with_floor=False)
+
+
+def _by_ordinary_ops(x, z_k, alpha, leak, with_floor):
     compute = PRECISION[x.dtype][0]
     wide = tf.cast(x, compute)
     axes = _sample_axes(x)
     mean = _mean(wide, axes)
     centred = wide - mean
     variance = _mean(tf.square(centred), axes)
-    # The floor stops the gradient where a sample is constant: sqrt's own is infinite there.
-    sigma = tf.sqrt(tf.maximum(variance, _tiny(compute)))
+    if with_floor:
+        # It stops the gradient where a sample is constant: sqrt's own is infinite there.
+        variance = tf.maximum(variance, _tiny(compute))
+    sigma = tf.sqrt(variance)
     gate = tf.sigmoid(2.0 * alpha * (centred - z_k * sigma))
     return tf.cast(wide * _leaky(gate, float(leak) or None), x.dtype)
 

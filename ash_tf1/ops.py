@@ -27,6 +27,7 @@ LEAK = 0.01
 IMPLEMENTATIONS = {'native': kernels.native, 'recompute': kernels.recompute,
                    'plain': kernels.plain}
 AUTO = 'auto'  # native where that is built, else recompute
+PORTABLE = 'portable'  # for inference alone, and so no choice of a training run
 __all__ = ['ASH', 'leaky_ash', 'fixed_ash', 'scoped_ash', 'apply_ash', 'z_score', 'swish',
            'swish_beta', 'prelu', 'gelu', 'ACTIVATIONS', 'get_activation', 'pass_shares']
 
@@ -44,9 +45,9 @@ def ASH(x, implementation=AUTO, name=None):  # noqa: N802 - the published name
       implementation: form of one function (docs/ash.md). 'native' is one fused op each way, where
         the library is built; 'recompute' is graph ops that keep only x and the per-sample
         statistics for the backward pass. Both are finite for every finite x. 'plain' is ordinary
-        differentiable ops in x's own precision (float32 for float16), which is what an exported
-        graph holds. 'auto' is 'native' where it is to be had and ASH_NATIVE is not 0, else
-        'recompute'.
+        differentiable ops in x's own precision (float32 for float16). 'portable' is the same
+        values in fewer ops, for graphs to export: its gradient is NaN where a sample is constant.
+        'auto' is 'native' where it is to be had and ASH_NATIVE is not 0, else 'recompute'.
       name: name of the op; 'ash' by default.
 
     Returns:
@@ -300,7 +301,7 @@ def get_activation(name, implementation=AUTO):
 
 def check_implementation(implementation):
     """Raises a ValueError that lists the implementations of ASH where this is none of them."""
-    if implementation not in (AUTO, *IMPLEMENTATIONS):
+    if implementation not in (AUTO, PORTABLE, *IMPLEMENTATIONS):
         raise ValueError('unknown implementation {!r}; known are {}'.format(
             implementation, ', '.join((AUTO, *IMPLEMENTATIONS))))
 
@@ -359,4 +360,6 @@ def _ash(x, z_k, alpha, leak, implementation, layer=None):
         if tf.get_default_graph().get_collection(gradients.OLD_COLLECTION):
             gradients.check_graph()
         record_pass_share(x, z_k, layer)
-    return IMPLEMENTATIONS[implementation](x, z_k, alpha, leak)
+    kernel = (kernels.portable if implementation == PORTABLE
+              else IMPLEMENTATIONS[implementation])
+    return kernel(x, z_k, alpha, leak)

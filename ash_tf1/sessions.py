@@ -13,3 +13,14 @@ def session_config():
     has_gpu = bool(tf.config.experimental.list_physical_devices('GPU'))
     config.graph_options.rewrite_options.disable_meta_optimizer = not has_gpu
     return config
+
+
+def compute_in_one_thread():
+    """Makes this process compute each op in one thread, for good.
+
+    The order of sums, and so their last bits, depends on how many threads share them: by default as
+    many as the machine has cores. The first session of a process decides for all later ones, and
+    so this one must be the first.
+    """
+    with tf.Session(graph=tf.Graph(), config=tf.ConfigProto(intra_op_parallelism_threads=1)):
+        pass

@@ -6,6 +6,7 @@ import sys
 import _train_side  # noqa: F401
 
 from ash_tf1 import commands, preprocessing
+from ash_tf1.converting import opsets
 
 
 def main(argv=None):
@@ -55,6 +56,9 @@ def main(argv=None):
                              'input (default: made up)')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='of inputs that are made up (default: %(default)s)')
+    parser.add_argument('--opset', type=int, default=opsets.DEFAULT, metavar='N',
+                        help="version of ONNX's operators, {} to {} (default: %(default)s)".format(
+                            opsets.FIRST, opsets.LAST))
     parser.add_argument('--time-limit', type=float, default=1800, metavar='SECONDS',
                         help='of the process that reads and converts (default: %(default)s)')
     parser.add_argument('--memory-limit', type=float, metavar='GB',

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 import ash_tf1
 from ash_tf1 import files
-from ash_tf1.converting import onnx_model
+from ash_tf1.converting import onnx_model, opsets
 
 MODEL_FILE = 'model.onnx'
 GRAPH_FILE = 'frozen_graph.pb'
@@ -42,7 +42,8 @@ def check_out_dir(out_dir, overwrite):
                          '(--overwrite, overwrite=True)'.format(out_dir))
 
 
-def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph=False):
+def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph=False,
+          opset=opsets.DEFAULT):
     """Converts a frozen graph and writes the artifact folder, or nothing.
 
     Args:
@@ -52,14 +53,16 @@ def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph
       inputs, outputs: an array for each input and output, in order: the test data set.
       properties: dict of strings, the metadata_props.
       keep_graph: whether the frozen TensorFlow graph is kept too.
+      opset: as for `onnx_model.convert`.
 
     Returns:
       What was `Exported`.
 
     Raises:
+      ValueError: models are not made for the opset.
       RuntimeError: the conversion failed or was not complete.
     """
-    model = onnx_model.convert(graph_def, signature)
+    model = onnx_model.convert(graph_def, signature, opset)
     for key, value in properties.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
@@ -70,7 +73,7 @@ def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph
                         list(zip(signature.output_names, outputs)))
         if keep_graph:
             with open(os.path.join(folder, GRAPH_FILE), 'wb') as handle:
-                handle.write(graph_def.SerializeToString())
+                handle.write(graph_def.SerializeToString(deterministic=True))
     return Exported(out_dir, Counter(node.op_type for node in model.graph.node),
                     os.path.getsize(os.path.join(out_dir, MODEL_FILE)), len(inputs[0]))
 

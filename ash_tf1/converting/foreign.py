@@ -15,6 +15,7 @@ from ash_tf1.converting import (
     graphs,
     lowering,
     onnx_model,
+    opsets,
     samples,
     sources,
 )
@@ -39,6 +40,7 @@ class Options:
       samples: path of a `.npy` file (one input) or `.npz` file (arrays by the names of the inputs):
         the test data set. By default inputs are made up: normal numbers, and integers 0 and 1.
       seed: of inputs that are made up.
+      opset: as for `onnx_model.convert`.
       keep_graph: whether the graph that was converted is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
     """
@@ -53,6 +55,7 @@ class Options:
     preprocessing: Optional[Preprocessing] = None
     samples: Optional[str] = None
     seed: int = 0
+    opset: int = opsets.DEFAULT
     keep_graph: bool = False
     overwrite: bool = False
 
@@ -74,6 +77,7 @@ def convert(source, out_dir, options=Options()):
       RuntimeError: the graph cannot be run or converted, or its portable ops answer otherwise.
     """
     artifact.check_out_dir(out_dir, options.overwrite)
+    opsets.check(options.opset)
     if options.preprocessing and not options.labels:
         raise ValueError('--preprocess is for image classifiers: give --labels too')
     if not isinstance(source, sources.Source):
@@ -109,7 +113,7 @@ def convert(source, out_dir, options=Options()):
         properties['inputs'] = json.dumps([_metadata(name, tensor, value) for name, tensor, value
                                            in zip(names, found, inputs)])
     return artifact.write(out_dir, lowered, signature, inputs, answers, properties,
-                          options.keep_graph)
+                          options.keep_graph, options.opset)
 
 
 def _select(source, options):

@@ -1,4 +1,4 @@
-"""Every ASH in a frozen graph becomes portable ops: those of `kernels.plain`.
+"""Every ASH in a frozen graph becomes portable ops: those of `kernels.portable`.
 
 Native ops have no counterpart in ONNX, and the form `recompute` computes its statistics in double
 precision and its gate by an exponential that overflows on purpose. What owners wrote from the paper
@@ -139,7 +139,7 @@ def _check_ranks(graph, layers):
 
 
 def _portable(layer, graph, constants):
-    """The nodes of a layer in the plain form."""
+    """The nodes of a layer in the portable form."""
     leak = layer.leak
     if not isinstance(leak, float):
         if leak not in constants:
@@ -148,12 +148,12 @@ def _portable(layer, graph, constants):
         leak = float(tf.make_ndarray(constants[leak].attr['value'].tensor))
     compute = kernels.PRECISION[_tensor(graph, layer.x).dtype][0]
 
-    def plain(x, *trained):
+    def portable(x, *trained):
         z_k, alpha = trained or [tf.constant(value, compute) for value in (layer.z_k, layer.alpha)]
-        return kernels.plain(x, tf.reshape(z_k, []), tf.reshape(alpha, []), leak)
+        return kernels.portable(x, tf.reshape(z_k, []), tf.reshape(alpha, []), leak)
 
     trained = [name for name in (layer.z_k, layer.alpha) if not isinstance(name, float)]
-    return _nodes(layer.name, graph, plain, [layer.x] + trained)
+    return _nodes(layer.name, graph, portable, [layer.x] + trained)
 
 
 def _with_sigmoid(gate, graph):

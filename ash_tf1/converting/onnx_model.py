@@ -7,11 +7,8 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 import tf2onnx
 
+from ash_tf1.converting import axes, opsets, ordered_sets
 from ash_tf1.sessions import session_config
-
-# From 14 on BatchNormalization says that it is not training, which ONNX's own reference
-# implementation goes by; up to 17 ReduceMean has its axes as an attribute, which TensorRT likes.
-OPSET = 15
 
 
 class Signature(NamedTuple):
@@ -19,6 +16,7 @@ class Signature(NamedTuple):
 
     inputs: tuple
     outputs: tuple
+    one_batch: bool = False  # whether the first axes of all inputs are known to have one size
 
     @property
     def input_names(self):
@@ -45,7 +43,8 @@ def run_frozen(graph_def, signature, *inputs):
       *inputs: an array for each input of the signature, in order.
 
     Returns:
-      The arrays of the signature's outputs, in order.
+      The arrays of the signature's outputs, in order. Their last bits depend on the threads of the
+      process: see `sessions.compute_in_one_thread`.
     """
     with tf.Graph().as_default():
         tensors = tf.import_graph_def(
@@ -56,30 +55,36 @@ def run_frozen(graph_def, signature, *inputs):
             return session.run(tensors[count:], dict(zip(tensors[:count], inputs)))
 
 
-def convert(graph_def, signature):
+def convert(graph_def, signature, opset=opsets.DEFAULT):
     """Converts a frozen graph to ONNX; tf2onnx's own swallowed errors are raised.
 
     Args:
-      graph_def: a GraphDef without variables, every ASH in it in its plain form.
+      graph_def: a GraphDef without variables, every ASH in it in ordinary ops.
       signature: its `Signature`.
+      opset: the version of ONNX's operators, from `opsets.FIRST` to `opsets.LAST`.
 
     Returns:
-      A ModelProto with the inputs and outputs of the signature.
+      A ModelProto with the inputs and outputs of the signature, whose open axes have names: see
+      `axes.name_axes`. The same graph gives the same bytes.
 
     Raises:
+      ValueError: the opset is another.
       RuntimeError: the conversion failed, or one of tf2onnx's optimisers did.
     """
-    with _strict_tf2onnx():
+    opsets.check(opset)
+    with _strict_tf2onnx(), ordered_sets.inside('tf2onnx'):
+        tf2onnx.utils.INTERNAL_NAME = 1  # counts up in the names that it makes, by which it sorts
         try:
             model, external = tf2onnx.convert.from_graph_def(
                 graph_def, name='ash', input_names=[tensor for _, tensor in signature.inputs],
-                output_names=[tensor for _, tensor in signature.outputs], opset=OPSET,
+                output_names=[tensor for _, tensor in signature.outputs], opset=opset,
                 tensors_to_rename={tensor: name
                                    for name, tensor in signature.inputs + signature.outputs})
         except Exception as error:
             raise RuntimeError('tf2onnx could not convert the graph: {}'.format(error)) from error
     if external:
         raise RuntimeError('the model is too large for one ONNX file')
+    axes.name_axes(model, signature.one_batch)
     return model
 
 

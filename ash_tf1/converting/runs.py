@@ -7,7 +7,8 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint, config, evaluation, files
 from ash_tf1.classifier import build_classifier, pixels_placeholder
-from ash_tf1.converting import artifact, onnx_model
+from ash_tf1.converting import artifact, onnx_model, opsets
+from ash_tf1.ops import PORTABLE
 from ash_tf1.sessions import session_config
 
 INPUT = 'images'
@@ -19,10 +20,10 @@ CLASSIFIER = onnx_model.Signature(((INPUT, INPUT + ':0'),),
 
 
 def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, keep_graph=False,
-           overwrite=False):
+           overwrite=False, opset=opsets.DEFAULT):
     """Exports a checkpoint of a training run as an artifact folder.
 
-    The net is rebuilt for inference with ASH in its plain form, restored, frozen and converted.
+    The net is rebuilt for inference with ASH in portable ops, restored, frozen and converted.
     The artifact has the layout of the ONNX model zoo: `model.onnx`, with its labels and origin in
     metadata_props, and `test_data_set_0/`, real images of the test split and what TensorFlow
     answers to them.
@@ -35,18 +36,21 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
       samples: number of images in the test data set.
       keep_graph: whether the frozen TensorFlow graph is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
+      opset: as for `onnx_model.convert`.
 
     Returns:
       What was `artifact.Exported`.
 
     Raises:
-      ValueError: a file is missing or does not fit, or out_dir is in use; the message names it.
+      ValueError: a file is missing or does not fit, out_dir is in use, or models are
+        not made for the opset; the message names it.
       RuntimeError: the conversion failed or was not complete.
     """
     spec = config.load(run_dir, config.MODEL_FILE, config.ModelSpec)
     settings = config.load(run_dir, config.SETTINGS_FILE, config.Settings)
     prefix = checkpoint.find_checkpoint(evaluation.resolve(run_dir, checkpoint_path))
     artifact.check_out_dir(out_dir, overwrite)
+    opsets.check(opset)
     if samples < 1:
         raise ValueError('an artifact needs at least one sample, got {}'.format(samples))
     dataset = evaluation.load_model_dataset(spec, data_dir or settings.data_dir)
@@ -55,7 +59,7 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
     graph_def = freeze(spec, prefix)
     answers = onnx_model.run_frozen(graph_def, CLASSIFIER, images)
     return artifact.write(out_dir, graph_def, CLASSIFIER, [images], answers,
-                          metadata(spec, prefix), keep_graph)
+                          metadata(spec, prefix), keep_graph, opset)
 
 
 def freeze(spec, prefix):
@@ -74,7 +78,7 @@ def freeze(spec, prefix):
     """
     with tf.Graph().as_default():
         classifier = build_classifier(pixels_placeholder(spec), spec, is_training=False,
-                                      implementation='plain')
+                                      implementation=PORTABLE)
         tf.identity(classifier.logits, name=OUTPUTS[0])
         tf.identity(classifier.probabilities, name=OUTPUTS[1])
         with tf.Session(config=session_config()) as session:

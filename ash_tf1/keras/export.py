@@ -5,15 +5,17 @@ import json
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.converting import artifact, onnx_model
+from ash_tf1 import ops
+from ash_tf1.converting import artifact, onnx_model, opsets
 from ash_tf1.keras import configs, copying, layers
 from ash_tf1.sessions import session_config
 
 
-def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False):
+def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
+                opset=opsets.DEFAULT):
     """Exports a tf.keras model as an artifact folder, which `tools/verify_onnx.py` verifies.
 
-    The model is copied for inference with its ASH layers in their plain form, frozen and converted.
+    The model is copied for inference with its ASH layers in portable ops, frozen and converted.
     The folder has the layout of the ONNX model zoo: `model.onnx`, with what made it in
     metadata_props, and `test_data_set_0/`, the inputs given and what TensorFlow answers to them.
     The ONNX model has the inputs and outputs of model.input_names and output_names, in the model's
@@ -27,18 +29,21 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False):
         such as lose nothing but digits by the cast.
       keep_graph: whether the frozen TensorFlow graph is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
+      opset: as for `ash_tf1.converting.onnx_model.convert`.
 
     Returns:
       An `ash_tf1.converting.artifact.Exported`.
 
     Raises:
-      ValueError: the model cannot be copied, the inputs do not fit it, or out_dir is in use.
+      ValueError: the model cannot be copied, the inputs do not fit it, out_dir is in use, or
+        models are not made for the opset.
       RuntimeError: the conversion failed or was not complete.
     """
     if not isinstance(model, tf.keras.Model):
         raise ValueError('model must be a tf.keras model, got {!r}'.format(model))
     copying.check_model(model)
     artifact.check_out_dir(out_dir, overwrite)
+    opsets.check(opset)
     names = model.input_names + model.output_names
     if len(set(names)) < len(names):
         raise ValueError('the inputs and outputs of model {!r} must have different names, got '
@@ -47,15 +52,15 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False):
     graph_def, signature = freeze(model)
     answers = onnx_model.run_frozen(graph_def, signature, *inputs)
     return artifact.write(out_dir, graph_def, signature, inputs, answers,
-                          _metadata(model, inputs), keep_graph)
+                          _metadata(model, inputs), keep_graph, opset)
 
 
-def freeze(model, plain=True):
+def freeze(model, portable=True):
     """The graph of a model for inference.
 
     Args:
       model: as for `export_onnx`.
-      plain: whether its ASH layers get the plain form, or keep their own.
+      portable: whether its ASH layers become portable ops, or keep their form.
 
     Returns:
       (GraphDef without variables, its `ash_tf1.converting.onnx_model.Signature`).
@@ -66,7 +71,7 @@ def freeze(model, plain=True):
     original = copying.Original(model)
     with tf.Graph().as_default(), _loops_that_freeze(), \
             tf.Session(config=session_config()) as session:
-        copy = copying.copy_model(original, prepare=_make_plain if plain else None)
+        copy = copying.copy_model(original, prepare=_make_portable if portable else None)
         # Placeholders of our own: those of the copy may have a fixed batch size.
         inputs = [tf.placeholder(tensor.dtype, [None] + tensor.shape.as_list()[1:])
                   for tensor in model.inputs]
@@ -74,7 +79,7 @@ def freeze(model, plain=True):
         outputs = [tf.identity(tensor, name='output') for tensor in outputs]
         signature = onnx_model.Signature(
             tuple(zip(model.input_names, [tensor.name for tensor in inputs])),
-            tuple(zip(model.output_names, [tensor.name for tensor in outputs])))
+            tuple(zip(model.output_names, [tensor.name for tensor in outputs])), one_batch=True)
         return onnx_model.freeze_session(session, signature), signature
 
 
@@ -91,10 +96,10 @@ def _loops_that_freeze():
         tf.enable_control_flow_v2()
 
 
-def _make_plain(layer):
+def _make_portable(layer):
     for part in configs.parts(layer):
         if isinstance(part, layers.ASH):
-            part.implementation = 'plain'
+            part.implementation = ops.PORTABLE
 
 
 def _check_inputs(model, inputs):

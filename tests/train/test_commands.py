@@ -184,6 +184,8 @@ def test_an_export_says_what_it_wrote(command, refused, tiny_run, tmp_path):
     refused([str(out_dir), '--overwrite'], 'export_onnx', tiny_run, out_dir)
     refused([str(tiny_run), 'no artifact'], 'export_onnx', tiny_run, tiny_run, '--overwrite')
     refused(['0'], 'export_onnx', tiny_run, tmp_path / 'none', '--samples', '0')
+    refused(['opset must be from 11 to 18, got 10'], 'export_onnx', tiny_run, tmp_path / 'none',
+            '--opset', '10')
 
 
 def test_what_failed_without_fault_of_the_input_has_another_status(command, tiny_run, tmp_path,

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from onnx import numpy_helper
 
 from ash_tf1 import ops
-from ash_tf1.converting import foreign, graphs, lowering, onnx_model, sources
+from ash_tf1.converting import foreign, graphs, lowering, onnx_model, opsets, sources
 from ash_tf1.converting.foreign import Options
 from ash_tf1.preprocessing import parse
 
@@ -200,6 +200,23 @@ def test_samples_are_taken_from_files_and_held_against_the_graph(tmp_path):
         with pytest.raises(ValueError, match=message):
             foreign.convert(path, str(tmp_path / 'x'), Options(samples=str(tmp_path / name)))
     assert not (tmp_path / 'x').exists()
+
+
+@pytest.mark.parametrize('opset', [opsets.FIRST, opsets.LAST])
+def test_an_opset_can_be_chosen(tmp_path, opset):
+    path = write(tmp_path / 'net.pb', freeze(net(ops.ASH).op.name))
+    foreign.convert(path, str(tmp_path / 'a'), Options(opset=opset))
+    model = onnx.load(str(tmp_path / 'a/model.onnx'))
+    assert [(entry.domain, entry.version) for entry in model.opset_import
+            if entry.domain in ('', 'ai.onnx')] == [('', opset)]
+
+
+@pytest.mark.parametrize('opset', [opsets.FIRST - 1, opsets.LAST + 1, None])
+def test_another_opset_is_refused(tmp_path, opset):
+    path = write(tmp_path / 'net.pb', freeze(net(tf.nn.relu).op.name))
+    with pytest.raises(ValueError, match='opset must be from 11 to 18, got {}'.format(opset)):
+        foreign.convert(path, str(tmp_path / 'a'), Options(opset=opset))
+    assert not (tmp_path / 'a').exists()
 
 
 def test_an_input_of_an_open_shape_asks_for_one(tmp_path):

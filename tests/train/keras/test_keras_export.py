@@ -203,6 +203,16 @@ def test_an_artifact_is_replaced_only_if_asked(tmp_path, contents):
     assert os.listdir(str(tmp_path)) == ['a']
 
 
+def test_an_opset_can_be_chosen(tmp_path):
+    with tf.Graph().as_default():
+        model = tf.keras.Sequential([tf.keras.layers.Dense(2, input_shape=(3,))])
+        with pytest.raises(ValueError, match='opset must be from 11 to 18, got 19'):
+            export_onnx(model, str(tmp_path / 'a'), np.ones([2, 3], 'f'), opset=19)
+        export_onnx(model, str(tmp_path / 'a'), np.ones([2, 3], 'f'), opset=13)
+    assert [entry.version for entry in onnx.load(str(tmp_path / 'a/model.onnx')).opset_import
+            if not entry.domain] == [13]
+
+
 def test_an_op_that_onnx_lacks_leaves_nothing(tmp_path):
     inputs = tf.keras.Input((4,))
     model = tf.keras.Model(inputs, LAYERS.Lambda(lambda x: tf.betainc(x, x, x))(inputs))

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from ash_tf1.ops import IMPLEMENTATIONS
+from ash_tf1.ops import IMPLEMENTATIONS, PORTABLE
 
 # The forms that are accurate whatever the input.
 EXACT = ['native', 'recompute']
@@ -59,11 +59,12 @@ def test_exact_forms_match_the_oracle(run_ash, oracle, inputs, dtype, kind, z_k,
 @pytest.mark.parametrize('z_k, alpha', PARAMETERS)
 @pytest.mark.parametrize('kind', ORDINARY)
 @pytest.mark.parametrize('dtype', DTYPES)
-def test_plain_form_matches_the_oracle_on_ordinary_inputs(run_ash, oracle, inputs, dtype, kind,
-                                                          z_k, alpha):
+@pytest.mark.parametrize('implementation', ['plain', PORTABLE])
+def test_ordinary_ops_match_the_oracle_on_ordinary_inputs(run_ash, oracle, inputs, dtype, kind,
+                                                          z_k, alpha, implementation):
     x = inputs(kind, dtype)
     z_k, alpha = run_ash.stored(z_k, dtype), run_ash.stored(alpha, dtype)
-    y = run_ash(x, z_k, alpha, implementation='plain').y
+    y = run_ash(x, z_k, alpha, implementation=implementation).y
     error = np.abs(y - oracle.ash(x, z_k, alpha))
     assert np.all(error <= PLAIN_TOLERANCE[dtype] * largest(x.astype(np.longdouble)))
 
