@@ -7,13 +7,22 @@ import math
 import os
 import sys
 
-from ash_tf1 import checkpoint, checkpoint_import, config, evaluation, files, training
+from ash_tf1 import (
+    checkpoint,
+    checkpoint_import,
+    config,
+    evaluation,
+    files,
+    preprocessing,
+    training,
+)
 from ash_tf1 import summary as summaries
 from ash_tf1.checkpoint_rules import ready_rules  # noqa: F401 - for a command's --help
 from ash_tf1.input_pipelines import DATASETS, load_dataset
 from ash_tf1.input_pipelines.image_folder import save_image_folder
 from ash_tf1.nets import NETS, get_net, reference_task
 from ash_tf1.ops import ACTIVATIONS, get_activation
+from ash_tf1.preprocessing import NAMED as PREPROCESSING  # noqa: F401 - for a command's --help
 
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
@@ -249,18 +258,33 @@ def import_checkpoint(args):
         return _list_checkpoint(args.old)
     if args.new is None and not args.dry_run:
         raise ValueError('give the prefix NEW to write to, or --dry-run, or --list')
-    if (args.net is None) != (args.classes is None):
-        raise ValueError('--net and --classes go together')
-    if args.initialize_missing and args.net is None:
-        raise ValueError('--initialize-missing needs a --net')
-    target = None if args.net is None else checkpoint_import.Target(
-        args.net, args.classes, tuple(args.input_size), args.activation, args.scope)
+    target = _target(args)
     report = checkpoint_import.import_checkpoint(
         args.old, args.new, args.map, target, args.ignore_unmatched, args.initialize_missing,
         args.seed, args.overwrite, args.dry_run)
     _print_import(report)
+    if target is not None and target.spec is not None:
+        print('{} for {} labels, images {}, {}'.format(
+            config.MODEL_FILE, len(target.labels), 'x'.join(map(str, target.input_size)),
+            json.dumps(target.preprocessing.to_json())))
     print('dry run: nothing was written' if args.dry_run else 'checkpoint: {}'.format(args.new))
     return 0
+
+
+def _target(args):
+    """The `checkpoint_import.Target` that arguments mean; None where they name no net."""
+    labels = () if args.labels is None else checkpoint_import.read_labels(args.labels)
+    classes = len(labels) or None if args.classes is None else args.classes
+    if (args.net is None) != (classes is None):
+        raise ValueError('--net and --classes go together, and --labels may stand for --classes')
+    if args.net is None and (args.initialize_missing or args.net_options):
+        raise ValueError('--initialize-missing and --net-options need a --net')
+    if args.preprocess and not labels:
+        raise ValueError('--preprocess needs --labels: both are written into {}'.format(
+            config.MODEL_FILE))
+    return None if args.net is None else checkpoint_import.Target(
+        args.net, classes, tuple(args.input_size), args.activation, args.scope,
+        tuple(args.net_options), labels, preprocessing.parse(args.preprocess))
 
 
 def _list_checkpoint(path):
