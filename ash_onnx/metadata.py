@@ -63,9 +63,11 @@ def read_metadata(proto):
         raise ValueError(f'metadata \'kind\' must be one of {", ".join(KINDS)}, '
                          f'got {_shorten(kind)}')
     json_keys = KINDS[kind].json_keys
-    # Text that is not UTF-8 comes out of protobuf as bytes, and counts as missing.
-    missing = [key for key in json_keys + KINDS[kind].text_keys
-               if not (metadata.get(key) and isinstance(metadata[key], str))]
+    # Text that is not UTF-8 comes out of protobuf as bytes.
+    for key, value in metadata.items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            raise ValueError(f'metadata {key!r} is not UTF-8 text')
+    missing = [key for key in json_keys + KINDS[kind].text_keys if not metadata.get(key)]
     if missing:
         raise ValueError(f'its metadata lacks {", ".join(missing)}; '
                          'it was not made by this project\'s converter')
@@ -216,7 +218,7 @@ def _is_shape(shape, dynamic=False):
 # In the order in which a message lists them.
 KINDS = {
     CLASSIFIER: Kind('an image classifier', ('labels', 'input_shape', 'versions'),
-                     ('net', 'activation', 'dataset', 'checkpoint_sha256'), _classifier_interface),
+                     ('net', 'activation', 'checkpoint_sha256'), _classifier_interface),
     'keras_model': Kind('a Keras model', ('input_shapes', 'versions'), ('net',), _keras_interface),
     'tensors': Kind('a TensorFlow graph', ('inputs', 'versions'), ('net',), _tensors_interface),
 }

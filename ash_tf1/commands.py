@@ -114,24 +114,32 @@ def evaluate(args):
     """tools/evaluate.py"""
     result, spec, prefix = evaluation.evaluate(
         args.run_dir, args.checkpoint, args.data_dir, args.split, args.batch_size,
-        progress=not args.quiet)
+        not args.quiet, args.dataset, args.images)
+    labels = _distinct(spec.labels)
     accuracies = result.class_accuracies(spec.num_classes)
+    where = {'split': args.split} if args.images is None else {'images': args.images}
     if args.json:
-        print(json.dumps({
-            'checkpoint': prefix, 'split': args.split, 'count': result.count,
-            'correct': result.correct, 'top1': result.top1, 'top5': result.top5,
-            'loss': _json_number(result.loss),
+        print(json.dumps(dict({'checkpoint': prefix}, **where, **{
+            'count': result.count, 'correct': result.correct, 'top1': result.top1,
+            'top5': result.top5, 'loss': _json_number(result.loss),
             'class_top1': {label: _json_number(value)
-                           for label, value in zip(spec.labels, accuracies.tolist())}},
+                           for label, value in zip(labels, accuracies.tolist())}}),
             indent=2, allow_nan=False))
         return 0
-    print('{}: {} on {}, {} split'.format(prefix, spec.net, spec.dataset, args.split))
+    print('{}: {} on {}'.format(prefix, spec.net, args.images or '{}, {} split'.format(
+        args.dataset or spec.dataset, args.split)))
     print('top-1 {:.2%} ({} of {}), top-5 {:.2%}, loss {:.4f}'.format(
         result.top1, result.correct, result.count, result.top5, result.loss))
-    width = max(map(len, spec.labels))
-    for label, value in zip(spec.labels, accuracies):
+    width = max(map(len, labels))
+    for label, value in zip(labels, accuracies):
         print('  {:<{}}  {:7.2%}'.format(label, width, value))
     return 0
+
+
+def _distinct(labels):
+    """Labels to tell classes apart: one that several have gets the index of the class."""
+    return ['{} [{}]'.format(label, i) if labels.count(label) > 1 else label
+            for i, label in enumerate(labels)]
 
 
 def _json_number(value):
@@ -142,7 +150,7 @@ def export(args):
     """tools/export_onnx.py"""
     result = _converting('runs').export(args.checkpoint_dir, args.out_dir, args.checkpoint,
                                         args.data_dir, args.samples, args.keep_graph,
-                                        args.overwrite)
+                                        args.overwrite, args.images)
     _print_exported(result, 'test images')
     return 0
 

@@ -84,12 +84,19 @@ def test_refuses_a_file_beyond_the_limit(artifact, monkeypatch):
         ash_onnx.load_model(artifact)
 
 
-@pytest.mark.parametrize('key', ['labels', 'net', 'activation', 'dataset', 'input_shape',
+@pytest.mark.parametrize('key', ['labels', 'net', 'activation', 'input_shape',
                                  'checkpoint_sha256', 'versions'])
 def test_names_missing_metadata(make_artifact, mini, key):
     metadata = {name: value for name, value in mini.METADATA.items() if name != key}
     with pytest.raises(ValueError, match=f'metadata lacks {key};'):
         ash_onnx.load_model(make_artifact(metadata=metadata))
+
+
+def test_takes_an_import_without_a_data_set_and_with_a_label_twice(make_artifact, mini):
+    metadata = {name: value for name, value in mini.METADATA.items() if name != 'dataset'}
+    model = ash_onnx.load_model(make_artifact(metadata={**metadata,
+                                                        'labels': '["crane", "red", "crane"]'}))
+    assert model.labels == ('crane', 'red', 'crane')
 
 
 @pytest.mark.parametrize('key, value', [
