@@ -132,7 +132,8 @@ def evaluate(args):
         result.top1, result.correct, result.count, result.top5, result.loss))
     width = max(map(len, labels))
     for label, value in zip(labels, accuracies):
-        print('  {:<{}}  {:7.2%}'.format(label, width, value))
+        print('  {:<{}}  {:>7}'.format(label, width,
+                                       '-' if math.isnan(value) else '{:.2%}'.format(value)))
     return 0
 
 
