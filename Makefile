@@ -44,8 +44,8 @@ demo: setup ## train, evaluate, export, verify and predict (about 3 minutes on 2
 	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
 
 test: setup ## run all tests: the TensorFlow side, the modern side, and both together
-	$(TRAIN)/python -m pytest -q tests/train
-	$(SERVE)/python -m pytest -q tests/serve tests/project
+	$(TRAIN)/python -m pytest -q -n auto --dist worksteal tests/train
+	$(SERVE)/python -m pytest -q -n auto --dist loadfile tests/serve tests/project
 
 test-all: test ## also train and export every net at its full size (an hour more on 2 cores)
 	$(SERVE)/python -m pytest -q tests/project -m full_size

@@ -10,6 +10,7 @@ from ash_onnx.artifact import Artifact, Model, load_artifact, load_model
 from ash_onnx.evaluation import Evaluation, evaluate
 from ash_onnx.images import read_image
 from ash_onnx.prediction import Prediction, predict
+from ash_onnx.preprocessing import Preprocessing
 from ash_onnx.session import PROVIDERS
 from ash_onnx.verify import Verification, verify
 
@@ -19,6 +20,7 @@ __all__ = [
     'Evaluation',
     'Model',
     'Prediction',
+    'Preprocessing',
     'Verification',
     'annotate',
     'evaluate',

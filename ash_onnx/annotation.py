@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ash_onnx.images import read_image
+from ash_onnx.preprocessing import DEFAULT
 
 MAX_IMAGES = 100
 
@@ -24,7 +25,7 @@ _TRACK, _FILL = (226, 229, 234), (46, 110, 200)
 _SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
-def annotate(predictions, path, input_shape):
+def annotate(predictions, path, input_shape, preprocessing=DEFAULT):
     """Writes a picture of what was classified, as the model saw it (scaled and cropped).
 
     Args:
@@ -32,6 +33,7 @@ def annotate(predictions, path, input_shape):
         a line under the grid says how many there were.
       path: the picture, `.png` or `.jpg`; replaced at once when it is complete.
       input_shape: (height, width, 3) in pixels, the model's.
+      preprocessing: a `Preprocessing`, the model's too.
 
     Raises:
       ValueError: no predictions, another suffix, or `path` is one of the classified images.
@@ -42,7 +44,8 @@ def annotate(predictions, path, input_shape):
         raise ValueError(f'{path}: there is no classified image to draw')
     if any(_same_file(path, prediction.path) for prediction in predictions):
         raise ValueError(f'{path}: this is one of the classified images, which it would replace')
-    picture = draw_grid([(read_image(prediction.path, input_shape), *prediction.top[0])
+    picture = draw_grid([(read_image(prediction.path, input_shape, preprocessing),
+                          *prediction.top[0])
                          for prediction in predictions[:MAX_IMAGES]], len(predictions))
     _, data = cv2.imencode(Path(path).suffix.lower(), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     _write(Path(path), data.tobytes())

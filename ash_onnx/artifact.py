@@ -7,6 +7,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from ash_onnx.metadata import CLASSIFIER, INPUT, KINDS, OUTPUTS, read_metadata
+from ash_onnx.preprocessing import Preprocessing
 from ash_onnx.session import open_session
 
 MODEL_FILE = 'model.onnx'
@@ -71,12 +72,14 @@ class Model(Artifact):
     Attributes, beside those of an `Artifact`:
       labels: tuple of C strings; class i of the outputs is `labels[i]`.
       input_shape: (height, width, 3) of one image, in pixels.
+      preprocessing: a `Preprocessing`: how a photo becomes such an image.
     """
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.labels = tuple(self.metadata['labels'])
         self.input_shape = tuple(self.metadata['input_shape'])
+        self.preprocessing = Preprocessing(**self.metadata.get('preprocessing', {}))
 
     def answer(self, *inputs):
         """Classifies, by `run`, which checks the images and the answer."""

@@ -74,7 +74,7 @@ def predict_files(program, artifact, provider, threads, as_json, paths, top, sav
     for _, error in errors:
         _complain(program, error)
     if save is not None and predictions:
-        annotate(predictions, save, model.input_shape)
+        annotate(predictions, save, model.input_shape, model.preprocessing)
     return BAD_INPUT if errors else OK
 
 

@@ -98,7 +98,7 @@ def evaluate(model, image_dir, batch_size=64, quiet=False):
     start = time.perf_counter()
     # disable=None: tqdm looks itself whether stderr is a terminal.
     with tqdm(total=len(files), unit='image', disable=True if quiet else None) as bar:
-        for images, classes in _read_batches(files, model.input_shape, batch_size):
+        for images, classes in _read_batches(model, files, batch_size):
             logits, _ = model.run(images)
             if not np.isfinite(logits).all():
                 raise ValueError(f'{image_dir}: the model answers NaN or infinite logits')
@@ -152,14 +152,15 @@ def _ranks(logits, classes):
     return before.sum(axis=1)
 
 
-def _read_batches(files, input_shape, batch_size):
+def _read_batches(model, files, batch_size):
     """Yields (images, class indices), read ahead by threads while the caller runs the last one."""
     executor = ThreadPoolExecutor(READERS, thread_name_prefix='read_image')
     try:
         waiting, rest = deque(), iter(files)
         while True:
             while len(waiting) < 2 * batch_size and (item := next(rest, None)):
-                waiting.append((executor.submit(read_image, item[0], input_shape), item[1]))
+                read = executor.submit(read_image, item[0], model.input_shape, model.preprocessing)
+                waiting.append((read, item[1]))
             if not waiting:
                 return
             batch = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]

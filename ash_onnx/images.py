@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ash_onnx.preprocessing import DEFAULT, fit_image
+
 IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png')
 MAX_PIXELS = 2**26  # 67 million, 200 MB decoded; checked in the header, before decoding
 MAX_FILE_BYTES = 2**29  # an uncompressed 16-bit RGBA image of MAX_PIXELS
@@ -18,7 +20,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length: TEM, RSTn, SOI
 
 
-def read_image(path, input_shape):
+def read_image(path, input_shape, preprocessing=DEFAULT):
     """Reads a JPEG or PNG file and fits it to a model's input.
 
     Gray becomes three equal channels; 16-bit samples keep their upper 8 bits; an alpha channel is
@@ -28,6 +30,7 @@ def read_image(path, input_shape):
     Args:
       path: path of the file.
       input_shape: (height, width, 3) in pixels, a `Model`'s.
+      preprocessing: a `Preprocessing`, a `Model`'s too.
 
     Returns:
       uint8 array [height, width, 3], RGB.
@@ -54,35 +57,7 @@ def read_image(path, input_shape):
                          f'{error.err}') from error
     if bgr is None:
         raise ValueError(f'{path}: a damaged image file')
-    return fit_image(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), input_shape)
-
-
-def fit_image(image, input_shape):
-    """Scales an image until it just covers the input, keeping its aspect ratio; crops the centre.
-
-    Area interpolation where it shrinks, cubic where it grows; an image that covers the input with
-    one side exactly is only cropped.
-
-    Args:
-      image: uint8 array [any height, any width, 3].
-      input_shape: (height, width, 3) in pixels.
-
-    Returns:
-      uint8 array [height, width, 3].
-    """
-    height, width = input_shape[:2]
-    scale = max(height / image.shape[0], width / image.shape[1])
-    # Cropped before it is scaled, which is the same picture: scaled whole, an image of 1 x 10^7
-    # pixels would take the memory of 32 x 3 * 10^8.
-    crop_height = min(image.shape[0], max(1, round(height / scale)))
-    crop_width = min(image.shape[1], max(1, round(width / scale)))
-    top = (image.shape[0] - crop_height) // 2
-    left = (image.shape[1] - crop_width) // 2
-    image = image[top:top + crop_height, left:left + crop_width]
-    if image.shape[:2] != (height, width):
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        image = cv2.resize(image, (width, height), interpolation=interpolation)
-    return np.ascontiguousarray(image)
+    return fit_image(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), input_shape, preprocessing)
 
 
 def find_images(folder):

@@ -5,11 +5,14 @@ Every message here lacks the artifact's path, which `load_artifact` puts in fron
 
 import json
 import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import onnx
+
+from ash_onnx.preprocessing import Preprocessing
 
 INPUT = 'images'
 OUTPUTS = ('logits', 'probabilities')
@@ -58,19 +61,20 @@ def read_metadata(proto):
       ValueError: an unknown kind, a missing key, or a value that breaks the contract.
     """
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    for text in (text for item in metadata.items() for text in item):
+        if not isinstance(text, str):  # what is not UTF-8 comes out of protobuf as bytes
+            raise ValueError(f'metadata {_shorten(text)} is no text in UTF-8')
     kind = metadata.get('kind', CLASSIFIER)  # which is older than the key
     if kind not in KINDS:
         raise ValueError(f'metadata \'kind\' must be one of {", ".join(KINDS)}, '
                          f'got {_shorten(kind)}')
     json_keys = KINDS[kind].json_keys
-    # Text that is not UTF-8 comes out of protobuf as bytes.
-    for key, value in metadata.items():
-        if not (isinstance(key, str) and isinstance(value, str)):
-            raise ValueError(f'metadata {key!r} is not UTF-8 text')
     missing = [key for key in json_keys + KINDS[kind].text_keys if not metadata.get(key)]
     if missing:
         raise ValueError(f'its metadata lacks {", ".join(missing)}; '
                          'it was not made by this project\'s converter')
+    for key in _TEXT_CHECKS.keys() & metadata.keys():
+        _TEXT_CHECKS[key](metadata[key])
     checks = [key for key in _CHECKS if key in metadata]
     for key in dict.fromkeys((*json_keys, *checks)):
         try:
@@ -101,8 +105,29 @@ def _check_tolerance(tolerance):
                          f'got {_shorten(levels)}')
 
 
+def _check_preprocessing(preprocessing):
+    names = [field.name for field in fields(Preprocessing)]
+    # A null is no value: what is not known is left out.
+    if not isinstance(preprocessing, dict) or None in preprocessing.values() or (
+            set(preprocessing) - set(names)):
+        raise ValueError('metadata \'preprocessing\' must be a JSON object of values for some of '
+                         f'{", ".join(names)}, got {_shorten(preprocessing)}')
+    try:
+        Preprocessing(**preprocessing)
+    except ValueError as error:
+        raise ValueError(f'metadata \'preprocessing\': {error}') from error
+
+
+def _check_model_version(version):
+    if not (isinstance(version, str) and re.fullmatch(r'[A-Za-z0-9._-]{1,64}', version)):
+        raise ValueError('metadata \'model_version\' must be 1 to 64 letters, digits, dots, '
+                         f'underscores and hyphens, got {_shorten(version)}')
+
+
 # What any kind of artifact may have; 'versions' every one must have.
-_CHECKS = {'versions': _check_versions, 'tolerance': _check_tolerance}
+_CHECKS = {'versions': _check_versions, 'tolerance': _check_tolerance,
+           'preprocessing': _check_preprocessing}
+_TEXT_CHECKS = {'model_version': _check_model_version}
 
 
 def _classifier_interface(graph, metadata):
@@ -218,7 +243,7 @@ def _is_shape(shape, dynamic=False):
 # In the order in which a message lists them.
 KINDS = {
     CLASSIFIER: Kind('an image classifier', ('labels', 'input_shape', 'versions'),
-                     ('net', 'activation', 'checkpoint_sha256'), _classifier_interface),
+                     ('net',), _classifier_interface),
     'keras_model': Kind('a Keras model', ('input_shapes', 'versions'), ('net',), _keras_interface),
     'tensors': Kind('a TensorFlow graph', ('inputs', 'versions'), ('net',), _tensors_interface),
 }

@@ -48,7 +48,7 @@ def predict(model, paths, top=5, on_error=None):
     if type(top) is not int or top < 1:
         raise ValueError(f'top must be an integer >= 1, got {top!r}')
     results, names, images = [], [], []
-    for name, image in _read_all(paths, model.input_shape, on_error):
+    for name, image in _read_all(model, paths, on_error):
         names.append(name)
         images.append(image)
         if len(images) == BATCH_SIZE:
@@ -59,7 +59,7 @@ def predict(model, paths, top=5, on_error=None):
     return results
 
 
-def _read_all(paths, input_shape, on_error):
+def _read_all(model, paths, on_error):
     for path in paths:
         try:
             names = _expand(path)
@@ -70,7 +70,7 @@ def _read_all(paths, input_shape, on_error):
             continue
         for name in names:
             try:
-                image = read_image(name, input_shape)
+                image = read_image(name, model.input_shape, model.preprocessing)
             except (OSError, ValueError) as error:
                 if on_error is None:
                     raise

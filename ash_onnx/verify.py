@@ -12,6 +12,8 @@ from ash_onnx.artifact import OUTPUTS, Model
 from ash_onnx.comparison import ATOL, RTOL, AllClose, Tolerance, compare, count_agreeing
 
 MAX_TENSOR_BYTES = 2**30
+LABELS_FILE = 'labels.txt'
+MAX_LABELS_BYTES = 2**26
 ROUNDING = 1e-2  # a relative difference below it may be rounding that a graph has magnified
 
 
@@ -70,9 +72,11 @@ def verify(model, rtol=None, atol=None):
     Raises:
       FileNotFoundError: the artifact has no test data, or a test data set lacks a file.
       ValueError: a damaged test data set, or one that does not fit the model; a tolerance that is
-        negative or no finite number.
+        negative or no finite number; a `labels.txt` that is not a classifier's labels.
     """
     rule = _rule(model, rtol, atol)
+    if isinstance(model, Model):
+        _check_labels_file(model.folder / LABELS_FILE, model.labels)
     images, agree = 0, 0 if isinstance(model, Model) else None
     differences = []
     for folder in find_test_data(model.folder):
@@ -102,6 +106,26 @@ def _rule(model, rtol, atol):
     if rtol is None and atol is None and 'tolerance' in model.metadata:
         return Tolerance(**model.metadata['tolerance'])
     return AllClose(float(RTOL if rtol is None else rtol), float(ATOL if atol is None else atol))
+
+
+def _check_labels_file(path, labels):
+    # Other programs read the labels there; the model's own are the truth.
+    if not path.exists():
+        return
+    with path.open('rb') as stream:
+        data = stream.read(MAX_LABELS_BYTES + 1)
+    if len(data) > MAX_LABELS_BYTES:
+        raise ValueError(f'{path}: more than {MAX_LABELS_BYTES} bytes')
+    try:
+        lines = data.decode('utf-8').splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: is not UTF-8') from error
+    if len(lines) != len(labels):
+        raise ValueError(f'{path}: has {len(lines)} lines, but the model has {len(labels)} labels')
+    for number, (line, label) in enumerate(zip(lines, labels, strict=True), 1):
+        if line != label:
+            raise ValueError(f'{path}: line {number} is {line!r:.80}, but the model\'s label is '
+                             f'{label!r:.80}')
 
 
 def find_test_data(folder):

@@ -71,26 +71,6 @@ class Target:
             interpolation=fit.interpolation)
 
 
-def read_labels(path):
-    """Reads the names of the classes, in their order, from a text file of one a line.
-
-    Raises:
-      ValueError: it is no UTF-8 text, has no lines, or a line is empty or not printable.
-      OSError: it cannot be read.
-    """
-    try:
-        with open(path, encoding='utf-8-sig') as handle:
-            labels = [line.strip() for line in handle.read().rstrip().split('\n')]
-    except UnicodeDecodeError as error:
-        raise ValueError('{} is no file of labels: {}'.format(path, error)) from None
-    for number, label in enumerate(labels, 1):
-        # Labels go to terminals and pictures, where control characters do harm.
-        if not label or not label.isprintable():
-            raise ValueError('{}, line {}: a label must be printable and not empty, got {!r}'
-                             .format(path, number, label))
-    return tuple(labels)
-
-
 def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
                       initialize_missing=False, seed=0, overwrite=False, dry_run=False):
     """Imports a checkpoint: gives its variables new names and writes them as a V2 checkpoint.

@@ -20,11 +20,12 @@ from ash_tf1 import summary as summaries
 from ash_tf1.checkpoint_rules import ready_rules  # noqa: F401 - for a command's --help
 from ash_tf1.input_pipelines import DATASETS, load_dataset
 from ash_tf1.input_pipelines.image_folder import save_image_folder
+from ash_tf1.labels import read_labels
 from ash_tf1.nets import NETS, get_net, reference_task
 from ash_tf1.ops import ACTIVATIONS, get_activation
-from ash_tf1.preprocessing import NAMED as PREPROCESSING  # noqa: F401 - for a command's --help
 
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
+KERAS_SUFFIXES = ('.h5', '.hdf5', '.keras')
 NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
 
 
@@ -158,17 +159,36 @@ def export(args):
 
 def convert(args):
     """tools/convert.py"""
-    result = _converting('foreign').convert(
-        args.source, args.out_dir, [_input(text) for text in args.input], args.output, args.samples,
-        args.seed, args.keep_graph, args.overwrite)
+    artifact, containment, foreign = map(_converting, ('artifact', 'containment', 'foreign'))
+    options = foreign.Options(
+        inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
+        values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
+        signature=args.signature, allow_training_mode=args.allow_training_mode,
+        labels=args.labels, preprocessing=args.preprocess and preprocessing.parse(args.preprocess),
+        samples=args.samples, seed=args.seed, keep_graph=args.keep_graph)
+    artifact.check_out_dir(args.out_dir, args.overwrite)
+    with files.replacing_folder(args.out_dir) as folder:
+        os.rmdir(folder)  # which the child makes, or leaves unmade
+        result = containment.call(lambda: foreign.convert(_source(args), folder, options),
+                                  args.time_limit,
+                                  args.memory_limit or containment.default_gigabytes(),
+                                  args.verbose)
+    result = result._replace(folder=args.out_dir)
     _print_exported(result, 'examples in the test data set')
     return 0
 
 
-def _converting(name):
-    """A module of `ash_tf1.converting`: tf2onnx belongs to an extra that training does without."""
+def _source(args):
+    """What `foreign.convert` is to convert: a path, or a model that Keras has to load."""
+    if not args.source.endswith(KERAS_SUFFIXES):
+        return args.source
+    return _converting('hdf5', 'ash_tf1.keras').read(args.source, args.trust_code)
+
+
+def _converting(name, package='ash_tf1.converting'):
+    """A module that needs tf2onnx, which belongs to an extra that training does without."""
     try:
-        return importlib.import_module('ash_tf1.converting.' + name)
+        return importlib.import_module('{}.{}'.format(package, name))
     except ImportError as error:
         raise ValueError('export needs the packages of the extra `convert`: {}'.format(
             error)) from error
@@ -184,6 +204,13 @@ def _input(text):
     except ValueError:
         raise ValueError('--input takes NAME or NAME:SHAPE, a shape being sizes or ? between '
                          'commas; got {!r}'.format(text)) from None
+
+
+def _setting(text):
+    name, equals, value = text.partition('=')
+    if not equals or not name:
+        raise ValueError('--set takes NAME=VALUE, got {!r}'.format(text))
+    return name, value
 
 
 def _print_exported(result, samples):
@@ -282,7 +309,7 @@ def import_checkpoint(args):
 
 def _target(args):
     """The `checkpoint_import.Target` that arguments mean; None where they name no net."""
-    labels = () if args.labels is None else checkpoint_import.read_labels(args.labels)
+    labels = () if args.labels is None else read_labels(args.labels)
     classes = len(labels) or None if args.classes is None else args.classes
     if (args.net is None) != (classes is None):
         raise ValueError('--net and --classes go together, and --labels may stand for --classes')

@@ -28,10 +28,27 @@ def replacing(path):
 def replacing_folder(path):
     """Gives a temporary folder beside `path` to fill, and puts it in place of `path` on success.
 
-    What was at `path` is removed, but only then. After an exception nothing at `path` has changed.
+    What was at `path` is removed, but only then. After an exception nothing at `path` has changed,
+    and the folders above it that were missing are so again.
     """
     parent = os.path.dirname(os.path.abspath(path))
-    os.makedirs(parent, exist_ok=True)
+    missing, above = [], parent
+    while not os.path.exists(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    try:
+        os.makedirs(parent, exist_ok=True)
+        with _replacing_folder(path, parent) as fresh:
+            yield fresh
+    except BaseException:  # Ctrl-C too
+        for folder in missing:
+            with contextlib.suppress(OSError):  # somebody else has put something there
+                os.rmdir(folder)
+        raise
+
+
+@contextlib.contextmanager
+def _replacing_folder(path, parent):
     with tempfile.TemporaryDirectory(prefix='.partial-', dir=parent) as scratch:
         fresh, old = os.path.join(scratch, 'new'), os.path.join(scratch, 'old')
         os.mkdir(fresh)

@@ -9,9 +9,10 @@ import tensorflow.compat.v1 as tf
 
 CHANNELS = ('RGB', 'BGR')
 RESIZES = ('cover', 'stretch')
-# None stands for area where an image shrinks, and cubic where it grows.
+# None stands for area where a side shrinks, and then cubic where one grows.
 INTERPOLATIONS = {'auto': None, 'area': cv2.INTER_AREA, 'bilinear': cv2.INTER_LINEAR,
                   'bicubic': cv2.INTER_CUBIC, 'nearest': cv2.INTER_NEAREST}
+MAX_EXCESS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,27 +54,26 @@ class Preprocessing:
         """The ops from uint8 RGB pixels [N, H, W, C] to float32 of the same shape."""
         with tf.name_scope('normalize'):
             if self.channels == 'BGR':
-                pixels = tf.reverse(pixels, [3])
+                pixels = tf.gather(pixels, [2, 1, 0], axis=3)
             mean, std = tf.constant(self.mean, tf.float32), tf.constant(self.std, tf.float32)
             return (tf.cast(pixels, tf.float32) - mean) / std
 
     def fit(self, image, height, width):
-        """Fits an image, uint8 [any height, any width, 3], to uint8 [height, width, 3]."""
-        rows, columns = image.shape[:2]
-        if self.resize == 'cover':
-            # Cut out before it is scaled, which is the same picture and takes less memory.
-            scale = max(height / rows, width / columns) / self.crop
-            rows = min(rows, max(1, round(height / scale)))
-            columns = min(columns, max(1, round(width / scale)))
-            top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
-            image = image[top:top + rows, left:left + columns]
-        if (rows, columns) != (height, width):
-            method = INTERPOLATIONS[self.interpolation]
-            if method is None:
-                shrinks = max(height / rows, width / columns) < 1
-                method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-            image = cv2.resize(image, (width, height), interpolation=method)
-        return np.ascontiguousarray(image)
+        """Fits an image, uint8 [any height, any width, 3], to uint8 [height, width, 3].
+
+        Pixel for pixel as `ash_onnx` does it: below a crop of 1 the image is scaled whole, as is
+        usual, unless that takes `MAX_EXCESS` times what is left of it; else its centre is cut out
+        first, at whole pixels.
+        """
+        if self.resize == 'stretch':
+            return np.ascontiguousarray(_scale(image, height, width, self.interpolation))
+        scale = max(height / image.shape[0], width / image.shape[1]) / self.crop
+        rows, columns = image.shape[0] * scale, image.shape[1] * scale
+        if self.crop < 1 and rows * columns <= MAX_EXCESS * height * width:
+            image = _scale(image, round(rows), round(columns), self.interpolation)
+            return np.ascontiguousarray(_centre(image, height, width))
+        image = _centre(image, max(1, round(height / scale)), max(1, round(width / scale)))
+        return np.ascontiguousarray(_scale(image, height, width, self.interpolation))
 
     def to_json(self):
         """What an artifact's metadata say of it, as JSON values."""
@@ -135,3 +135,18 @@ def _number(option, text):
         return float(numerator) / float(denominator or 1)
     except (ValueError, ZeroDivisionError):
         raise ValueError('{!r} needs numbers, such as 103.9 or 1/255'.format(option)) from None
+
+
+def _centre(image, height, width):
+    height, width = min(image.shape[0], height), min(image.shape[1], width)
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top:top + height, left:left + width]
+
+
+def _scale(image, height, width, interpolation):
+    if INTERPOLATIONS[interpolation] is None:
+        image = _scale(image, min(height, image.shape[0]), min(width, image.shape[1]), 'area')
+        interpolation = 'bicubic'
+    if image.shape[:2] == (height, width):
+        return image
+    return cv2.resize(image, (width, height), interpolation=INTERPOLATIONS[interpolation])

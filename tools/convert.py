@@ -1,34 +1,66 @@
 #!/usr/bin/env python3
-"""Convert a frozen TensorFlow 1 graph to an ONNX artifact; see --help."""
+"""Convert what TensorFlow 1 left to an ONNX artifact; see --help."""
 import argparse
 import sys
 
 import _train_side  # noqa: F401
 
-from ash_tf1 import commands
+from ash_tf1 import commands, preprocessing
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description='Convert a frozen graph that TensorFlow 1 left, with ASH in any of its forms '
-                    'or without, to an artifact: model.onnx, and a test data set of inputs with '
-                    'the answers that the graph itself gave to them. An op that reads or writes '
-                    'files, runs Python or draws random numbers is refused, and not run.',
-        epilog='example: python tools/convert.py vgg19.pb artifacts/vgg19 --output vgg/Softmax; '
+        description='Convert a graph that TensorFlow 1 left, with ASH in any of its forms or '
+                    'without, to an artifact: model.onnx, and a test data set of inputs with the '
+                    'answers that the graph itself gave to them. Variables are read from their '
+                    'checkpoint by no op of the graph. An op that reads or writes files, runs '
+                    'Python or draws random numbers is refused, and not run.',
+        epilog='example: python tools/convert.py saved_model/ artifacts/vgg19 --set keep_prob=1.0; '
                'then, on modern Python: python tools/verify_onnx.py artifacts/vgg19')
-    parser.add_argument('source', metavar='SOURCE', help='a frozen GraphDef, .pb or .pbtxt')
+    parser.add_argument('source', metavar='SOURCE',
+                        help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; a '
+                             'MetaGraph (.meta) with its checkpoint: the prefix or folder of both; '
+                             'or a Keras model, .h5')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
     parser.add_argument('--input', action='append', default=[], metavar='NAME[:SHAPE]',
                         help='a tensor that becomes an input, with a shape such as ?,224,224,3 or '
-                             '4, (default: the placeholders that the outputs depend on)')
+                             '4, (default: those of the signature, or the one placeholder)')
     parser.add_argument('--output', action='append', default=[], metavar='NAME',
-                        help='a tensor that becomes an output (default: the one that nothing '
-                             'reads)')
+                        help='a tensor that becomes an output (default: those of the signature, '
+                             'or the one that nothing reads)')
+    parser.add_argument('--set', nargs='+', default=[], metavar='NAME=VALUE',
+                        help='placeholders that become constants, such as is_training=false '
+                             'keep_prob=1.0; branches and dropout that they switch off go')
+    parser.add_argument('--tag', metavar='TAG[,TAG]',
+                        help='of the graph in a SavedModel (default: the only one, or serve)')
+    parser.add_argument('--signature', metavar='KEY',
+                        help='signature that names inputs and outputs (default: the only one, or '
+                             'serving_default)')
+    parser.add_argument('--allow-training-mode', action='store_true',
+                        help='let BatchNorm use the statistics of the batch that it is given')
+    parser.add_argument('--trust-code', action='store_true',
+                        help='load a Keras model with Lambda layers, which run Python code')
+    parser.add_argument('--labels', metavar='FILE',
+                        help='labels of the classes, one a line: the artifact becomes an image '
+                             'classifier, which takes uint8 RGB pixels and which predict.py and '
+                             'evaluate_onnx.py know')
+    parser.add_argument('--preprocess', nargs='+', metavar='NAME|KEY=VALUE',
+                        help='with --labels: how pixels become the input, in the graph, and photos '
+                             'become pixels: {}; then keys such as channels=BGR mean=104,117,124 '
+                             'std=1 scale=1/255 resize=stretch crop=0.875 interpolation=bilinear '
+                             '(default: pixels as they are)'.format(
+                                 ', '.join(sorted(preprocessing.NAMED))))
     parser.add_argument('--samples', metavar='FILE',
                         help='inputs of the test data set: .npy, or .npz with an array for each '
                              'input (default: made up)')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='of inputs that are made up (default: %(default)s)')
+    parser.add_argument('--time-limit', type=float, default=1800, metavar='SECONDS',
+                        help='of the process that reads and converts (default: %(default)s)')
+    parser.add_argument('--memory-limit', type=float, metavar='GB',
+                        help='of its data (default: three quarters of the memory there is)')
+    parser.add_argument('--verbose', action='store_true',
+                        help='let through what TensorFlow and tf2onnx say, and tracebacks')
     parser.add_argument('--keep-graph', action='store_true',
                         help='keep the graph that was converted too, as frozen_graph.pb')
     parser.add_argument('--overwrite', action='store_true',

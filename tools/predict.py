@@ -9,9 +9,9 @@ import _serve_side  # noqa: F401
 from ash_onnx import cli
 
 EPILOG = """\
-An image of another size than the model's is scaled until it covers the model's input, and its
-centre is cropped. A file that cannot be read gets one line on stderr; the others are classified
-all the same, and the exit status is 2.
+An image is scaled and cropped as the artifact's metadata say (preprocessing); where they do not,
+it is scaled until it covers the model's input, and its centre is cropped. A file that cannot be
+read gets one line on stderr; the others are classified all the same, and the exit status is 2.
 
 example:
   python tools/predict.py checkpoints/NAME cat.png photos/ --top 3 --save predictions.png

@@ -19,7 +19,8 @@ TensorFlow's output. What decides:
 - else |a - b| <= atol + rtol * |b| for each element of an output, and integers must be equal.
 
 Bools and strings must be equal, NaN fails, and every class that a classifier predicts has to agree
-too. A verification that fails says what the likely cause is.
+too. Where the folder has a labels.txt, its lines have to be the labels of the metadata. A
+verification that fails says what the likely cause is.
 
 example:
   python tools/verify_onnx.py checkpoints/NAME --provider cuda

@@ -1,110 +1,132 @@
-"""From a frozen graph that other code wrote to an artifact of the kind `tensors`."""
+"""From a graph that other code wrote to an artifact: of tensors, or of an image classifier."""
 import json
 import os
+from dataclasses import dataclass
+from typing import Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import files
-from ash_tf1.converting import artifact, graphs, lowering, onnx_model, sources
+from ash_tf1.converting import (
+    artifact,
+    classifying,
+    freezing,
+    graphs,
+    lowering,
+    onnx_model,
+    samples,
+    sources,
+)
+from ash_tf1.preprocessing import Preprocessing
 
-BATCH = 4  # of inputs made up, where the graph leaves the first size open
 # What an answer may differ by, relative to the largest: at least rounding in another order, at most
 # what still means something; in between a multiple of what one rounding of the inputs changes.
 LEAST, MOST, MARGIN = 1e-5, 1e-2, 64
 
 
-def convert(path, out_dir, inputs=(), outputs=(), samples=None, seed=0, keep_graph=False,
-            overwrite=False):
-    """Converts a frozen graph, every ASH in it included.
+@dataclass(frozen=True)
+class Options:
+    """What is to be converted of a source, and how.
 
-    Args:
-      path: the frozen graph, as for `sources.read_frozen_graph`.
-      out_dir: folder to make; must not exist, unless it is an artifact to be overwritten.
-      inputs, outputs: as for `graphs.cut`.
+    Attributes:
+      inputs, outputs: as for `graphs.cut`; by default those of the source's signature, if any.
+      values: (name of a placeholder, text) of each that becomes a constant.
+      tags, signature: as for `sources.read`.
+      allow_training_mode: whether BatchNorm may use the statistics of its batch.
+      labels: path of a file of labels, one a line: the artifact becomes an image classifier.
+      preprocessing: the `Preprocessing` of its pixels; none by default.
       samples: path of a `.npy` file (one input) or `.npz` file (arrays by the names of the inputs):
         the test data set. By default inputs are made up: normal numbers, and integers 0 and 1.
       seed: of inputs that are made up.
       keep_graph: whether the graph that was converted is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
+    """
+
+    inputs: Tuple = ()
+    outputs: Tuple[str, ...] = ()
+    values: Tuple[Tuple[str, str], ...] = ()
+    tags: Optional[Tuple[str, ...]] = None
+    signature: Optional[str] = None
+    allow_training_mode: bool = False
+    labels: Optional[str] = None
+    preprocessing: Optional[Preprocessing] = None
+    samples: Optional[str] = None
+    seed: int = 0
+    keep_graph: bool = False
+    overwrite: bool = False
+
+
+def convert(source, out_dir, options=Options()):
+    """Converts a graph that TensorFlow 1 left, every ASH in it included.
+
+    Args:
+      source: a path, as for `sources.read`, or a `sources.Source`.
+      out_dir: folder to make; must not exist, unless it is an artifact to be overwritten.
+      options: the `Options`.
 
     Returns:
       What was `artifact.Exported`.
 
     Raises:
-      ValueError: the file, a name, a shape or a sample is wrong, or the graph is refused; the
+      ValueError: a file, a name, a shape or a sample is wrong, or the graph is refused; the
         message names what.
       RuntimeError: the graph cannot be run or converted, or its portable ops answer otherwise.
     """
-    artifact.check_out_dir(out_dir, overwrite)
-    source, found, given = graphs.cut(sources.read_frozen_graph(path), inputs, outputs)
-    signature = onnx_model.Signature(*(tuple((_onnx_name(tensor.name), tensor.name)
-                                             for tensor in tensors) for tensors in (found, given)))
+    artifact.check_out_dir(out_dir, options.overwrite)
+    if options.preprocessing and not options.labels:
+        raise ValueError('--preprocess is for image classifiers: give --labels too')
+    if not isinstance(source, sources.Source):
+        source = sources.read(source, options.tags, options.signature)
+    graph_def, signature, found, given = _select(source, options)
+    if not options.allow_training_mode:
+        graphs.check_inference(graph_def)
+    moved = [tensor.name for tensor in found]
+    properties = {'kind': 'tensors'}
+    if options.labels:
+        labels = classifying.read_labels(options.labels)
+        preprocessing = options.preprocessing or Preprocessing()
+        graph_def, pixels, moved[0] = classifying.classifier(graph_def, found, given, labels,
+                                                             preprocessing)
+        signature, found = classifying.CLASSIFIER, [pixels]
+        properties = classifying.metadata(labels, pixels, preprocessing)
     names = signature.input_names
-    values = read_samples(samples, names, found) if samples else make_samples(names, found, seed)
-    answers = _run(source, signature, values)
-    tolerance = _tolerance(source, signature, values, answers)
-    lowered = lowering.lower(source)
-    _check(signature, answers, _run(lowered, signature, values), tolerance)
-    properties = {
-        'kind': 'tensors',
-        'net': os.path.basename(path),
-        'source_sha256': files.sha256([path]),
-        'inputs': json.dumps([_metadata(name, tensor, value)
-                              for name, tensor, value in zip(names, found, values)]),
-        'samples': os.path.basename(samples) if samples else 'made up, seed {}'.format(seed),
+    inputs = (samples.read(options.samples, names, found) if options.samples
+              else samples.make(names, found, options.seed))
+    answers = _run(graph_def, signature, inputs)
+    tolerance = _tolerance(graph_def, signature, inputs, moved, answers)
+    lowered = lowering.lower(graph_def)
+    _check(signature, answers, _run(lowered, signature, inputs), tolerance)
+    properties.update({
+        'net': source.name,
+        'source_sha256': files.sha256(source.files),
+        'samples': (os.path.basename(options.samples) if options.samples
+                    else 'made up, seed {}'.format(options.seed)),
         'tolerance': json.dumps({'relative': tolerance}),
         'versions': artifact.versions(),
-    }
-    return artifact.write(out_dir, lowered, signature, values, answers, properties, keep_graph)
+    })
+    if not options.labels:
+        properties['inputs'] = json.dumps([_metadata(name, tensor, value) for name, tensor, value
+                                           in zip(names, found, inputs)])
+    return artifact.write(out_dir, lowered, signature, inputs, answers, properties,
+                          options.keep_graph)
 
 
-def make_samples(names, tensors, seed):
-    """Seeded inputs for a graph: normal numbers; integers 0 and 1; a batch where it is open.
-
-    Raises:
-      ValueError: a shape or dtype leaves open what to make; the message says what to give.
-    """
-    rng, values = np.random.RandomState(seed), []
-    for name, tensor in zip(names, tensors):
-        shape = tensor.shape
-        if shape is None or None in shape[1:]:
-            raise ValueError('input {} leaves its shape open: give --input {}:SHAPE, such as '
-                             '{}:4,224,224,3, or --samples'.format(tensor, name, name))
-        sizes = [BATCH if size is None else size for size in shape]
-        if tensor.dtype.is_floating:
-            value = rng.standard_normal(sizes)
-        elif tensor.dtype.is_integer or tensor.dtype.is_bool:
-            value = rng.randint(0, 2, sizes)
-        else:
-            raise ValueError('input {} cannot be made up: give --samples'.format(tensor))
-        values.append(np.asarray(value, tensor.dtype.as_numpy_dtype))
-    return values
-
-
-def read_samples(path, names, tensors):
-    """The inputs from a `.npy` or `.npz` file, held against the graph.
-
-    Raises:
-      ValueError: it is no such file, lacks an input, or an array does not fit.
-    """
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = dict(loaded) if hasattr(loaded, 'files') else {names[0]: loaded}
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError('{} cannot be read as .npy or .npz: {}'.format(
-            path, ' '.join(str(error).split()))) from None
-    if set(arrays) != set(names):
-        raise ValueError('{} must hold the inputs {}, it holds {}'.format(
-            path, ', '.join(names), ', '.join(sorted(arrays))))
-    for name, tensor in zip(names, tensors):
-        dtype, shape = tensor.dtype.as_numpy_dtype, tf.TensorShape(tensor.shape)
-        if not np.can_cast(arrays[name].dtype, dtype, 'same_kind') or not shape.is_compatible_with(
-                arrays[name].shape):
-            raise ValueError('{} has {} as {} {}, the graph takes {}'.format(
-                path, name, arrays[name].dtype, list(arrays[name].shape), tensor))
-        arrays[name] = arrays[name].astype(dtype)
-    return [arrays[name] for name in names]
+def _select(source, options):
+    """(frozen GraphDef, its `Signature`, its inputs and outputs) of what is to be converted."""
+    set_names = {name.rpartition(':0')[0] or name for name, _ in options.values}
+    names = {tensor: name for name, tensor in source.inputs + source.outputs}
+    inputs = options.inputs or [(tensor, None) for _, tensor in source.inputs
+                                if tensor.rpartition(':')[0] not in set_names]
+    outputs = options.outputs or [tensor for _, tensor in source.outputs]
+    graph_def, found, given = graphs.cut(source.graph_def, inputs, outputs, dict(options.values),
+                                         variables=source.prefix is not None)
+    if source.prefix is not None:
+        graph_def = freezing.freeze(graph_def, source.slots, source.prefix)
+        graphs.check_ops(graph_def)
+    return graph_def, onnx_model.Signature(*(
+        tuple((names.get(tensor.name) or _onnx_name(tensor.name), tensor.name)
+              for tensor in tensors) for tensors in (found, given))), found, given
 
 
 def _onnx_name(tensor):
@@ -127,13 +149,21 @@ def _run(graph_def, signature, values):
             ' '.join(message.split()))) from error
 
 
-def _tolerance(graph_def, signature, values, answers):
-    """The relative tolerance of a graph, by what it makes of inputs moved by one rounding."""
+def _tolerance(graph_def, signature, inputs, moved, answers):
+    """The relative tolerance of a graph, by what it makes of values moved by one rounding.
+
+    `moved` are the names of the tensors to move, one for each input: what is floating point of it,
+    where an input has pixels.
+    """
     rng = np.random.RandomState(0)
-    moved = [value if not np.issubdtype(value.dtype, np.floating) else np.nextafter(
+    values = _run(graph_def, signature._replace(
+        outputs=tuple((name, name) for name in moved)), inputs)
+    values = [value if not np.issubdtype(value.dtype, np.floating) else np.nextafter(
         value, np.where(rng.randint(0, 2, value.shape), np.inf, -np.inf).astype(value.dtype))
         for value in values]
-    change = max(map(_difference, answers, _run(graph_def, signature, moved)), default=0.0)
+    others = _run(graph_def, signature._replace(
+        inputs=tuple((name, name) for name in moved)), values)
+    change = max(map(_difference, answers, others), default=0.0)
     return float(min(max(LEAST, MARGIN * change), MOST))
 
 

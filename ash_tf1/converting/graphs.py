@@ -6,11 +6,18 @@ A graph is a program. What is cut out here holds nothing but ops that tf2onnx co
 import re
 from typing import NamedTuple, Optional, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 from tf2onnx.handler import tf_op
 
+from ash_tf1.converting import freezing, simplifying
+
 # Known to tf2onnx, but sources of data or chance; the first ones may be cut off as inputs.
 _NO_MATHEMATICS = re.compile('Iterator|Queue|Table|Random|Multinomial')
+# Nodes that are no output: by where they stand, and by what they do.
+_NO_FORWARD_NAME = re.compile(r'(^|/)(gradients|save|ash_pass_share|init)(_\d+)?(/|$)')
+_NO_FORWARD_OP = re.compile(
+    '^NoOp$|^Assert$|Summary|^(Resource)?(Sparse)?Apply|^Assign|Save|Restore')
 # What tf2onnx makes loops and conditions of, and what holds no op of its own.
 _CONTROL_FLOW = ('Switch', 'Merge', 'Enter', 'Exit', 'NextIteration', 'LoopCond', 'RefSwitch',
                  'TensorArrayV3', 'TensorArrayReadV3', 'TensorArrayWriteV3', 'TensorArrayGatherV3',
@@ -18,7 +25,10 @@ _CONTROL_FLOW = ('Switch', 'Merge', 'Enter', 'Exit', 'NextIteration', 'LoopCond'
 _OURS = ('AshForward',)
 _HARMLESS = ('Const', 'Placeholder', 'PlaceholderWithDefault', 'NoOp', 'Identity', 'IdentityN',
              'StopGradient')
-_VARIABLES = ('VariableV2', 'Variable', 'VarHandleOp', 'ReadVariableOp')
+_VARIABLES = freezing.VARIABLES + ('ReadVariableOp', 'ResourceGather', 'RefSwitch', 'RefMerge',
+                                   'RefEnter', 'RefExit', 'RefIdentity')
+_RANDOM = ('RandomUniform', 'RandomUniformInt', 'RandomStandardNormal', 'TruncatedNormal',
+           'Multinomial', 'RandomGamma', 'RandomShuffle')
 
 
 class Tensor(NamedTuple):
@@ -35,14 +45,16 @@ class Tensor(NamedTuple):
                                    sizes)
 
 
-def cut(graph_def, inputs=(), outputs=()):
-    """Cuts a frozen graph to what lies between its inputs and outputs.
+def cut(graph_def, inputs=(), outputs=(), values=None, variables=False):
+    """Cuts a graph to what lies between its inputs and outputs, and simplifies it.
 
     Args:
-      graph_def: a GraphDef without variables; not changed.
-      inputs: sequence of (name of a tensor, shape or None). Where there is none, the placeholders
-        that the outputs depend on.
+      graph_def: a GraphDef; not changed.
+      inputs: sequence of (name of a tensor, shape or None). Where there is none, the one
+        placeholder that the outputs depend on.
       outputs: sequence of names of tensors. Where there is none, the one tensor that no node reads.
+      values: dict of names of placeholders to what they become constants of, as text.
+      variables: whether the graph may hold variables.
 
     Returns:
       (GraphDef in which each input is a placeholder, tuple of input `Tensor`s, tuple of output
@@ -53,55 +65,159 @@ def cut(graph_def, inputs=(), outputs=()):
         graph is no graph, or it holds an op that is refused; the message names it.
     """
     nodes = _by_name(graph_def)
-    outputs = [_full_name(name, nodes) for name in outputs] or [_only_output(nodes)]
+    outputs = [_full_name(name, nodes) for name in outputs] or [_only_output(graph_def, nodes)]
     shapes = {_full_name(name, nodes): shape for name, shape in inputs}
     graph_def = _with_placeholders(graph_def, shapes)
+    set_constants(graph_def, values or {})
+    part = extract(graph_def, outputs)
+    _import(part, outputs)
+    part = extract(simplifying.simplify(part), outputs)
+    found, given = _import(part, outputs)
+    _check_inputs(found, shapes, given)
+    check_ops(part, variables)
+    order = list(shapes) or list(found)
+    return part, tuple(_describe(found[name]) for name in order), tuple(map(_describe, given))
+
+
+def extract(graph_def, outputs):
+    """What the outputs, names of tensors, depend on, functions included, on no certain device."""
     try:
         part = tf.graph_util.extract_sub_graph(
             graph_def, [name.rpartition(':')[0] for name in outputs])
     except (AssertionError, KeyError) as error:
         raise ValueError('the graph is damaged: {}'.format(error)) from None
-    part = _with_called_functions(part)
-    check_ops(part)
+    for node in part.node:
+        node.device = ''
+        # With what it is to be placed, which may not be here; and shapes of before.
+        for name in ('_class', '_output_shapes'):
+            node.attr.pop(name, None)
+    return _with_called_functions(part)
+
+
+def set_constants(graph_def, values):
+    """Makes constants of placeholders, and of those with a default their default.
+
+    Args:
+      graph_def: a GraphDef; changed.
+      values: dict of names to text: true or false, or a number.
+
+    Raises:
+      ValueError: a name is no placeholder, or its value does not fit its dtype.
+    """
+    placeholders = {node.name: node for node in graph_def.node
+                    if node.op in ('Placeholder', 'PlaceholderWithDefault')}
+    for name, text in values.items():
+        node = placeholders.get(name.rpartition(':0')[0] or name)
+        if node is None:
+            raise ValueError('{!r} is no placeholder that could be set; there are {}'.format(
+                name, _listed(list(placeholders))))
+        dtype, shape = tf.as_dtype(node.attr['dtype'].type), tf.TensorShape(
+            node.attr['shape'].shape)
+        value = np.full(shape.as_list() if shape.is_fully_defined() else [],
+                        _parse(name, text, dtype), dtype.as_numpy_dtype)
+        node_name = node.name
+        node.Clear()
+        node.name, node.op = node_name, 'Const'
+        node.attr['dtype'].type = dtype.as_datatype_enum
+        node.attr['value'].tensor.CopyFrom(tf.make_tensor_proto(value, dtype))
+    for node in placeholders.values():
+        if node.op == 'PlaceholderWithDefault':
+            node.op = 'Identity'
+            node.attr['T'].type = node.attr['dtype'].type
+            del node.attr['dtype'], node.attr['shape']
+
+
+def _parse(name, text, dtype):
+    try:
+        if dtype.is_bool:
+            return {'true': True, 'false': False}[text.lower()]
+        if dtype.is_floating or dtype.is_integer:
+            return dtype.as_numpy_dtype(float(text) if dtype.is_floating else int(text))
+    except (KeyError, ValueError, OverflowError):
+        pass
+    raise ValueError('{} cannot be set to {!r}: it takes {}'.format(
+        name, text, 'true or false' if dtype.is_bool else 'one ' + dtype.name))
+
+
+def _import(part, outputs):
+    """({name: placeholder}, output tensors) of a graph, as TensorFlow sees them."""
     with tf.Graph().as_default() as graph:
         try:
             tf.import_graph_def(part, name='')
-            found = [op.outputs[0] for op in graph.get_operations() if op.type == 'Placeholder']
             given = [graph.get_tensor_by_name(name) for name in outputs]
         except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
             raise ValueError('the graph is damaged: {}'.format(error)) from None
-    unused = set(shapes) - {tensor.name for tensor in found}
+        return {op.outputs[0].name: op.outputs[0] for op in graph.get_operations()
+                if op.type == 'Placeholder'}, given
+
+
+def _check_inputs(found, shapes, given):
+    """Raises ValueError where the inputs that are given are not those that there are."""
+    unused = set(shapes) - set(found)
     if unused:
         raise ValueError('the outputs do not depend on {}'.format(', '.join(sorted(unused))))
-    if shapes and len(found) > len(shapes):
-        raise ValueError('the outputs depend on inputs that are not given: {}'.format(', '.join(
-            str(_describe(tensor)) for tensor in found if tensor.name not in shapes)))
-    order = list(shapes) or [tensor.name for tensor in found]
-    found = {tensor.name: tensor for tensor in found}
-    return (part, tuple(_describe(found[name]) for name in order),
-            tuple(_describe(tensor) for tensor in given))
+    others = [tensor for name, tensor in found.items() if name not in shapes]
+    if others and shapes:
+        raise ValueError('the outputs depend on inputs that are not given: {}{}'.format(
+            _described(others), suggest_settings(others)))
+    if len(others) > 1:
+        raise ValueError('{} depends on {} placeholders: {}; name those that are inputs by '
+                         '--input{}'.format(_described(given), len(others), _described(others),
+                                            suggest_settings(others)))
 
 
-def check_ops(graph_def):
-    """Raises ValueError where a graph holds an op that is not converted; it is never run then."""
+def suggest_settings(tensors):
+    """What to say of placeholders that look like switches of the training: '' for none."""
+    settings = []
+    for tensor in tensors:
+        name = tensor.name.rpartition(':0')[0]
+        if tensor.shape.ndims in (0, None) and tensor.dtype.is_bool:
+            settings.append(name + '=false')
+        elif tensor.dtype.is_floating and (tensor.shape.ndims == 0 or tensor.shape.ndims is None
+                                           and re.search('keep|drop|rate|prob', name.lower())):
+            settings.append('{}={}'.format(name, '1.0' if 'keep' in name.lower() else '0.0'))
+    return '; what only training needs becomes a constant by --set ' + ' '.join(
+        settings) if settings else ''
+
+
+def _described(tensors):
+    return ', '.join(str(_describe(tensor)) for tensor in tensors)
+
+
+def check_ops(graph_def, variables=False):
+    """Raises ValueError where a graph holds an op that is not converted; it is never run then.
+
+    Args:
+      graph_def: a GraphDef.
+      variables: whether it may hold variables.
+    """
     allowed = {name for versions in tf_op.get_opsets().values() for names in versions
                for name in names if not _NO_MATHEMATICS.search(name)}
-    allowed.update(_CONTROL_FLOW + _OURS + _HARMLESS)
+    allowed.update(_CONTROL_FLOW + _OURS + _HARMLESS + (_VARIABLES if variables else ()))
     functions = {function.signature.name for function in graph_def.library.function}
     nodes = list(graph_def.node) + [node for function in graph_def.library.function
                                     for node in function.node_def]
     for node in nodes:
+        if node.op in allowed or node.op in functions:
+            continue
         if node.op in _VARIABLES:
-            raise ValueError('the graph is not frozen: it holds the variable {!r}; make constants '
+            raise ValueError('the graph is not frozen: it holds the variable {!r}; give the '
+                             'SavedModel, or the MetaGraph with its checkpoint, or make constants '
                              'of them by tf.graph_util.convert_variables_to_constants'.format(
                                  node.name))
-        if 'Random' in node.op or 'Multinomial' in node.op:
+        if node.op in _RANDOM:
             raise ValueError('op {!r} draws random numbers ({}), as dropout does in training: '
-                             'freeze the graph that evaluates'.format(node.name, node.op))
-        if node.op not in allowed and node.op not in functions:
-            raise ValueError('op {!r} is of the type {}, which is not converted, and so not run; '
-                             'where it is a source of data, give its output as --input'.format(
-                                 node.name, node.op))
+                             'convert the graph that evaluates{}'.format(
+                                 node.name, node.op, suggest_settings(_switches(graph_def))))
+        raise ValueError('op {!r} is of the type {}, which is not converted, and so not run; '
+                         'where it is a source of data, give its output as --input'.format(
+                             node.name, node.op))
+
+
+def _switches(graph_def):
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name='')
+        return [op.outputs[0] for op in graph.get_operations() if op.type == 'Placeholder']
 
 
 def _with_called_functions(graph_def):
@@ -143,18 +259,40 @@ def _placeholders(nodes):
 
 
 def _ends(nodes):
-    """The nodes that give something that no other node reads."""
-    read = {name.lstrip('^').partition(':')[0] for node in nodes.values() for name in node.input}
-    return [name for name, node in nodes.items()
-            if name not in read and node.input and node.op not in ('NoOp', 'Assert')]
+    """The nodes that give something that none of the forward pass reads.
+
+    Left aside are gradients, what saves, sums up and updates, and what depends on no placeholder.
+    """
+    forward = {name: node for name, node in nodes.items()
+               if not _NO_FORWARD_NAME.search(name) and not _NO_FORWARD_OP.search(node.op)}
+    read = {_node_name(name) for node in forward.values() for name in node.input}
+    fed, before = set(_placeholders(nodes)), 0
+    while len(fed) > before:
+        before = len(fed)
+        fed.update(name for name, node in forward.items()
+                   if name not in fed and any(_node_name(one) in fed for one in node.input))
+    return [name for name, node in forward.items()
+            if name not in read and node.input and (name in fed or not fed)]
 
 
-def _only_output(nodes):
+def _only_output(graph_def, nodes):
     ends = _ends(nodes)
     if len(ends) != 1:
         raise ValueError('the graph has {} outputs that nothing reads ({}): name those to keep by '
-                         '--output'.format(len(ends), _listed(ends)))
+                         '--output'.format(len(ends), _listed_tensors(graph_def, ends)))
     return ends[0] + ':0'
+
+
+def _listed_tensors(graph_def, names):
+    """The first outputs of nodes with dtype and shape; names alone where TensorFlow knows none."""
+    shown = []
+    for name in names[:8]:
+        try:
+            part = extract(graph_def, [name + ':0'])
+            shown.append(str(_describe(_import(part, [name + ':0'])[1][0])))
+        except ValueError:  # another part of the graph may be damaged than what will be converted
+            shown.append(name)
+    return ', '.join(shown + ['...'] * (len(names) > 8)) or 'none'
 
 
 def _listed(names):
@@ -194,3 +332,35 @@ def _describe(tensor):
     shape = tensor.shape
     return Tensor(tensor.name, tensor.dtype, None if shape.ndims is None
                   else tuple(shape.as_list()))
+
+
+def check_inference(graph_def):
+    """Raises ValueError where a node normalises by the statistics of its batch, as in training."""
+    nodes = {node.name: node for node in graph_def.node}
+    for node in graph_def.node:
+        fused = node.op.startswith('FusedBatchNorm') and node.op.rstrip('V23') == 'FusedBatchNorm'
+        # TensorFlow's default where the attribute is not written.
+        trains = fused and ('is_training' not in node.attr or node.attr['is_training'].b)
+        if trains or node.op == 'Rsqrt' and _is_over_batch(node, nodes):
+            raise ValueError(
+                '{!r} normalises by the statistics of the batch that it is given, as BatchNorm '
+                'does in training: convert the graph that evaluates{}; or --allow-training-mode, '
+                'where it is meant'.format(node.name, suggest_settings(_switches(graph_def))))
+
+
+def _is_over_batch(node, nodes):
+    """Whether what a node takes is a variance over the first axis of something, and no constant."""
+    while node.op in ('Rsqrt', 'Add', 'AddV2', 'Identity', 'Squeeze', 'Reshape'):
+        ahead = [nodes[_node_name(name)] for name in node.input if name[0] != '^']
+        ahead = [one for one in ahead if one.op != 'Const']
+        if len(ahead) != 1:
+            return False
+        node = ahead[0]
+    if node.op != 'Mean':
+        return False
+    axes = nodes[_node_name(node.input[1])]
+    return axes.op == 'Const' and 0 in tf.make_ndarray(axes.attr['value'].tensor)
+
+
+def _node_name(tensor):
+    return tensor.lstrip('^').partition(':')[0]

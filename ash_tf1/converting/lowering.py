@@ -1,21 +1,23 @@
 """Every ASH in a frozen graph becomes portable ops: those of `kernels.plain`.
 
 Native ops have no counterpart in ONNX, and the form `recompute` computes its statistics in double
-precision and its gate by an exponential that overflows on purpose.
+precision and its gate by an exponential that overflows on purpose. What owners wrote from the paper
+has an exponential that overflows, too, and often a variance that loses its digits.
 """
 import collections
 
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import kernels
+from ash_tf1.converting import argument, published
 
 _OVERRIDE = '_gradient_op_type'
 _RECOMPUTE = b'AshRecompute'
-_PARAMETERS = ('x', 'z_k', 'alpha')
 
-Layer = collections.namedtuple('Layer', ['name', 'x', 'z_k', 'alpha', 'leak'])
-Layer.__doc__ += """: an ASH in a graph. x, z_k and alpha are names of tensors, as a node's inputs
-are; the leak is a float, or the name of a tensor."""
+Layer = collections.namedtuple('Layer', ['name', 'x', 'z_k', 'alpha', 'leak', 'form'])
+Layer.__doc__ += """: an ASH in a graph. x is the name of a tensor, as a node's inputs are; z_k,
+alpha and the leak are floats, or names of tensors. The form is 'native', 'recompute', 'exponential'
+or 'sigmoid': the last two are made of ordinary ops, with x / (1 + exp(-u)) or x * sigmoid(u)."""
 
 
 def find_ash(nodes):
@@ -24,41 +26,97 @@ def find_ash(nodes):
     for node in nodes:
         inputs = [name for name in node.input if not name.startswith('^')]
         if node.op == 'AshForward':
-            layers.append(Layer(node.name, *inputs, leak=float(node.attr['leak'].s or 0)))
+            layers.append(Layer(node.name, *inputs, leak=float(node.attr['leak'].s or 0),
+                                form='native'))
         elif node.op == 'IdentityN' and node.attr[_OVERRIDE].s == _RECOMPUTE:
             _, x, z_k, alpha, _, _, *leak = inputs
-            layers.append(Layer(node.name, x, z_k, alpha, leak[0] if leak else 0.0))
+            layers.append(Layer(node.name, x, z_k, alpha, leak[0] if leak else 0.0, 'recompute'))
     return layers
+
+
+def find_layers(graph_def):
+    """The ASH layers of a graph in every form, those that ordinary ops make up included.
+
+    Args:
+      graph_def: a GraphDef without variables.
+
+    Returns:
+      A list of `Layer`.
+    """
+    return find_ash(graph_def.node) + _of_ordinary_ops(graph_def, _imported(graph_def))[0]
 
 
 def lower(graph_def):
     """Replaces every ASH in a graph by portable ops.
 
+    That includes ASH as owners wrote it from the paper, x / (1 + exp(-u)) or x * sigmoid(u), where
+    u is proved to be ASH's. With another u that is made of x, as Swish's is, x / (1 + exp(-u))
+    becomes x * sigmoid(u): the same function, without an exponential that overflows. So does
+    x * exp(u) / (1 + exp(u)), with any u. What is left is as it was.
+
     Args:
       graph_def: a GraphDef without variables; not changed.
 
     Returns:
-      A GraphDef whose tensors have the names they had.
+      A GraphDef whose tensors have the names they had. What nothing reads any more is still there.
 
     Raises:
       ValueError: a layer is inside a function of the graph, its rank is not known, its leak is no
-        constant, or something reads its statistics; the message names the layer.
+        constant, or something reads its statistics; the message names the layer. What ordinary ops
+        make up is no reason: it is left as it is inside a function.
     """
     for function in graph_def.library.function:
         for layer in find_ash(function.node_def):
             raise ValueError('ASH {!r} is inside the function {!r} of the graph, as control flow '
                              'v2 makes them: build the graph after tf.disable_control_flow_v2()'
                              .format(layer.name, function.signature.name))
+    graph = _imported(graph_def)
     layers = find_ash(graph_def.node)
     _check_statistics(graph_def, layers)
-    inputs = _input_tensors(graph_def, layers)
-    replaced = {layer.name for layer in layers}
+    _check_ranks(graph, layers)
+    ordinary, gates = _of_ordinary_ops(graph_def, graph)
+    layers += ordinary
+    replaced = {replaced.name for replaced in layers + gates}
     lowered = tf.GraphDef(versions=graph_def.versions, library=graph_def.library)
     lowered.node.extend(node for node in graph_def.node if node.name not in replaced)
     constants = {node.name: node for node in graph_def.node if node.op == 'Const'}
-    for layer, x in zip(layers, inputs):
-        lowered.node.extend(_portable(layer, x, constants))
+    for layer in layers:
+        lowered.node.extend(_portable(layer, graph, constants))
+    for gate in gates:
+        lowered.node.extend(_with_sigmoid(gate, graph))
     return lowered
+
+
+def _imported(graph_def):
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name='')
+    return graph
+
+
+def _tensor(graph, name):
+    """A tensor by its name as in a node's inputs."""
+    return graph.get_tensor_by_name(name if ':' in name else name + ':0')
+
+
+def _of_ordinary_ops(graph_def, graph):
+    """What ordinary ops make up: a list of `Layer`s, and a list of other `Gate`s to be replaced."""
+    nodes = {node.name: node for node in graph_def.node}
+    layers, gates = {}, {}
+    for gate in published.find(nodes):
+        x = _tensor(graph, gate.x)
+        if x.dtype not in kernels.PRECISION:
+            continue
+        parameters = argument.ash_parameters(
+            nodes, graph_def.versions, gate.x, x.shape, x.dtype, gate.argument)
+        if parameters:
+            z_k, alpha = parameters
+            layers[gate.name] = Layer(gate.name, gate.x, z_k, gate.sign * alpha, 0.0, gate.form)
+        elif gate.form == published.EXPONENTIAL and (
+                gate.sign > 0 or argument.is_made_of(nodes, gate.x, gate.argument)):
+            # A sigmoid ends at 1e-8 or so, an exponential goes on: (exp(u) - 1) / (1 + exp(u)) has
+            # an x for which that matters, and x is not in its u.
+            gates[gate.name] = gate
+    return list(layers.values()), [gate for gate in gates.values() if gate.name not in layers]
 
 
 def _check_statistics(graph_def, layers):
@@ -72,43 +130,58 @@ def _check_statistics(graph_def, layers):
                                  'portable ops do not give'.format(node.name, index, name))
 
 
-def _input_tensors(graph_def, layers):
-    """The tensors that the layers take, whose rank must be known."""
-    with tf.Graph().as_default():
-        tensors = tf.import_graph_def(graph_def, name='', return_elements=[
-            layer.x if ':' in layer.x else layer.x + ':0' for layer in layers])
-    for layer, x in zip(layers, tensors):
-        if x.shape.ndims is None:
+def _check_ranks(graph, layers):
+    """Raises ValueError where the rank of a layer's input is not known."""
+    for layer in layers:
+        if _tensor(graph, layer.x).shape.ndims is None:
             raise ValueError('ASH {!r} cannot be converted: the rank of its input {!r} is not '
-                             'known'.format(layer.name, x.name))
-    return tensors
+                             'known'.format(layer.name, _tensor(graph, layer.x).name))
 
 
-def _portable(layer, x, constants):
-    """The nodes of a layer in the plain form, below its name; the last one has its name."""
+def _portable(layer, graph, constants):
+    """The nodes of a layer in the plain form."""
     leak = layer.leak
     if not isinstance(leak, float):
         if leak not in constants:
             raise ValueError('ASH {!r} cannot be converted: its leak {!r} is no constant'.format(
                 layer.name, leak))
         leak = float(tf.make_ndarray(constants[leak].attr['value'].tensor))
-    with tf.Graph().as_default() as graph:
-        parameters = [tf.placeholder(x.dtype if name == 'x' else kernels.PRECISION[x.dtype][0],
-                                     x.shape if name == 'x' else None, name)
-                      for name in _PARAMETERS]
-        scalars = [tf.reshape(parameter, []) for parameter in parameters[1:]]
-        tf.identity(kernels.plain(parameters[0], *scalars, leak=leak), name='y')
-        nodes = graph.as_graph_def().node
-    names = {name: getattr(layer, name) for name in _PARAMETERS}
-    names.update({node.name: '{}/{}'.format(layer.name, node.name) for node in nodes
-                  if node.name not in _PARAMETERS})
-    names['y'] = layer.name
-    portable = []
-    for node in nodes:
-        if node.name not in _PARAMETERS:
-            inputs = [names[name] for name in node.input]
-            node.name = names[node.name]
-            node.input[:] = inputs
-            node.attr.pop(_OVERRIDE, None)
-            portable.append(node)
-    return portable
+    compute = kernels.PRECISION[_tensor(graph, layer.x).dtype][0]
+
+    def plain(x, *trained):
+        z_k, alpha = trained or [tf.constant(value, compute) for value in (layer.z_k, layer.alpha)]
+        return kernels.plain(x, tf.reshape(z_k, []), tf.reshape(alpha, []), leak)
+
+    trained = [name for name in (layer.z_k, layer.alpha) if not isinstance(name, float)]
+    return _nodes(layer.name, graph, plain, [layer.x] + trained)
+
+
+def _with_sigmoid(gate, graph):
+    """The nodes of a gate with an exponential as x * sigmoid(u)."""
+    return _nodes(gate.name, graph, lambda x, u: x * tf.sigmoid(u if gate.sign > 0 else -u),
+                  [gate.x, gate.argument])
+
+
+def _nodes(name, graph, function, inputs):
+    """The nodes of a function of tensors of a graph; the last one has the given name.
+
+    The others are below it. Constants wait for the first input, as they must inside of a loop.
+    """
+    with tf.Graph().as_default() as made:
+        tensors = [_tensor(graph, read) for read in inputs]
+        placeholders = [tf.placeholder(tensor.dtype, tensor.shape) for tensor in tensors]
+        tf.identity(function(*placeholders), name='y')
+        nodes = made.as_graph_def().node
+    scope = name
+    while any(op.name.startswith(scope + '/') for op in graph.get_operations()):
+        scope += '_'
+    names = {node.name: '{}/{}'.format(scope, node.name) for node in nodes}
+    names.update({placeholder.op.name: read for placeholder, read in zip(placeholders, inputs)},
+                 y=name)
+    placed = [node for node in nodes if node.op != 'Placeholder']
+    for node in placed:
+        read = [names[tensor] for tensor in node.input]
+        node.name = names[node.name]
+        node.input[:] = read or ['^' + inputs[0].partition(':')[0]]
+        node.attr.pop(_OVERRIDE, None)
+    return placed

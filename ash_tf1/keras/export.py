@@ -50,11 +50,12 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False):
                           _metadata(model, inputs), keep_graph)
 
 
-def freeze(model):
-    """The graph of a model for inference, its ASH layers in the plain form.
+def freeze(model, plain=True):
+    """The graph of a model for inference.
 
     Args:
       model: as for `export_onnx`.
+      plain: whether its ASH layers get the plain form, or keep their own.
 
     Returns:
       (GraphDef without variables, its `ash_tf1.converting.onnx_model.Signature`).
@@ -65,7 +66,7 @@ def freeze(model):
     original = copying.Original(model)
     with tf.Graph().as_default(), _loops_that_freeze(), \
             tf.Session(config=session_config()) as session:
-        copy = copying.copy_model(original, prepare=_make_plain)
+        copy = copying.copy_model(original, prepare=_make_plain if plain else None)
         # Placeholders of our own: those of the copy may have a fixed batch size.
         inputs = [tf.placeholder(tensor.dtype, [None] + tensor.shape.as_list()[1:])
                   for tensor in model.inputs]

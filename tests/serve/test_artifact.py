@@ -84,8 +84,7 @@ def test_refuses_a_file_beyond_the_limit(artifact, monkeypatch):
         ash_onnx.load_model(artifact)
 
 
-@pytest.mark.parametrize('key', ['labels', 'net', 'activation', 'input_shape',
-                                 'checkpoint_sha256', 'versions'])
+@pytest.mark.parametrize('key', ['labels', 'net', 'input_shape', 'versions'])
 def test_names_missing_metadata(make_artifact, mini, key):
     metadata = {name: value for name, value in mini.METADATA.items() if name != key}
     with pytest.raises(ValueError, match=f'metadata lacks {key};'):

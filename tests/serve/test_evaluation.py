@@ -104,10 +104,10 @@ def test_reading_ahead_is_bounded(model, monkeypatch):
     """The readers are at most two batches in front of the model, whatever the tree's size."""
     read = []
     monkeypatch.setattr(evaluation, 'read_image',
-                        lambda path, shape: read.append(path) or np.zeros(shape, np.uint8))
+                        lambda path, shape, _: read.append(path) or np.zeros(shape, np.uint8))
     files = [(i, i % 3) for i in range(100)]
     seen = []
-    for images, classes in evaluation._read_batches(files, (6, 8, 3), 4):
+    for images, classes in evaluation._read_batches(model, files, 4):
         assert len(read) <= len(seen) + 2 * 4
         seen += classes.tolist()
         assert images.shape == (4, 6, 8, 3)

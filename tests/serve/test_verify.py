@@ -202,3 +202,32 @@ def test_a_file_beyond_the_limit_is_an_error(artifact, monkeypatch):
     monkeypatch.setitem(ash_onnx.verify.__globals__, 'MAX_TENSOR_BYTES', 10)
     with pytest.raises(ValueError, match='more than 10 bytes'):
         ash_onnx.verify(ash_onnx.load_model(artifact))
+
+
+@pytest.mark.parametrize('text', ['red\ngreen\nblue\n', 'red\ngreen\nblue',
+                                  'red\r\ngreen\r\nblue\r\n'])
+def test_other_files_of_the_folder_do_no_harm(artifact, text):
+    (artifact / 'labels.txt').write_bytes(text.encode())
+    (artifact / 'README.md').write_bytes(b'\xff a card')
+    assert ash_onnx.verify(ash_onnx.load_artifact(artifact)).passed
+
+
+@pytest.mark.parametrize('data, message', [
+    (b'red\nblue\ngreen\n', "line 2 is 'blue', but the model's label is 'green'"),
+    (b'red\ngreen\nBlue\n', "line 3 is 'Blue', but the model's label is 'blue'"),
+    (b'red\ngreen\n \x1b[2J' + b'x' * 999, r"line 3 is ' \\x1b\[2Jx+, but"),
+    (b'red\ngreen\n', 'has 2 lines, but the model has 3 labels'),
+    (b'red\ngreen\nblue\n\n', 'has 4 lines'),
+    (b'', 'has 0 lines'),
+    (b'red\ngreen\nblu\xe9\n', 'is not UTF-8'),
+    (b'red\n' * 30, 'more than 100 bytes'),
+])
+def test_labels_of_another_order_fail(artifact, monkeypatch, data, message):
+    monkeypatch.setitem(ash_onnx.verify.__globals__, 'MAX_LABELS_BYTES',
+                        100 if 'more' in message else 2000)
+    (artifact / 'labels.txt').write_bytes(data)
+    model = ash_onnx.load_model(artifact)  # whose metadata are the truth
+    assert model.labels == ('red', 'green', 'blue')
+    with pytest.raises(ValueError, match=rf'labels\.txt: {message}') as error:
+        ash_onnx.verify(model)
+    assert len(str(error.value)) < 400 and '\n' not in str(error.value)

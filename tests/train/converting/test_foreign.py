@@ -10,6 +10,8 @@ from onnx import numpy_helper
 
 from ash_tf1 import ops
 from ash_tf1.converting import foreign, graphs, lowering, onnx_model, sources
+from ash_tf1.converting.foreign import Options
+from ash_tf1.preprocessing import parse
 
 SHAPE = (3, 6, 5, 4)
 
@@ -102,7 +104,7 @@ def test_any_tensor_may_be_an_input_or_an_output():
 
 
 @pytest.mark.parametrize('inputs, outputs, message', [
-    ([], [], r'2 outputs that nothing reads \(one, two\): name those to keep by --output'),
+    ([], [], r'2 outputs that nothing reads \(one \(float32 \[2\]\), two \(float32'),
     ([], ['three'], r"no tensor 'three'; its placeholders are a, b, and what no node reads is one"),
     ([('c', None)], ['one'], "no tensor 'c'"),
     ([('b', None)], ['one'], 'the outputs do not depend on b:0'),
@@ -138,7 +140,7 @@ def test_what_is_no_mathematics_is_refused_and_not_run(tmp_path, monkeypatch, ki
     tf.identity(DANGEROUS[kind](tf.placeholder(tf.float32, [2, 3], name='x')), name='out')
     path = write(tmp_path / 'graph.pb', tf.get_default_graph().as_graph_def())
     with pytest.raises(ValueError, match=r"(op|variable) '\w+") as error:
-        foreign.convert(path, 'artifact', outputs=['out'])
+        foreign.convert(path, 'artifact', Options(outputs=['out']))
     assert '\n' not in str(error.value)
     assert os.listdir(str(tmp_path)) == ['graph.pb']
 
@@ -163,7 +165,7 @@ def test_the_artifact(tmp_path, text):
         tf.train.write_graph(frozen, str(tmp_path), 'net.pbtxt')
     else:
         write(path, frozen)
-    exported = foreign.convert(path, str(tmp_path / 'artifact'), seed=3)
+    exported = foreign.convert(path, str(tmp_path / 'artifact'), Options(seed=3))
     model = onnx.load(str(tmp_path / 'artifact/model.onnx'))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert (metadata['kind'], metadata['net']) == ('tensors', os.path.basename(path))
@@ -186,7 +188,7 @@ def test_samples_are_taken_from_files_and_held_against_the_graph(tmp_path):
     path = write(tmp_path / 'net.pb', freeze(y.op.name))
     good = np.random.RandomState(0).randn(2, *SHAPE[1:]).astype('f')
     np.save(str(tmp_path / 'good.npy'), good)
-    foreign.convert(path, str(tmp_path / 'a'), samples=str(tmp_path / 'good.npy'))
+    foreign.convert(path, str(tmp_path / 'a'), Options(samples=str(tmp_path / 'good.npy')))
     stored = onnx.TensorProto.FromString((tmp_path / 'a/test_data_set_0/input_0.pb').read_bytes())
     np.testing.assert_array_equal(numpy_helper.to_array(stored), good)
     for name, arrays, message in (
@@ -196,7 +198,7 @@ def test_samples_are_taken_from_files_and_held_against_the_graph(tmp_path):
             ('e.npz', {'x': good.astype(complex)}, 'x as complex128')):
         np.savez(str(tmp_path / name), **arrays)
         with pytest.raises(ValueError, match=message):
-            foreign.convert(path, str(tmp_path / 'x'), samples=str(tmp_path / name))
+            foreign.convert(path, str(tmp_path / 'x'), Options(samples=str(tmp_path / name)))
     assert not (tmp_path / 'x').exists()
 
 
@@ -205,8 +207,8 @@ def test_an_input_of_an_open_shape_asks_for_one(tmp_path):
     tf.reduce_mean(x, [1, 2], name='out')
     path = write(tmp_path / 'net.pb', tf.get_default_graph().as_graph_def())
     with pytest.raises(ValueError, match=r'input x \(float32 \[\?, \?, \?, 3\]\) leaves its shape'):
-        foreign.convert(path, str(tmp_path / 'a'), outputs=['out'])
-    foreign.convert(path, str(tmp_path / 'a'), [('x', [None, 8, 8, 3])], ['out'])
+        foreign.convert(path, str(tmp_path / 'a'), Options(outputs=['out']))
+    foreign.convert(path, str(tmp_path / 'a'), Options([('x', [None, 8, 8, 3])], ['out']))
 
 
 def test_a_graph_that_gives_no_numbers_is_refused(tmp_path):
@@ -223,7 +225,82 @@ def test_a_badly_conditioned_graph_gets_a_wider_tolerance(tmp_path):
             x = tf.placeholder(tf.float32, [None, 8], name='x')
             tf.sin(factor * x, name='out')
             path = write(tmp_path / 'net.pb', graph.as_graph_def())
-            foreign.convert(path, str(tmp_path / 'a'), overwrite=True)
+            foreign.convert(path, str(tmp_path / 'a'), Options(overwrite=True))
         metadata = onnx.load(str(tmp_path / 'a/model.onnx')).metadata_props
         tolerances.append(json.loads({e.key: e.value for e in metadata}['tolerance'])['relative'])
     assert tolerances[0] < 1e-4 < tolerances[1]
+
+
+def test_the_output_is_found_beside_what_trains(tmp_path):
+    """Gradients, an optimizer, summaries, a saver and ASH's monitors are none."""
+    x = tf.placeholder(tf.float32, (None, 6), name='x')
+    y = tf.layers.dense(tf.layers.dense(x, 5, activation=ops.ASH), 2)
+    loss = tf.reduce_mean(tf.square(y), name='loss')
+    tf.summary.scalar('loss', loss)
+    tf.train.AdamOptimizer().minimize(loss)
+    tf.train.Saver()
+    graph_def = tf.get_default_graph().as_graph_def()
+    _, _, (output,) = graphs.cut(graph_def, variables=True)
+    assert output.name == 'loss:0'
+    tf.identity(y, name='scores')
+    with pytest.raises(ValueError, match=r'2 outputs that nothing reads \(loss \(float32 \[\]\), '
+                                         r'scores \(float32 \[\?, 2\]\)\): name'):
+        graphs.cut(tf.get_default_graph().as_graph_def(), variables=True)
+
+
+def classifier(softmax, channels_first=False):
+    x = tf.placeholder(tf.float32, (None, 3, 6, 5) if channels_first else (2, 6, 5, 3), name='x')
+    y = tf.transpose(x, [0, 2, 3, 1]) if channels_first else x
+    y = tf.layers.conv2d(y, 4, 3, activation=ops.ASH)
+    y = tf.layers.dense(tf.reduce_mean(y, [1, 2]), 3)
+    return tf.reshape(tf.nn.softmax(y), [-1, 3], name='y') if softmax else tf.identity(y, name='y')
+
+
+@pytest.mark.parametrize('softmax', [False, True])
+@pytest.mark.parametrize('channels_first', [False, True])
+def test_an_image_classifier(tmp_path, softmax, channels_first):
+    y = classifier(softmax, channels_first)
+    frozen = freeze(y.op.name)
+    (tmp_path / 'labels.txt').write_text('cat\ndog\nüber\n', encoding='utf-8')
+    path = write(tmp_path / 'net.pb', frozen)
+    preprocessing = parse(['channels=BGR', 'mean=100,110,120', 'std=50', 'crop=0.875'])
+    foreign.convert(path, str(tmp_path / 'a'), Options(
+        labels=str(tmp_path / 'labels.txt'), preprocessing=preprocessing))
+    model = onnx.load(str(tmp_path / 'a/model.onnx'))
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert metadata['kind'] == 'image_classifier'
+    assert json.loads(metadata['labels']) == ['cat', 'dog', 'über']
+    assert json.loads(metadata['input_shape']) == [6, 5, 3]
+    assert json.loads(metadata['preprocessing'])['mean'] == [100.0, 110.0, 120.0]
+    images, logits, probabilities = (
+        numpy_helper.to_array(onnx.TensorProto.FromString(
+            (tmp_path / 'a/test_data_set_0' / name).read_bytes()))
+        for name in ('input_0.pb', 'output_0.pb', 'output_1.pb'))
+    assert (images.dtype, images.shape) == (np.uint8, (4, 6, 5, 3))
+    # By hand, into the graph as it was before.
+    x = (images[..., ::-1] - np.array([100.0, 110.0, 120.0])) / 50.0
+    signature = onnx_model.Signature((('x', 'x:0'),), (('y', 'y:0'),))
+    expected = np.concatenate([
+        onnx_model.run_frozen(frozen, signature, np.transpose(
+            part, [0, 3, 1, 2]) if channels_first else part)[0] for part in (x[:2], x[2:])])
+    np.testing.assert_allclose(probabilities if softmax else logits, expected, rtol=1e-4, atol=1e-6)
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    np.testing.assert_allclose(probabilities, exponentials / exponentials.sum(1, keepdims=True),
+                               rtol=1e-5)
+
+
+@pytest.mark.parametrize('text, shape, last, message', [
+    ('a\nb\n', [2, 6, 5, 3], tf.identity, r'output y \(float32 \[2, 3\]\) gives scores of shape'),
+    ('a\nb\nc\n', [2, 6, 5, 3], tf.sigmoid, "output 'y' is a sigmoid"),
+    ('a\n\nc\n', [2, 6, 5, 3], tf.identity, "labels.txt, line 2: '' is no label"),
+    ('', [2, 6, 5, 3], tf.identity, 'holds no labels'),
+    ('a\nb\nc\n', [2, 6, 5, 4], tf.identity, 'none of normalised images of a known size: give'),
+    ('a\nb\nc\n', [2, None, 5, 3], tf.identity, 'is none of normalised images of a known size')])
+def test_what_is_no_image_classifier_is_named(tmp_path, text, shape, last, message):
+    x = tf.placeholder(tf.float32, shape, name='x')
+    last(tf.layers.dense(tf.reduce_mean(x, [1, 2]), 3), name='y')
+    (tmp_path / 'labels.txt').write_text(text)
+    with pytest.raises(ValueError, match=message):
+        foreign.convert(write(tmp_path / 'net.pb', freeze('y')), str(tmp_path / 'a'),
+                        Options(labels=str(tmp_path / 'labels.txt')))
+    assert not (tmp_path / 'a').exists()

@@ -1,0 +1,169 @@
+"""What constants decide in a graph: branches that are never taken, and dropout that drops nothing.
+
+Known are tensors of one element that depend on constants alone, such as a placeholder that was set.
+"""
+import math
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+_KNOWN = {
+    'Switch': lambda x, _: x, 'Identity': lambda x: x, 'Enter': lambda x: x,
+    'StopGradient': lambda x: x,
+    'Neg': np.negative, 'Reciprocal': np.reciprocal, 'LogicalNot': np.logical_not,
+    'Floor': np.floor, 'Sub': np.subtract, 'Mul': np.multiply, 'Add': np.add, 'AddV2': np.add,
+    'RealDiv': np.true_divide, 'Div': np.true_divide, 'Maximum': np.maximum,
+    'Minimum': np.minimum, 'LogicalAnd': np.logical_and, 'LogicalOr': np.logical_or,
+    'Equal': np.equal, 'NotEqual': np.not_equal, 'Greater': np.greater, 'Less': np.less,
+    'GreaterEqual': np.greater_equal, 'LessEqual': np.less_equal,
+}
+
+
+def simplify(graph_def):
+    """Takes out of a graph what its constants decide.
+
+    A Switch whose predicate is known becomes an Identity, and what it does not take goes. Dropout
+    of a known rate 0 goes, random numbers and all, by the range of random_uniform: [0, 1).
+
+    Args:
+      graph_def: a GraphDef; not changed.
+
+    Returns:
+      A GraphDef whose tensors have the names they had, with nodes that nothing needs any more.
+    """
+    known = _known_values(graph_def)
+    taken, alive = _taken_branches(graph_def, known)
+    changed = {**taken, **_without_dropout(graph_def, known)}
+    fresh = tf.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    switches = {node.name for node in graph_def.node if node.op == 'Switch'} & set(taken)
+    for node in graph_def.node:
+        if node.name not in alive:
+            continue
+        kept = fresh.node.add()
+        kept.CopyFrom(changed.get(node.name, node))
+        # A Switch that became an Identity has one output; control inputs of what is gone go.
+        kept.input[:] = [
+            _node_name(name) if _node_name(name) in switches and name[0] != '^' else name
+            for name in kept.input if _node_name(name) in alive]
+    return fresh
+
+
+def _known_values(graph_def):
+    """name of a tensor -> the one element that it has, an array of any rank."""
+    known, consumers = {}, {}
+    for node in graph_def.node:
+        for name in node.input:
+            consumers.setdefault(_node_name(name), []).append(node)
+    waiting = [node for node in graph_def.node if node.op == 'Const']
+    while waiting:
+        node = waiting.pop()
+        value = None if node.name in known else _value(node, known)
+        if value is not None:
+            known[node.name] = np.asarray(value)
+            if node.op == 'Switch':  # whichever of its outputs runs has its input's value
+                known[node.name + ':1'] = known[node.name]
+            waiting.extend(consumers.get(node.name, ()))
+    return known
+
+
+def _value(node, known):
+    """The one element that a node gives, or None where that is not known."""
+    if node.op == 'Const':
+        # An empty shape is a scalar; the size is asked for before the array is made.
+        shape = tf.TensorShape(node.attr['value'].tensor.tensor_shape)
+        dtype = tf.as_dtype(node.attr['value'].tensor.dtype or 1)
+        if shape.num_elements() != 1 or not (dtype.is_bool or dtype.is_floating
+                                             or dtype.is_integer):
+            return None
+        return tf.make_ndarray(node.attr['value'].tensor)
+    inputs = [name for name in node.input if not name.startswith('^')]
+    if not inputs or any(name not in known for name in inputs):
+        return None
+    values = [known[name] for name in inputs]
+    with np.errstate(all='ignore'):
+        if node.op == 'Cast':
+            return values[0].astype(tf.as_dtype(node.attr['DstT'].type).as_numpy_dtype)
+        if node.op in _KNOWN and (node.op != 'Div' or values[0].dtype.kind == 'f'):
+            return _KNOWN[node.op](*values)
+    return None
+
+
+def _taken_branches(graph_def, known):
+    """(changed nodes by name, names of the nodes that run) by the Switches whose way is known."""
+    dead, changed = set(), {}
+    for node in graph_def.node:
+        if node.op == 'Switch' and node.input[1] in known:
+            taken = bool(known[node.input[1]])
+            dead.update([node.name, node.name + ':0'] if taken else [node.name + ':1'])
+            changed[node.name] = _identity(node, node.input[0])
+    if not changed:
+        return {}, {node.name for node in graph_def.node}
+    alive, before = set(), -1
+
+    def runs(name):
+        return name not in dead and _node_name(name) in alive
+
+    # Forward from the nodes without inputs, so that a loop in a branch not taken never begins.
+    while len(alive) > before:
+        before = len(alive)
+        for node in graph_def.node:
+            running = [name for name in node.input if runs(name)]
+            if len(running) == len(node.input) or node.op == 'Merge' and running:
+                alive.add(node.name)
+    for node in graph_def.node:
+        running = [name for name in node.input if name[0] != '^' and runs(name)]
+        if node.op == 'Merge' and len(running) == 1 and node.name in alive:
+            changed[node.name] = _identity(node, running[0])
+    return changed, alive
+
+
+def _identity(node, tensor):
+    identity = tf.NodeDef(name=node.name, op='Identity', input=[tensor])
+    identity.attr['T'].type = node.attr['T'].type
+    return identity
+
+
+def _without_dropout(graph_def, known):
+    """Changed nodes by name: products with what is known to be 1 everywhere."""
+    ranges, ones, changed = {}, set(), {}
+    scalars = {name for name, value in known.items() if not value.ndim}
+    going = True
+    while going:
+        before = len(ranges) + len(ones) + len(changed)
+        for node in graph_def.node:
+            inputs = [name for name in node.input if not name.startswith('^')]
+            if node.op == 'RandomUniform':
+                ranges[node.name] = 0.0, 1.0
+            elif node.op == 'Identity' and inputs[0] in ranges:
+                ranges[node.name] = ranges[inputs[0]]
+            elif len(inputs) == 2 and node.op in ('Mul', 'Add', 'AddV2', 'Sub'):
+                _move_range(node, inputs, ranges, known)
+            if node.op in ('GreaterEqual', 'Floor') and inputs[0] in ranges:
+                low, high = ranges[inputs[0]]
+                if (node.op == 'Floor' and (math.floor(low), math.ceil(high)) == (1, 2)
+                        or node.op == 'GreaterEqual' and low >= known.get(inputs[1], math.inf)):
+                    ones.add(node.name)
+            elif node.op in ('Cast', 'Identity') and inputs[0] in ones:
+                ones.add(node.name)
+            elif node.op in ('Mul', 'RealDiv', 'Div') and node.name not in known:
+                one = [name for name in inputs if name in ones or name in scalars
+                       and known[name] == 1.0]
+                kept = [name for name in inputs if name not in one]
+                if len(one) == 1 and (node.op == 'Mul' or one[0] == inputs[1]):
+                    changed[node.name] = _identity(node, kept[0])
+        going = len(ranges) + len(ones) + len(changed) > before
+    return changed
+
+
+def _move_range(node, inputs, ranges, known):
+    """The range of a sum or product of random numbers and a known element."""
+    random, other = (inputs if inputs[0] in ranges else inputs[::-1])
+    if random not in ranges or other not in known or node.op == 'Sub' and random != inputs[0]:
+        return
+    change = {'Mul': np.multiply, 'Sub': np.subtract}.get(node.op, np.add)
+    if node.op != 'Mul' or known[other] > 0:
+        ranges[node.name] = tuple(float(change(end, known[other])) for end in ranges[random])
+
+
+def _node_name(tensor):
+    return tensor.lstrip('^').partition(':')[0]

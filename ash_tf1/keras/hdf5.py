@@ -1,0 +1,93 @@
+"""Keras models in HDF5 files, as `model.save('model.h5')` wrote them: checked, then loaded."""
+import json
+import os
+
+import h5py
+import tensorflow.compat.v1 as tf
+import tensorflow.compat.v2 as tf2
+
+from ash_tf1.converting import sources
+from ash_tf1.keras import copying, export, layers
+
+_MODELS = ('Model', 'Functional', 'Sequential', 'Network')
+_OURS = {'ASH': layers.ASH, 'Swish': layers.Swish}
+_MODULES = [module for keras in (tf.keras, tf2.keras) for module in (
+    keras.layers, keras.initializers, keras.regularizers, keras.constraints)]
+
+
+def read(path, trust_code=False):
+    """Reads a Keras model as a source to convert, for inference.
+
+    Args:
+      path: an HDF5 file that `model.save` wrote.
+      trust_code: whether a Lambda layer, which holds Python code, may be loaded and so run.
+
+    Returns:
+      A `converting.sources.Source` of a frozen graph, with ASH in the form that it has by default.
+
+    Raises:
+      ValueError: the file is none, holds no model or a link to another file, or a class that is
+        not Keras's or ours; the message names it. Nothing of the model has run then.
+    """
+    model_config = _read_config(path)
+    for name in _class_names(model_config):
+        if name == 'Lambda' and not trust_code:
+            raise ValueError('{} holds a Lambda layer, which is Python code that loading would '
+                             'run: --trust-code allows it'.format(path))
+        if name not in _MODELS and name not in _OURS and not any(
+                hasattr(module, name) for module in _MODULES):
+            raise ValueError('{} holds the class {!r}, which is neither Keras\'s nor of '
+                             'ash_tf1.keras: save the model without it, or convert its frozen '
+                             'graph'.format(path, name))
+    with tf.Graph().as_default(), tf.Session().as_default():
+        try:
+            model = tf.keras.models.load_model(path, custom_objects=_OURS, compile=False)
+        except Exception as error:  # Keras raises what it meets: TypeError, KeyError, IndexError
+            raise ValueError('{} cannot be loaded by Keras: {}: {}'.format(
+                path, type(error).__name__, error)) from error
+        copying.check_model(model)
+        graph_def, signature = export.freeze(model, plain=False)
+    return sources.Source(os.path.basename(path), (path,), graph_def, inputs=signature.inputs,
+                          outputs=signature.outputs)
+
+
+def _read_config(path):
+    try:
+        with h5py.File(path, 'r') as file:
+            _check_links(path, file)
+            config = file.attrs.get('model_config')
+    except OSError as error:
+        raise ValueError('{} cannot be read as HDF5: {}'.format(path, error)) from None
+    if config is None:
+        raise ValueError('{} holds no model: it was written by save_weights, perhaps; save the '
+                         'whole by model.save'.format(path))
+    try:
+        return json.loads(config.decode() if isinstance(config, bytes) else config)
+    except (ValueError, RecursionError) as error:
+        raise ValueError('{} holds a model whose config is no JSON: {}'.format(
+            path, error)) from None
+
+
+def _check_links(path, group):
+    """Raises ValueError where something in the file lies in another file."""
+    for name in group:
+        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            raise ValueError('{} has {!r} in another file'.format(path, name))
+        value = group.get(name)
+        if isinstance(value, h5py.Group):
+            _check_links(path, value)
+        elif isinstance(value, h5py.Dataset) and value.external:
+            raise ValueError('{} has {!r} in another file'.format(path, name))
+
+
+def _class_names(config):
+    """Every class that a model's config names, in order."""
+    waiting = [config]
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, dict):
+            if isinstance(value.get('class_name'), str):
+                yield value['class_name']
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
