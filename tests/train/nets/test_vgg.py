@@ -153,9 +153,10 @@ def test_a_checkpoint_of_the_published_net_serves_the_modern_one(new_graph, tmp_
     np.testing.assert_allclose(probabilities, softmax(expected), atol=1e-6)
 
 
-@pytest.mark.parametrize('option, activation2', [('relu', tf.nn.relu), ('same', ash_tf1.ASH)])
-@pytest.mark.parametrize('modern, legacy', [(vgg.vgg_11, ash_tf1.VGG11),
-                                            (vgg.vgg_19, ash_tf1.VGG19)])
+@pytest.mark.parametrize('modern, legacy, option, activation2', [
+    (vgg.vgg_11, ash_tf1.VGG11, 'relu', tf.nn.relu),
+    (vgg.vgg_11, ash_tf1.VGG11, 'same', ash_tf1.ASH),
+    (vgg.vgg_19, ash_tf1.VGG19, 'relu', tf.nn.relu)])
 def test_activation2_gives_the_published_answers(new_graph, modern, legacy, option, activation2):
     images = tf.constant(np.random.RandomState(0).normal(size=(2, 32, 32, 3)), tf.float32)
     expected = legacy(images, 'vgg', ash_tf1.ASH, activation2, num_classes=10)
