@@ -166,11 +166,13 @@ def test_settings_that_cannot_be(given, message):
         config.Settings(**given)
 
 
-def test_a_run_of_before_there_was_init_exclude_goes_on(tiny, tiny_run, tiny_settings,
-                                                        train_quietly, tmp_path):
+def test_a_run_of_before_there_were_these_settings_goes_on(tiny, tiny_run, tiny_settings,
+                                                           train_quietly, tmp_path):
     shutil.copytree(str(tiny_run), str(tmp_path / 'run'))
-    path = tmp_path / 'run' / 'settings.json'
-    values = json.loads(path.read_text())
-    del values['init_exclude']
-    path.write_text(json.dumps(values))
+    for name, new in (('settings.json', ['init_exclude', 'normalization']),
+                      ('model.json', ['scope', 'channels', 'resize', 'crop', 'interpolation'])):
+        path = tmp_path / 'run' / name
+        values = json.loads(path.read_text())
+        path.write_text(json.dumps({key: value for key, value in values.items()
+                                    if key not in new}))
     assert train_quietly(tiny_settings(), tmp_path / 'run', resume=True).step == 15
