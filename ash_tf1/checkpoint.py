@@ -171,7 +171,8 @@ def check_fits(prefix, variables):
 
     Args:
       prefix: a checkpoint, as from `find_checkpoint`.
-      variables: the `tf.Variable`s.
+      variables: the `tf.Variable`s, in a sequence or, as for `tf.train.Saver`, in a dict by their
+        names in the checkpoint.
 
     Raises:
       ValueError: it cannot be read, or a variable is missing from it or has another shape there;
@@ -182,8 +183,9 @@ def check_fits(prefix, variables):
     except tf.errors.OpError as error:
         raise ValueError('{} cannot be read as a checkpoint: {}'.format(
             prefix, error.message)) from None
-    for variable in variables:
-        name, shape = variable.op.name, variable.shape.as_list()
+    named = variables if isinstance(variables, dict) else {v.op.name: v for v in variables}
+    for name, variable in named.items():
+        shape = variable.shape.as_list()
         if name not in stored:
             raise ValueError('checkpoint {} does not fit the net: it has no variable {}'.format(
                 prefix, name))
@@ -200,7 +202,7 @@ def restore(session, prefix, saver=None, variables=None):
       prefix: a checkpoint, as from `find_checkpoint`.
       saver: a `tf.train.Saver` of these variables, for a graph that is finalized; a new one by
         default.
-      variables: which; all global ones by default.
+      variables: which, as for `check_fits`; all global ones by default.
 
     Raises:
       ValueError: a variable is missing from the checkpoint or has another shape there; the message

@@ -1,24 +1,18 @@
 """Makes a checkpoint of today's nets of one with other names, another format or fewer variables."""
 import collections
 import dataclasses
-import os
-import re
-import tempfile
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.checkpoint import (
-    checkpoint_files,
-    find_checkpoint,
-    list_variables,
-    listed_checkpoints,
-    read_variables,
-)
+from ash_tf1.checkpoint import find_checkpoint, list_variables, read_variables
 from ash_tf1.checkpoint_rules import apply_rules, read_rules
+from ash_tf1.checkpoint_writing import check_new, write_checkpoint
+from ash_tf1.config import ModelSpec
 from ash_tf1.nets import get_net
 from ash_tf1.ops import get_activation
+from ash_tf1.preprocessing import Preprocessing
 
 Report = collections.namedtuple('Report', ['imported', 'reshaped', 'filled', 'initialized',
                                            'dropped', 'unmatched', 'checked'])
@@ -35,25 +29,46 @@ checked: whether there was a net to hold names and shapes against.
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """The net that a checkpoint is imported for."""
+    """The net that a checkpoint is imported for; with labels, a model that other commands take."""
     net: str
     num_classes: int
     input_size: tuple = (224, 224, 3)
     activation: str = 'ash'
     scope: Optional[str] = None
+    net_options: Tuple[str, ...] = ()
+    labels: Tuple[str, ...] = ()
+    preprocessing: Preprocessing = Preprocessing()
 
     def __post_init__(self):
         for name, sizes in (('input_size', self.input_size), ('num_classes', [self.num_classes])):
             if any(size < 1 for size in sizes) or len(sizes) != (3 if name == 'input_size' else 1):
                 raise ValueError('{} takes positive numbers{}, got {}'.format(
                     name, ' H W C' if name == 'input_size' else '', ' '.join(map(str, sizes))))
+        if self.labels and len(self.labels) != self.num_classes:
+            raise ValueError('there are {} labels for {} classes'.format(
+                len(self.labels), self.num_classes))
+        self.spec  # noqa: B018 - which checks what it is made of
 
     def build(self, activation_fn):
         """Builds the net for inference in the current graph; its variables by name, in order."""
         images = tf.placeholder(tf.float32, (None,) + tuple(self.input_size))
         scope = {} if self.scope is None else {'scope': self.scope}
-        get_net(self.net)(images, self.num_classes, activation_fn, is_training=False, **scope)
+        net = get_net(self.net, self.net_options)
+        net(images, self.num_classes, activation_fn, is_training=False, **scope)
         return collections.OrderedDict((v.op.name, v) for v in tf.global_variables())
+
+    @property
+    def spec(self):
+        """The `ModelSpec` of the imported net; None where its labels are not known."""
+        if not self.labels:
+            return None
+        fit = self.preprocessing
+        return ModelSpec(
+            net=self.net, activation=self.activation, dataset='',
+            input_shape=tuple(self.input_size), channel_mean=fit.mean, channel_std=fit.std,
+            labels=self.labels, training_images=0, net_options=self.net_options,
+            scope=self.scope or '', channels=fit.channels, resize=fit.resize, crop=fit.crop,
+            interpolation=fit.interpolation)
 
 
 def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
@@ -62,7 +77,9 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
 
     Without a target, names are changed and nothing is checked. With one, the new checkpoint has
     exactly the net's variables. Those that only the net's activation has, as z_k and alpha of ASH,
-    get their initial values where the old checkpoint lacks them.
+    get their initial values where the old checkpoint lacks them. With a target that has labels,
+    the folder of the new checkpoint gets a `model.json` too, so that the commands take it as they
+    take the folder of a run.
 
     Args:
       old: a checkpoint of V1 or V2, as for `checkpoint.find_checkpoint`.
@@ -74,7 +91,7 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
       initialize_missing: whether all the net's variables that the old checkpoint lacks get their
         initial values; an error otherwise.
       seed: of these initial values.
-      overwrite: whether a checkpoint at `new` is replaced.
+      overwrite: whether a checkpoint at `new`, and another `model.json` there, are replaced.
       dry_run: whether everything is done but to write.
 
     Returns:
@@ -86,8 +103,9 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
     """
     rules = [rule for source in rules for rule in read_rules(source)]
     old = find_checkpoint(old, v1=True)
+    spec = None if target is None else target.spec
     if not dry_run:
-        _check_new(old, new, overwrite)
+        check_new(old, new, overwrite, spec)
     stored = list_variables(old)
     with tf.Graph().as_default():
         tf.set_random_seed(seed)
@@ -102,7 +120,7 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
                 ', '.join(unmatched),
                 '' if target is None else ', which {} does not have either'.format(target.net)))
         if initialized and not initialize_missing:
-            problems.append('{} needs {}, which nothing becomes'.format(
+            problems.append('{} needs {}, for which there is nothing'.format(
                 target.net, ', '.join(initialized)))
         if problems or not sources:
             raise ValueError('checkpoint {} cannot be imported: {}'.format(
@@ -116,66 +134,9 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
             value = np.reshape(value, reshaped[-1][2])
         values[name] = (value, stored[sources[name]].dtype)
     if not dry_run:
-        write_checkpoint(new, values)
+        write_checkpoint(new, values, spec)
     return Report([(old_name, name) for name, old_name in sources.items()], reshaped, filled,
                   initialized, dropped, unmatched, target is not None)
-
-
-def write_checkpoint(prefix, values):
-    """Writes a V2 checkpoint and makes it the latest of its folder; replaces one of that name.
-
-    After an exception there is no new checkpoint, and an old one is as it was.
-
-    Args:
-      prefix: of the checkpoint; its folder is made where it is missing.
-      values: a dict: name -> (value, `tf.DType`).
-
-    Raises:
-      ValueError: the files cannot be written.
-    """
-    folder, name = os.path.split(os.path.abspath(prefix))
-    os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.partial-', dir=folder) as scratch:
-        fresh, aside = os.path.join(scratch, 'new'), os.path.join(scratch, 'old')
-        os.mkdir(fresh)
-        os.mkdir(aside)
-        _save(os.path.join(fresh, name), values)
-        moves = [(path, os.path.join(aside, os.path.basename(path)))
-                 for path in _files_at(prefix)]
-        moves += [(os.path.join(fresh, part), os.path.join(folder, part))
-                  for part in sorted(os.listdir(fresh))]
-        done = []
-        try:
-            for source, destination in moves:
-                os.rename(source, destination)
-                done.append((source, destination))
-            _make_latest(folder, name)
-        except BaseException:  # Ctrl-C too: the folder with the old files is about to go
-            for source, destination in reversed(done):
-                os.rename(destination, source)
-            raise
-
-
-def _check_new(old, new, overwrite):
-    """Raises ValueError where a checkpoint must not be written."""
-    if not os.path.basename(new) or os.path.isdir(new):
-        raise ValueError('{} is a folder: give the prefix of a checkpoint, such as {}'.format(
-            new, os.path.join(new, 'model.ckpt')))
-    present = {os.path.realpath(path) for path in _files_at(new)}
-    if present & {os.path.realpath(path) for path in checkpoint_files(old)}:
-        raise ValueError('{} is the checkpoint to import: give another prefix'.format(new))
-    if present and not overwrite:
-        raise ValueError('there is a checkpoint at {} already: give another prefix, or --overwrite'
-                         .format(new))
-
-
-def _files_at(prefix):
-    """The files of whatever checkpoint a prefix has, V1 or V2, its graph included."""
-    folder, name = os.path.split(os.path.abspath(prefix))
-    mine = re.compile(re.escape(name) + r'(\.index|\.meta|(\.data)?-\d{5}-of-\d{5})?')
-    return [os.path.join(folder, entry)
-            for entry in (sorted(os.listdir(folder)) if os.path.isdir(folder) else ())
-            if mine.fullmatch(entry)]
 
 
 def _assign(stored, rules, variables):
@@ -239,24 +200,3 @@ def _initial_values(variables):
         values = session.run(variables)
     return {variable.op.name: (value, variable.dtype.base_dtype)
             for variable, value in zip(variables, values)}
-
-
-def _save(prefix, values):
-    """Writes values as a V2 checkpoint, under any names."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        # Fed rather than constants: a graph must not be larger than 2 GB.
-        feeds = [tf.placeholder(dtype, np.shape(value)) for value, dtype in values.values()]
-        save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=list(values),
-                                 shape_and_slices=[''] * len(feeds), tensors=feeds)
-        try:
-            session.run(save, dict(zip(feeds, (value for value, _ in values.values()))))
-        except tf.errors.OpError as error:
-            raise ValueError('{} cannot be written: {}'.format(
-                prefix, error.message.splitlines()[0])) from None
-
-
-def _make_latest(folder, name):
-    """Makes a checkpoint the latest in its folder's `checkpoint`, after those that are listed."""
-    others = [os.path.basename(path) for path in listed_checkpoints(folder)]
-    tf.train.update_checkpoint_state(
-        folder, name, [path for path in others if path != name] + [name])

@@ -20,6 +20,7 @@ from ash_tf1 import summary as summaries
 from ash_tf1.checkpoint_rules import ready_rules  # noqa: F401 - for a command's --help
 from ash_tf1.input_pipelines import DATASETS, load_dataset
 from ash_tf1.input_pipelines.image_folder import save_image_folder
+from ash_tf1.labels import read_labels
 from ash_tf1.nets import NETS, get_net, reference_task
 from ash_tf1.ops import ACTIVATIONS, get_activation
 from ash_tf1.sessions import compute_in_one_thread
@@ -115,24 +116,33 @@ def evaluate(args):
     """tools/evaluate.py"""
     result, spec, prefix = evaluation.evaluate(
         args.run_dir, args.checkpoint, args.data_dir, args.split, args.batch_size,
-        progress=not args.quiet)
+        not args.quiet, args.dataset, args.images)
+    labels = _distinct(spec.labels)
     accuracies = result.class_accuracies(spec.num_classes)
+    where = {'split': args.split} if args.images is None else {'images': args.images}
     if args.json:
-        print(json.dumps({
-            'checkpoint': prefix, 'split': args.split, 'count': result.count,
-            'correct': result.correct, 'top1': result.top1, 'top5': result.top5,
-            'loss': _json_number(result.loss),
+        print(json.dumps(dict({'checkpoint': prefix}, **where, **{
+            'count': result.count, 'correct': result.correct, 'top1': result.top1,
+            'top5': result.top5, 'loss': _json_number(result.loss),
             'class_top1': {label: _json_number(value)
-                           for label, value in zip(spec.labels, accuracies.tolist())}},
+                           for label, value in zip(labels, accuracies.tolist())}}),
             indent=2, allow_nan=False))
         return 0
-    print('{}: {} on {}, {} split'.format(prefix, spec.net, spec.dataset, args.split))
+    print('{}: {} on {}'.format(prefix, spec.net, args.images or '{}, {} split'.format(
+        args.dataset or spec.dataset, args.split)))
     print('top-1 {:.2%} ({} of {}), top-5 {:.2%}, loss {:.4f}'.format(
         result.top1, result.correct, result.count, result.top5, result.loss))
-    width = max(map(len, spec.labels))
-    for label, value in zip(spec.labels, accuracies):
-        print('  {:<{}}  {:7.2%}'.format(label, width, value))
+    width = max(map(len, labels))
+    for label, value in zip(labels, accuracies):
+        print('  {:<{}}  {:>7}'.format(label, width,
+                                       '-' if math.isnan(value) else '{:.2%}'.format(value)))
     return 0
+
+
+def _distinct(labels):
+    """Labels to tell classes apart: one that several have gets the index of the class."""
+    return ['{} [{}]'.format(label, i) if labels.count(label) > 1 else label
+            for i, label in enumerate(labels)]
 
 
 def _json_number(value):
@@ -144,7 +154,7 @@ def export(args):
     compute_in_one_thread()  # so that the artifact is the same on any machine
     result = _converting('runs').export(args.checkpoint_dir, args.out_dir, args.checkpoint,
                                         args.data_dir, args.samples, args.keep_graph,
-                                        args.overwrite, args.opset)
+                                        args.overwrite, args.opset, args.images)
     _print_exported(result, 'test images')
     return 0
 
@@ -286,18 +296,33 @@ def import_checkpoint(args):
         return _list_checkpoint(args.old)
     if args.new is None and not args.dry_run:
         raise ValueError('give the prefix NEW to write to, or --dry-run, or --list')
-    if (args.net is None) != (args.classes is None):
-        raise ValueError('--net and --classes go together')
-    if args.initialize_missing and args.net is None:
-        raise ValueError('--initialize-missing needs a --net')
-    target = None if args.net is None else checkpoint_import.Target(
-        args.net, args.classes, tuple(args.input_size), args.activation, args.scope)
+    target = _target(args)
     report = checkpoint_import.import_checkpoint(
         args.old, args.new, args.map, target, args.ignore_unmatched, args.initialize_missing,
         args.seed, args.overwrite, args.dry_run)
     _print_import(report)
+    if target is not None and target.spec is not None:
+        print('{} for {} labels, images {}, {}'.format(
+            config.MODEL_FILE, len(target.labels), 'x'.join(map(str, target.input_size)),
+            json.dumps(target.preprocessing.to_json())))
     print('dry run: nothing was written' if args.dry_run else 'checkpoint: {}'.format(args.new))
     return 0
+
+
+def _target(args):
+    """The `checkpoint_import.Target` that arguments mean; None where they name no net."""
+    labels = () if args.labels is None else read_labels(args.labels)
+    classes = len(labels) or None if args.classes is None else args.classes
+    if (args.net is None) != (classes is None):
+        raise ValueError('--net and --classes go together, and --labels may stand for --classes')
+    if args.net is None and (args.initialize_missing or args.net_options):
+        raise ValueError('--initialize-missing and --net-options need a --net')
+    if args.preprocess and not labels:
+        raise ValueError('--preprocess needs --labels: both are written into {}'.format(
+            config.MODEL_FILE))
+    return None if args.net is None else checkpoint_import.Target(
+        args.net, classes, tuple(args.input_size), args.activation, args.scope,
+        tuple(args.net_options), labels, preprocessing.parse(args.preprocess))
 
 
 def _list_checkpoint(path):

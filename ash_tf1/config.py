@@ -3,8 +3,10 @@ import dataclasses
 import json
 import math
 import os
+import re
 from typing import Tuple
 
+from ash_tf1 import preprocessing
 from ash_tf1.files import write_json
 from ash_tf1.input_pipelines.transforms import AUGMENTATIONS
 from ash_tf1.ops import AUTO, IMPLEMENTATIONS
@@ -30,8 +32,17 @@ class Settings:
     activation: str = _setting('ash', 'activation of every layer')
     dataset: str = _setting('digits', 'data set')
     data_dir: str = _setting('', 'folder or official archive of the data set')
-    init_from: str = _setting('', 'checkpoint of the net to begin with, as '
-                                  'tools/import_checkpoint.py makes them (default: random weights)')
+    init_from: str = _setting('', 'checkpoint to begin with, or its folder: of a run, or as '
+                                  'tools/import_checkpoint.py makes them; the scope of the net may '
+                                  'be another one there (default: random weights)')
+    init_exclude: Tuple[str, ...] = _setting((), 'what begins anew all the same: regular '
+                                                 'expressions for scopes or variables below the '
+                                                 'net\'s scope, such as logits or block4/.*',
+                                             of=str)
+    normalization: Tuple[str, ...] = _setting((), 'channels, mean and std of pixels, as in '
+                                                  '--preprocess of tools/import_checkpoint.py: '
+                                                  'vgg, or mean=127.5 std=127.5 (default: those '
+                                                  'of the data set)', of=str)
     batch_size: int = _setting(128, 'images a step')
     epochs: int = _setting(0, 'length of the run in epochs; give this or --steps')
     steps: int = _setting(0, 'length of the run in steps; give this or --epochs')
@@ -73,6 +84,16 @@ class Settings:
                              .format(self.warmup, self.momentum))
         if not all(0.0 < share < 1.0 for share in self.step_at):
             raise ValueError('step_at must be shares in (0, 1), got {!r}'.format(self.step_at))
+        preprocessing.parse(self.normalization)
+        for pattern in self.init_exclude:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError('init_exclude takes regular expressions, got {!r}: {}'.format(
+                    pattern, error)) from None
+        if self.init_exclude and not self.init_from:
+            raise ValueError('init_exclude {} needs an init_from'.format(
+                ' '.join(self.init_exclude)))
         for field in dataclasses.fields(self):
             choices, value = field.metadata['choices'], getattr(self, field.name)
             if choices and value not in choices:
@@ -184,12 +205,14 @@ def _all(values, kind):
 
 def model_spec(settings, dataset):
     """The `ModelSpec` of what `settings` train on a `Dataset`."""
+    # An image of a data set has the net's size: how a photo is resized is not taken from a name.
+    pixels = (preprocessing.parse(settings.normalization) if settings.normalization else
+              Preprocessing(mean=tuple(dataset.channel_mean), std=tuple(dataset.channel_std)))
     return ModelSpec(net=settings.net, activation=settings.activation, dataset=dataset.name,
                      input_shape=tuple(dataset.train.images.shape[1:]),
-                     channel_mean=tuple(dataset.channel_mean),
-                     channel_std=tuple(dataset.channel_std), labels=tuple(dataset.labels),
-                     training_images=len(dataset.train.labels),
-                     net_options=settings.net_options)
+                     channel_mean=pixels.mean, channel_std=pixels.std,
+                     labels=tuple(dataset.labels), training_images=len(dataset.train.labels),
+                     net_options=settings.net_options, channels=pixels.channels)
 
 
 def save(run_dir, file_name, record):

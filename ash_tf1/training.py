@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ash_tf1 import checkpoint, config, hooks, plotting
 from ash_tf1.classifier import build_classifier, pixels_placeholder
 from ash_tf1.evaluation import Evaluator
+from ash_tf1.initial_weights import find_initial_weights
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.batching import epoch_batches, prefetch, steps_per_epoch
 from ash_tf1.monitoring import pass_shares
@@ -68,19 +69,21 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
         graph = build_training_graph(spec, settings, total_steps)
         initial = None
         if settings.init_from and not resume:
-            initial = checkpoint.find_checkpoint(settings.init_from)
-            checkpoint.check_fits(initial, graph.net_variables)
+            initial = find_initial_weights(settings.init_from, graph.net_variables, spec,
+                                           settings.init_exclude)
         prefix = _prepare_run_dir(run_dir, settings, spec, resume)
         start = _step_of(prefix) if prefix else 0
         report('{} with {} on {}: {} training and {} test images, {} steps of {} from {}'.format(
             settings.net, settings.activation, settings.dataset, len(dataset.train.labels),
             len(dataset.test.labels), total_steps, settings.batch_size, start))
+        if initial is not None:
+            report(str(initial))
         saver = tf.train.Saver(max_to_keep=2, save_relative_paths=True)
         log = RunLog(run_dir, start)
         stop_on_signal, run_hooks, bar = _hooks(graph, settings, run_dir, saver, log, dataset.test,
                                                 total_steps, epoch_steps, progress, report)
         batches = prefetch(_batches(dataset.train, settings, start, total_steps, epoch_steps))
-        init_fn = _restorer(run_dir, prefix, saver) if prefix else _initializer(initial, graph)
+        init_fn = _restorer(run_dir, prefix, saver) if prefix else _initializer(initial)
         creator = tf.train.ChiefSessionCreator(tf.train.Scaffold(saver=saver, init_fn=init_fn),
                                                config=session_config())
         with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \
@@ -105,15 +108,15 @@ def _restorer(run_dir, prefix, saver):
     return init_fn
 
 
-def _initializer(prefix, graph):
-    """The init_fn of a Scaffold whose net begins with the variables of a checkpoint, if any."""
-    if prefix is None:
+def _initializer(initial):
+    """The init_fn of a Scaffold whose net begins with `InitialWeights`, if any."""
+    if initial is None:
         return None
-    saver = tf.train.Saver(graph.net_variables)
+    saver = tf.train.Saver(initial.sources)
 
     def init_fn(scaffold, session):
         del scaffold
-        checkpoint.restore(session, prefix, saver, graph.net_variables)
+        checkpoint.restore(session, initial.prefix, saver, initial.sources)
     return init_fn
 
 

@@ -51,9 +51,9 @@ def main(argv=None):
                              'std=1 scale=1/255 resize=stretch crop=0.875 interpolation=bilinear '
                              '(default: pixels as they are)'.format(
                                  ', '.join(sorted(preprocessing.NAMED))))
-    parser.add_argument('--samples', metavar='FILE',
-                        help='inputs of the test data set: .npy, or .npz with an array for each '
-                             'input (default: made up)')
+    parser.add_argument('--samples', metavar='PATH',
+                        help='inputs of the test data set: .npy, .npz with an array for each '
+                             'input, an image or a folder of images (default: made up)')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='of inputs that are made up (default: %(default)s)')
     parser.add_argument('--opset', type=int, default=opsets.DEFAULT, metavar='N',

@@ -10,22 +10,6 @@ _SCOPE = 'source'
 _SAME_VALUES = ('Identity', 'Reshape', 'Squeeze', 'StopGradient')
 
 
-def read_labels(path):
-    """The labels in a text file, one a line; raises ValueError where it is none."""
-    try:
-        with open(path, encoding='utf-8') as handle:
-            labels = handle.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError('{} cannot be read as labels, one a line: {}'.format(
-            path, error)) from None
-    for number, label in enumerate(labels, 1):
-        if not label.strip() or not label.isprintable():
-            raise ValueError('{}, line {}: {!r} is no label'.format(path, number, label))
-    if not labels:
-        raise ValueError('{} holds no labels'.format(path))
-    return labels
-
-
 def classifier(graph_def, inputs, outputs, labels, preprocessing):
     """Puts the way from pixels in front of a graph, and a softmax behind it where it has none.
 

@@ -19,6 +19,7 @@ from ash_tf1.converting import (
     samples,
     sources,
 )
+from ash_tf1.labels import read_labels
 from ash_tf1.preprocessing import Preprocessing
 
 # What an answer may differ by, relative to the largest: at least rounding in another order, at most
@@ -37,8 +38,9 @@ class Options:
       allow_training_mode: whether BatchNorm may use the statistics of its batch.
       labels: path of a file of labels, one a line: the artifact becomes an image classifier.
       preprocessing: the `Preprocessing` of its pixels; none by default.
-      samples: path of a `.npy` file (one input) or `.npz` file (arrays by the names of the inputs):
-        the test data set. By default inputs are made up: normal numbers, and integers 0 and 1.
+      samples: the test data set: path of a `.npy` file (one input), of a `.npz` file (arrays by the
+        names of the inputs), or of an image file or a folder of them. By default inputs are made
+        up: normal numbers, and integers 0 and 1.
       seed: of inputs that are made up.
       opset: as for `onnx_model.convert`.
       keep_graph: whether the graph that was converted is kept too, as `frozen_graph.pb`.
@@ -88,14 +90,15 @@ def convert(source, out_dir, options=Options()):
     moved = [tensor.name for tensor in found]
     properties = {'kind': 'tensors'}
     if options.labels:
-        labels = classifying.read_labels(options.labels)
+        labels = read_labels(options.labels)
         preprocessing = options.preprocessing or Preprocessing()
         graph_def, pixels, moved[0] = classifying.classifier(graph_def, found, given, labels,
                                                              preprocessing)
         signature, found = classifying.CLASSIFIER, [pixels]
         properties = classifying.metadata(labels, pixels, preprocessing)
     names = signature.input_names
-    inputs = (samples.read(options.samples, names, found) if options.samples
+    inputs = (samples.read(options.samples, names, found, options.preprocessing)
+              if options.samples
               else samples.make(names, found, options.seed))
     answers = _run(graph_def, signature, inputs)
     tolerance = _tolerance(graph_def, signature, inputs, moved, answers)
@@ -104,7 +107,7 @@ def convert(source, out_dir, options=Options()):
     properties.update({
         'net': source.name,
         'source_sha256': files.sha256(source.files),
-        'samples': (os.path.basename(options.samples) if options.samples
+        'samples': (os.path.basename(os.path.normpath(options.samples)) if options.samples
                     else 'made up, seed {}'.format(options.seed)),
         'tolerance': json.dumps({'relative': tolerance}),
         'versions': artifact.versions(),

@@ -1,13 +1,16 @@
 """From a checkpoint of one of our runs to the artifact of an image classifier."""
+import functools
 import glob
 import json
 import os
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint, config, evaluation, files
 from ash_tf1.classifier import build_classifier, pixels_placeholder
 from ash_tf1.converting import artifact, onnx_model, opsets
+from ash_tf1.input_pipelines.images import read_image, sample_images
 from ash_tf1.ops import PORTABLE
 from ash_tf1.sessions import session_config
 
@@ -20,16 +23,15 @@ CLASSIFIER = onnx_model.Signature(((INPUT, INPUT + ':0'),),
 
 
 def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, keep_graph=False,
-           overwrite=False, opset=opsets.DEFAULT):
-    """Exports a checkpoint of a training run as an artifact folder.
+           overwrite=False, opset=opsets.DEFAULT, images=None):
+    """Exports a checkpoint of a training run, or an imported one, as an artifact folder.
 
     The net is rebuilt for inference with ASH in portable ops, restored, frozen and converted.
     The artifact has the layout of the ONNX model zoo: `model.onnx`, with its labels and origin in
-    metadata_props, and `test_data_set_0/`, real images of the test split and what TensorFlow
-    answers to them.
+    metadata_props, and `test_data_set_0/`, real images and what TensorFlow answers to them.
 
     Args:
-      run_dir: folder of the run, as `training.train` wrote it.
+      run_dir: folder of the run or import, as for `evaluation.evaluate`.
       out_dir: folder to make; must not exist, unless it is an artifact to be overwritten.
       checkpoint_path: as for `evaluation.evaluate`; the run's latest by default.
       data_dir: where the data set is; where it was in training by default.
@@ -37,29 +39,49 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
       keep_graph: whether the frozen TensorFlow graph is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
       opset: as for `onnx_model.convert`.
+      images: where the test data come from in place of the data set's test split: paths of PNG and
+        JPEG files, and of folders of them. They are fitted as the `ModelSpec` says.
 
     Returns:
       What was `artifact.Exported`.
 
     Raises:
-      ValueError: a file is missing or does not fit, out_dir is in use, or models are
-        not made for the opset; the message names it.
+      ValueError: a file is missing or does not fit, out_dir is in use, or models are not made for
+        the opset; the message names it.
+      OSError: an image cannot be opened.
       RuntimeError: the conversion failed or was not complete.
     """
     spec = config.load(run_dir, config.MODEL_FILE, config.ModelSpec)
-    settings = config.load(run_dir, config.SETTINGS_FILE, config.Settings)
     prefix = checkpoint.find_checkpoint(evaluation.resolve(run_dir, checkpoint_path))
     artifact.check_out_dir(out_dir, overwrite)
     opsets.check(opset)
     if samples < 1:
         raise ValueError('an artifact needs at least one sample, got {}'.format(samples))
-    dataset = evaluation.load_model_dataset(spec, data_dir or settings.data_dir)
-    images = dataset.test.images[:samples]
-
+    pixels, source = _samples(spec, run_dir, data_dir, images, samples)
     graph_def = freeze(spec, prefix)
-    answers = onnx_model.run_frozen(graph_def, CLASSIFIER, images)
-    return artifact.write(out_dir, graph_def, CLASSIFIER, [images], answers,
-                          metadata(spec, prefix), keep_graph, opset)
+    answers = onnx_model.run_frozen(graph_def, CLASSIFIER, pixels)
+    return artifact.write(out_dir, graph_def, CLASSIFIER, [pixels], answers,
+                          metadata(spec, prefix, source), keep_graph, opset)
+
+
+def _samples(spec, run_dir, data_dir, paths, count):
+    """(uint8 [at most count, H, W, 3], where they are from), of files or of the test split."""
+    if paths:
+        paths = sample_images(paths, count)
+        fit = functools.partial(spec.preprocessing.fit, height=spec.input_shape[0],
+                                width=spec.input_shape[1])
+        names = ', '.join(map(os.path.basename, paths))
+        # A file's name need not be text.
+        return (np.stack([fit(read_image(path)) for path in paths]),
+                os.fsencode(names).decode('utf-8', 'replace'))
+    if not spec.dataset:
+        raise ValueError('{} has no data set, for its weights were imported: give --images, files '
+                         'or a folder of what the net is for'.format(run_dir))
+    try:
+        dataset = evaluation.load_model_dataset(spec, run_dir, data_dir=data_dir)
+    except (ValueError, OSError) as error:
+        raise ValueError('{}; --images FILE... may stand for the data set'.format(error)) from None
+    return dataset.test.images[:count], 'test split of ' + spec.dataset
 
 
 def freeze(spec, prefix):
@@ -86,10 +108,16 @@ def freeze(spec, prefix):
             return onnx_model.freeze_session(session, CLASSIFIER)
 
 
-def metadata(spec, prefix):
-    """The metadata_props of an artifact, each a string; what is not one is JSON."""
+def metadata(spec, prefix, samples):
+    """The metadata_props of an artifact, each a string; what is not one is JSON.
+
+    Args:
+      spec: the `ModelSpec`.
+      prefix: a checkpoint, as from `checkpoint.find_checkpoint`.
+      samples: where the images of the test data set come from.
+    """
     parts = sorted(glob.glob(glob.escape(prefix) + '.data-*')) + [prefix + '.index']
-    return {
+    properties = {
         'kind': 'image_classifier',
         'labels': json.dumps(spec.labels),
         'net': spec.net,
@@ -98,7 +126,11 @@ def metadata(spec, prefix):
         'dataset': spec.dataset,
         'input_shape': json.dumps(spec.input_shape),
         'preprocessing': json.dumps(spec.preprocessing.to_json()),
+        'samples': samples,
         'checkpoint': os.path.basename(prefix),
         'checkpoint_sha256': files.sha256(parts),
         'versions': artifact.versions(),
     }
+    if not spec.dataset:  # imported
+        del properties['dataset']
+    return properties

@@ -1,7 +1,13 @@
 """The inputs of an artifact's test data set: from a file, or made up."""
+import os
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from ash_tf1.input_pipelines.images import SUFFIXES, read_image, sample_images
+from ash_tf1.preprocessing import Preprocessing
+
+IMAGES = 8  # of a folder, at most
 BATCH = 4  # of inputs made up, where the graph leaves the first size open
 
 
@@ -30,12 +36,20 @@ def make(names, tensors, seed):
     return values
 
 
-def read(path, names, tensors):
-    """The inputs from a `.npy` or `.npz` file, held against the graph.
+def read(path, names, tensors, preprocessing=None):
+    """The inputs from a file, held against the graph.
+
+    Args:
+      path: of a `.npy` or `.npz` file, of an image file, or of a folder of images, of which the
+        first `IMAGES` are taken.
+      names, tensors: of the inputs, `graphs.Tensor`s.
+      preprocessing: the `Preprocessing` that fits images.
 
     Raises:
       ValueError: it is no such file, lacks an input, or an array does not fit.
     """
+    if os.path.isdir(path) or path.lower().endswith(SUFFIXES):
+        return [_images(path, tensors, preprocessing or Preprocessing())]
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = dict(loaded) if hasattr(loaded, 'files') else {names[0]: loaded}
@@ -53,3 +67,14 @@ def read(path, names, tensors):
                 path, name, arrays[name].dtype, list(arrays[name].shape), tensor))
         arrays[name] = arrays[name].astype(dtype)
     return [arrays[name] for name in names]
+
+
+def _images(path, tensors, preprocessing):
+    """Images as pixels 0 to 255 in the dtype of the one input, [N, H, W, 3] RGB."""
+    shape = tensors[0].shape
+    if len(tensors) != 1 or shape is None or len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
+        raise ValueError('{} has images, and the graph takes {}: it needs one input [N, H, W, 3]'
+                         .format(path, ', '.join(map(str, tensors))))
+    pixels = [preprocessing.fit(read_image(name), *shape[1:3])
+              for name in sample_images([path], shape[0] or IMAGES)]
+    return np.stack(pixels).astype(tensors[0].dtype.as_numpy_dtype)

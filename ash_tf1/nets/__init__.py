@@ -72,6 +72,12 @@ def reference_task(name):
     return ((32, 32, 3), 10) if NETS[name] in CIFAR_NETS else ((224, 224, 3), 1000)
 
 
+def default_scope(name):
+    """The variable scope of a net where none is given; raises ValueError for an unknown net."""
+    get_net(name)
+    return inspect.signature(NETS[name]).parameters['scope'].default
+
+
 def net_options(name):
     """The options of a net that a string can set: a dict of their defaults."""
     parameters = inspect.signature(NETS[name]).parameters.values()

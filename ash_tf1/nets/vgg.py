@@ -91,8 +91,19 @@ def VGG19(inputs, name='vgg', activation=tf.nn.relu, activation2=tf.nn.relu,  # 
     return _legacy(VGG_19_LAYERS, inputs, name, activation, activation2, num_classes)
 
 
+def _modern(layers, inputs, num_classes, activation_fn, reuse, scope, dense_activation_fn,
+            activation2):
+    heads = {'': (dense_activation_fn or activation_fn, None),
+             'relu': (tf.nn.relu, tf.nn.relu), 'same': (activation_fn, activation_fn)}
+    if activation2 not in heads:
+        raise ValueError('activation2 must be relu or same, or empty for linear logits, got {!r}'
+                         .format(activation2))
+    with tf.variable_scope(scope, reuse=reuse):
+        return _vgg(inputs, layers, num_classes, activation_fn, *heads[activation2])
+
+
 def vgg_11(inputs, num_classes, activation_fn, is_training, reuse=None, scope='vgg_11',
-           dense_activation_fn=None):
+           dense_activation_fn=None, activation2=''):
     """VGG-11 with linear logits, on the variables of `VGG11`.
 
     Args:
@@ -104,24 +115,26 @@ def vgg_11(inputs, num_classes, activation_fn, is_training, reuse=None, scope='v
       scope: name of the variable scope.
       dense_activation_fn: function of one tensor, after the first two dense layers; activation_fn
         by default. With that of `VGG11`'s activation2, a checkpoint of `VGG11` is restored.
+      activation2: for a checkpoint of `VGG11` that is to give the answers of `VGG11`: what its
+        activation2 was, 'relu' or 'same' for activation_fn. It is applied after all three dense
+        layers, so that the logits are not linear.
 
     Returns:
       (logits [N, num_classes], end_points): end_points maps each layer's scope name, and
       'predictions', to its tensor, in order; `dense03` are the logits.
 
     Raises:
-      ValueError: inputs is not floating point [N, H, W, C] with known H, W and C.
+      ValueError: inputs is not floating point [N, H, W, C] with known H, W and C, or activation2
+        is another one.
     """
     del is_training
-    with tf.variable_scope(scope, reuse=reuse):
-        return _vgg(inputs, VGG_11_LAYERS, num_classes, activation_fn,
-                    dense_activation_fn or activation_fn, None)
+    return _modern(VGG_11_LAYERS, inputs, num_classes, activation_fn, reuse, scope,
+                   dense_activation_fn, activation2)
 
 
 def vgg_19(inputs, num_classes, activation_fn, is_training, reuse=None, scope='vgg_19',
-           dense_activation_fn=None):
+           dense_activation_fn=None, activation2=''):
     """VGG-19 with linear logits, on the variables of `VGG19`; else as `vgg_11`."""
     del is_training
-    with tf.variable_scope(scope, reuse=reuse):
-        return _vgg(inputs, VGG_19_LAYERS, num_classes, activation_fn,
-                    dense_activation_fn or activation_fn, None)
+    return _modern(VGG_19_LAYERS, inputs, num_classes, activation_fn, reuse, scope,
+                   dense_activation_fn, activation2)

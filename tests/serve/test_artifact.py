@@ -91,6 +91,13 @@ def test_names_missing_metadata(make_artifact, mini, key):
         ash_onnx.load_model(make_artifact(metadata=metadata))
 
 
+def test_takes_an_import_without_a_data_set_and_with_a_label_twice(make_artifact, mini):
+    metadata = {name: value for name, value in mini.METADATA.items() if name != 'dataset'}
+    model = ash_onnx.load_model(make_artifact(metadata={**metadata,
+                                                        'labels': '["crane", "red", "crane"]'}))
+    assert model.labels == ('crane', 'red', 'crane')
+
+
 @pytest.mark.parametrize('key, value', [
     ('labels', 'red, green, blue'),
     ('labels', '[' * 100000),

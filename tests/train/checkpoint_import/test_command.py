@@ -75,13 +75,28 @@ def test_the_command_lists_variables(command, tmp_path, kind, save, small):
     (['OLD', 'NEW', '--net', 'resnet_v2_8'], ['--net', '--classes']),
     (['OLD', 'NEW', '--classes', '3'], ['--net', '--classes']),
     (['OLD', 'NEW', '--initialize-missing'], ['--net']),
+    (['OLD', 'NEW', '--net-options', 'a=1'], ['--net-options', '--net']),
+    (['OLD', 'NEW', '--labels', 'LABELS'], ['--net', '--labels']),
+    (['OLD', 'NEW', '--net', 'resnet_v2_8', '--labels', 'EMPTY'], ['empty.txt, line 2', "''"]),
+    (['OLD', 'NEW', '--net', 'resnet_v2_8', '--labels', 'nowhere.txt'], ['nowhere.txt']),
+    (['OLD', 'NEW', '--net', 'resnet_v2_8', '--labels', 'LABELS', '--classes', '3'],
+     ['2 labels', '3 classes']),
+    (['OLD', 'NEW', '--net', 'resnet_v2_8', '--classes', '3', '--preprocess', 'vgg'],
+     ['--preprocess', '--labels']),
+    (['OLD', 'NEW', '--net', 'resnet_v2_8', '--labels', 'LABELS', '--preprocess', 'imagenet'],
+     ['imagenet', 'caffe, tf, torch, vgg', 'KEY=VALUE']),
+    (['OLD', 'NEW', '--net', 'resnet_v2_8', '--labels', 'LABELS', '--input-size', '8', '8', '1'],
+     ['channel_mean']),
     (['OLD', 'NEW', '--net', 'lenet', '--classes', '3'], ['lenet', 'vgg_19']),
     (['OLD', 'OLD', '--map', 'GOOD', '--overwrite'], ['is the checkpoint to import']),
 ], ids=' '.join)
 def test_the_command_refuses_bad_input_in_one_line(command, tmp_path, contents, arguments, words,
                                                    save, small):
     paths = {'OLD': save(tmp_path / 'm.ckpt', small), 'NEW': tmp_path / 'new.ckpt',
-             'BAD': tmp_path / 'bad.txt', 'GOOD': tmp_path / 'good.txt'}
+             'BAD': tmp_path / 'bad.txt', 'GOOD': tmp_path / 'good.txt',
+             'LABELS': tmp_path / 'labels.txt', 'EMPTY': tmp_path / 'empty.txt'}
+    paths['LABELS'].write_text('crane\ncrane\n\n')
+    paths['EMPTY'].write_text('cat\n\ndog\n')
     paths['BAD'].write_text('# comment\nrenam old/a new/a\n')
     paths['GOOD'].write_text('regex old/(.+) \\1\n')
     before = contents(tmp_path)
@@ -100,5 +115,5 @@ def test_help_gives_an_example_and_the_ready_rules(command, capsys):
     assert exit_.value.code == 0
     text = capsys.readouterr().out.replace('-\n', '-')
     for word in ['example: python tools/import_checkpoint.py', 'authors', 'slim-vgg-11',
-                 'slim-vgg-19', 'slim-resnet-v1']:
+                 'slim-vgg-19', 'slim-resnet-v1', '--labels', 'caffe, tf, torch, vgg', 'crop']:
         assert word in ' '.join(text.split())

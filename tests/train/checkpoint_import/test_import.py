@@ -94,7 +94,7 @@ def test_axes_of_size_1_are_put_right_and_reported(old_tiny, tiny_values, tmp_pa
      ['tiny/logits/bias (from old/logits/bias) is no variable of tiny',
       'tiny needs tiny/logits/biases']),
     (dict(old__logits__biases=None, old__conv1__weights=None),
-     ['tiny needs tiny/conv1/weights, tiny/logits/biases, which nothing becomes']),
+     ['tiny needs tiny/conv1/weights, tiny/logits/biases, for which there is nothing']),
     (dict(other=np.ones(3), another=np.ones(3)),
      ['no rule matches another, other, which tiny does not have either']),
     (dict(other=np.ones(3), old__logits__biases=None),

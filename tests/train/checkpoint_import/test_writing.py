@@ -1,12 +1,16 @@
+import dataclasses
 import os
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, checkpoint_import
+from ash_tf1 import checkpoint, checkpoint_writing
 from ash_tf1.checkpoint_import import import_checkpoint
+from ash_tf1.config import ModelSpec, load
+from ash_tf1.preprocessing import parse
 
+SPEC = ModelSpec('tiny', 'relu', '', (8, 8, 3), (0.0,) * 3, (1.0,) * 3, ('a',), 0)
 FORMATS = ['v2', 'v1', 'v1 sharded']
 
 
@@ -89,6 +93,46 @@ def test_a_folder_is_no_prefix(tmp_path, to_new, new, save, small):
         import_checkpoint(old, str(tmp_path) + '/' + new, to_new)
 
 
+@pytest.fixture
+def labelled(tiny_target):
+    """The miniature net as a model of three classes, the first two of one name."""
+    return dataclasses.replace(tiny_target, labels=('crane', 'crane', 'D\xfcne'),
+                               preprocessing=parse(['caffe']))
+
+
+def test_a_model_file_is_written_beside_the_checkpoint(tmp_path, old_tiny, labelled):
+    new = tmp_path / 'new' / 'm.ckpt'
+    import_checkpoint(old_tiny(), None, old_tiny.rules, labelled, dry_run=True)
+    assert not new.parent.exists()
+    import_checkpoint(old_tiny(), str(new), old_tiny.rules, labelled)
+    assert load(str(new.parent), 'model.json', ModelSpec) == ModelSpec(
+        net='tiny', activation='relu', dataset='', input_shape=(8, 8, 3),
+        channel_mean=(103.939, 116.779, 123.68), channel_std=(1.0, 1.0, 1.0),
+        labels=('crane', 'crane', 'D\xfcne'), training_images=0, channels='BGR', crop=0.875,
+        interpolation='bilinear')
+
+
+def test_another_model_file_is_replaced_only_on_request(tmp_path, old_tiny, labelled, contents):
+    folder = tmp_path / 'new'
+    other = dataclasses.replace(labelled, labels=('a', 'b', 'c'))
+    import_checkpoint(old_tiny(), str(folder / 'm.ckpt'), old_tiny.rules, labelled)
+    before = contents(folder)
+    with pytest.raises(ValueError, match='new/model.json describes another net: .*--overwrite'):
+        import_checkpoint(old_tiny(), str(folder / 'later.ckpt'), old_tiny.rules, other)
+    assert contents(folder) == before
+    import_checkpoint(old_tiny(), str(folder / 'later.ckpt'), old_tiny.rules, labelled)
+    import_checkpoint(old_tiny(), str(folder / 'm.ckpt'), old_tiny.rules, other, overwrite=True)
+    assert load(str(folder), 'model.json', ModelSpec) == other.spec
+
+
+def test_the_model_file_of_a_run_stays(tmp_path, tiny_run, old_tiny, labelled):
+    for name in ('model.json', 'settings.json'):
+        (tmp_path / name).write_bytes((tiny_run / name).read_bytes())
+    with pytest.raises(ValueError, match='is the folder of a training run'):
+        import_checkpoint(old_tiny(), str(tmp_path / 'm.ckpt'), old_tiny.rules, labelled,
+                          overwrite=True)
+
+
 def fail(*args, **kwargs):
     raise RuntimeError('the disk is gone')
 
@@ -106,19 +150,19 @@ def rename_fails_at(count):
 
 @pytest.mark.parametrize('target, name, replacement', [
     (tf.train, 'update_checkpoint_state', fail),
-    (checkpoint_import, '_save', fail),
+    (checkpoint_writing, '_save', fail),
     (tf.raw_ops, 'SaveV2', fail),
-] + [(os, 'rename', i) for i in (1, 3, 5, 6)])
+] + [(os, 'rename', i) for i in (1, 3, 5, 8)])
 @pytest.mark.parametrize('fresh', [False, True], ids=['over an old one', 'fresh'])
-def test_after_a_failure_all_is_as_before(tmp_path, to_new, existing, contents, monkeypatch,
-                                          target, name, replacement, fresh, save, small):
-    old = save(tmp_path / 'old' / 'm.ckpt', small)
+def test_after_a_failure_all_is_as_before(existing, contents, monkeypatch,
+                                          target, name, replacement, fresh):
+    (existing / 'model.json').write_text('of another net')
     before = contents(existing)
     if name == 'rename':
-        replacement = rename_fails_at(min(replacement, 2) if fresh else replacement)
+        replacement = rename_fails_at(min(replacement, 4) if fresh else replacement)
     monkeypatch.setattr(target, name, replacement)
+    new = str(existing / ('fresh.ckpt' if fresh else 'm.ckpt'))
     with pytest.raises(RuntimeError, match='the disk is gone'):
-        import_checkpoint(old, str(existing / ('fresh.ckpt' if fresh else 'm.ckpt')), to_new,
-                          overwrite=True)
+        checkpoint_writing.write_checkpoint(new, {'x': (np.ones(2), tf.float64)}, SPEC)
     assert contents(existing) == before
     assert not list(existing.glob('.partial-*'))

@@ -24,7 +24,7 @@ def main(sources, out_dir, first):
                       for shape in (tensor.shape.as_list() for tensor in model.inputs)]
             export.export_onnx(model, artifact, inputs, keep_graph=True)
         else:
-            foreign.convert(source, artifact, keep_graph=True)
+            foreign.convert(source, artifact, foreign.Options(keep_graph=True))
 
 
 if __name__ == '__main__':

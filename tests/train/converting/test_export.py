@@ -93,7 +93,7 @@ def test_the_metadata_tells_where_the_model_comes_from(model, tiny_run):
     assert (preprocessing['mean'], preprocessing['std']) == ([120.0] * 3, [60.0] * 3)
     assert (preprocessing['channels'], preprocessing['crop']) == ('RGB', 1.0)
     assert values == {'kind': 'image_classifier', 'net': 'tiny', 'net_options': '[]',
-                      'activation': 'ash', 'dataset': 'tiny',
+                      'activation': 'ash', 'dataset': 'tiny', 'samples': 'test split of tiny',
                       'checkpoint': 'model.ckpt-15', 'checkpoint_sha256': digest.hexdigest()}
     assert versions.pop('python')
     assert versions == {

@@ -2,6 +2,7 @@
 import json
 import os
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -321,3 +322,25 @@ def test_what_is_no_image_classifier_is_named(tmp_path, text, shape, last, messa
         foreign.convert(write(tmp_path / 'net.pb', freeze('y')), str(tmp_path / 'a'),
                         Options(labels=str(tmp_path / 'labels.txt')))
     assert not (tmp_path / 'a').exists()
+
+
+def test_samples_are_images_of_a_folder(tmp_path):
+    y = classifier(softmax=True)
+    path = write(tmp_path / 'net.pb', freeze(y.op.name))
+    (tmp_path / 'labels.txt').write_text('a\nb\nc\n')
+    (tmp_path / 'photos').mkdir()
+    pictures = np.random.RandomState(0).randint(0, 256, (2, 6, 5, 3), np.uint8)
+    for name, picture in zip('ab', pictures):
+        cv2.imwrite(str(tmp_path / 'photos' / (name + '.png')), picture[..., ::-1])
+    for labels in (str(tmp_path / 'labels.txt'), None):
+        foreign.convert(path, str(tmp_path / 'a'), Options(
+            labels=labels, samples=str(tmp_path / 'photos'), overwrite=True))
+        stored = numpy_helper.to_array(onnx.TensorProto.FromString(
+            (tmp_path / 'a/test_data_set_0/input_0.pb').read_bytes()))
+        assert stored.dtype == (np.uint8 if labels else np.float32)
+        np.testing.assert_array_equal(stored, pictures)
+    with pytest.raises(ValueError, match='labels.txt cannot be read as .npy or .npz'):
+        foreign.convert(path, str(tmp_path / 'b'), Options(samples=str(tmp_path / 'labels.txt')))
+    (tmp_path / 'c.png').write_bytes(b'no picture')
+    with pytest.raises(ValueError, match='c.png is no whole PNG or JPEG file'):
+        foreign.convert(path, str(tmp_path / 'b'), Options(samples=str(tmp_path / 'c.png')))

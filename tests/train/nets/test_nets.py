@@ -177,7 +177,8 @@ def test_options_by_name(new_graph, stand_in):
     assert net_options('resnet_v1_50') == {'stride_placement': 'first',
                                            'zero_init_residual': False}
     assert net_options('densenet_100_12') == {'dropout_rate': 0.0, 'recompute': True}
-    assert net_options('vgg_19') == net_options('resnet_v2_20') == {}
+    assert net_options('vgg_19') == {'activation2': ''}
+    assert net_options('resnet_v2_20') == {}
     net = get_net('densenet_bc_100_12', ['dropout_rate=0.25', 'recompute=false'])
     assert net.keywords == {'dropout_rate': 0.25, 'recompute': False}
     images = tf.placeholder(tf.float32, [None, 32, 32, 3])
@@ -196,7 +197,8 @@ def test_options_by_name(new_graph, stand_in):
     ('wrn_16_4', 'dropout_rate', "unknown option 'dropout_rate' of wrn_16_4"),
     ('wrn_16_4', 'dropout_rate=much', "'dropout_rate=much' of wrn_16_4 needs a float"),
     ('densenet_100_12', 'recompute=1', "'recompute=1' of densenet_100_12 needs a bool"),
-    ('vgg_11', 'dropout_rate=0.3', 'of vgg_11; it has none')])
+    ('vgg_11', 'dropout_rate=0.3', 'of vgg_11; known are activation2='),
+    ('resnet_v2_8', 'dropout_rate=0.3', 'of resnet_v2_8; it has none')])
 def test_a_wrong_option_raises(name, option, message):
     with pytest.raises(ValueError, match=message):
         get_net(name, [option])

@@ -153,6 +153,29 @@ def test_a_checkpoint_of_the_published_net_serves_the_modern_one(new_graph, tmp_
     np.testing.assert_allclose(probabilities, softmax(expected), atol=1e-6)
 
 
+@pytest.mark.parametrize('modern, legacy, option, activation2', [
+    (vgg.vgg_11, ash_tf1.VGG11, 'relu', tf.nn.relu),
+    (vgg.vgg_11, ash_tf1.VGG11, 'same', ash_tf1.ASH),
+    (vgg.vgg_19, ash_tf1.VGG19, 'relu', tf.nn.relu)])
+def test_activation2_gives_the_published_answers(new_graph, modern, legacy, option, activation2):
+    images = tf.constant(np.random.RandomState(0).normal(size=(2, 32, 32, 3)), tf.float32)
+    expected = legacy(images, 'vgg', ash_tf1.ASH, activation2, num_classes=10)
+    names = [v.op.name for v in tf.global_variables()]
+    logits, end_points = modern(images, 10, ash_tf1.ASH, is_training=False, reuse=True,
+                                scope='vgg', activation2=option)
+    assert [v.op.name for v in tf.global_variables()] == names
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        expected, found, logits = session.run([expected, end_points['predictions'], logits])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert (logits.min() == 0) == (option == 'relu')
+
+
+def test_another_activation2_raises(new_graph):
+    with pytest.raises(ValueError, match="activation2 must be relu or same, .* got 'elu'"):
+        vgg.vgg_11(tf.zeros([1, 32, 32, 3]), 10, tf.nn.relu, False, activation2='elu')
+
+
 @pytest.mark.parametrize('function', [
     ash_tf1.VGG11, ash_tf1.VGG19,
     lambda images: vgg.vgg_11(images, 10, tf.nn.relu, is_training=False),

@@ -110,36 +110,6 @@ def test_the_activations_have_a_row_a_layer_and_epoch(tiny_run, read_weights):
     assert len(set(column(rows, 'z_k'))) == len(rows), 'every z_k is trained'
 
 
-def test_a_run_may_begin_with_the_weights_of_another(tiny, tiny_run, tiny_settings, train_quietly,
-                                                     read_weights, tmp_path):
-    initial = str(tiny_run / 'model.ckpt-15')
-    # At this rate nothing moves but BatchNorm's averages.
-    train_quietly(tiny_settings(init_from=initial, learning_rate=1e-30, weight_decay=0.0, epochs=0,
-                                steps=1), tmp_path / 'run')
-    before, after = read_weights(initial), read_weights(tmp_path / 'run' / 'model.ckpt-1')
-    for name in after:
-        if 'Momentum' not in name and 'moving' not in name and name != 'global_step':
-            np.testing.assert_array_equal(after[name], before[name], err_msg=name)
-    assert after['global_step'] == 1
-
-
-@pytest.mark.parametrize('settings, message', [
-    (dict(init_from='nowhere/model.ckpt'), 'no checkpoint at nowhere/model.ckpt'),
-    (dict(activation='relu'), None),
-    (dict(activation='swish_beta'), 'no variable tiny/block1/unit_1/preact/beta'),
-    (dict(net='tiny_deeper'), 'no variable tiny/block1/unit_2')])
-def test_weights_that_do_not_fit_leave_no_trace(tiny, tiny_run, tiny_settings, train_quietly,
-                                                tmp_path, settings, message):
-    settings = tiny_settings(**dict(dict(init_from=str(tiny_run / 'model.ckpt-15'), epochs=0,
-                                         steps=1), **settings))
-    if message is None:  # what the checkpoint has besides does no harm
-        train_quietly(settings, tmp_path / 'run')
-        return
-    with pytest.raises(ValueError, match=message):
-        train_quietly(settings, tmp_path / 'run')
-    assert not (tmp_path / 'run').exists()
-
-
 @pytest.mark.parametrize('activation, layers', [('f_ash_50', LAYERS), ('elu', [])])
 def test_activations_without_a_z_k(
         tiny, tiny_settings, train_quietly, tmp_path, activation, layers):

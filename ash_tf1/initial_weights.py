@@ -1,0 +1,191 @@
+"""Which variables of a checkpoint a new run begins with, whatever scope they have there."""
+import collections
+import dataclasses
+import os
+import re
+from typing import Dict, List, NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from ash_tf1 import checkpoint, config
+from ash_tf1.classifier import build_classifier, pixels_placeholder
+from ash_tf1.nets import default_scope
+
+SHOWN = 5  # names in a message
+
+
+class InitialWeights(NamedTuple):
+    """What the variables of a net begin with."""
+
+    prefix: str                       # of the checkpoint
+    scope: str                        # of the net in the checkpoint
+    sources: Dict[str, tf.Variable]   # by their names in the checkpoint, as `tf.train.Saver` takes
+    filled: List[str]                 # variables that only the activation has, of initial values
+    excluded: List[str]               # variables that init_exclude gives their initial values
+    normalization: str = ''           # the setting of the weights, where it is known and another
+
+    def __str__(self):
+        """One line for the user."""
+        line = '{} variables begin with those of {}, scope {}'.format(
+            len(self.sources), self.prefix, self.scope or '(none)')
+        kinds = ', '.join(sorted({name.rpartition('/')[2] for name in self.filled}))
+        if self.filled:
+            line += '; {} that only the activation has ({}) with their initial values'.format(
+                len(self.filled), kinds)
+        if self.excluded:
+            line += '; {} anew ({})'.format(len(self.excluded), _some(_scopes(self.excluded)))
+        if self.normalization:
+            line += '; they were trained on other input: --normalization {} gives it'.format(
+                self.normalization)
+        return line
+
+
+def find_initial_weights(path, variables, spec, exclude=()):
+    """Finds the variables of a net in a checkpoint, under the one scope that has them all.
+
+    A `model.json` beside the checkpoint says which scope that is. Without one it is the net's own,
+    or else the only one that has variables of the same names below it. Variables that only the
+    activation has, as z_k and alpha, may be missing.
+
+    Args:
+      path: a checkpoint, as for `checkpoint.find_checkpoint`.
+      variables: the net's `tf.Variable`s, in the current graph.
+      spec: the `ModelSpec` of the net.
+      exclude: regular expressions; a variable begins anew where one of them matches the whole of
+        its name below the net's scope, or of a scope that it is in.
+
+    Returns:
+      An `InitialWeights`.
+
+    Raises:
+      ValueError: there is no such checkpoint, no or more than one scope has the variables, or one
+        has another shape there; or an expression matches nothing. The message names what.
+    """
+    prefix = checkpoint.find_checkpoint(path)
+    stored = checkpoint.list_variables(prefix)
+    own = spec.scope or default_scope(spec.net)
+    below = collections.OrderedDict((v.op.name[len(own) + 1:], v) for v in variables)
+    excluded = _excluded(below, exclude, spec.net)
+    wanted = [name for name in below if name not in excluded]
+    there = _spec_beside(prefix)
+    preferred = [own] if there is None else [there.scope or default_scope(there.net), own]
+    scope = _find_scope(prefix, stored, wanted, preferred, spec)
+    sources = collections.OrderedDict(
+        (_join(scope, name), below[name]) for name in wanted if _join(scope, name) in stored)
+    misfits = [name for name, variable in sources.items()
+               if stored[name].shape != variable.shape.as_list()]
+    if misfits:
+        raise ValueError('checkpoint {} does not fit the net: {}; {}'.format(
+            prefix, _some('{} is {} there, {} here'.format(
+                name, stored[name].shape, sources[name].shape.as_list()) for name in misfits),
+            _advice(name[len(scope):].lstrip('/') for name in misfits)))
+    filled = [name for name in wanted if _join(scope, name) not in stored]
+    normalization = '' if there is None else _normalization(there)
+    return InitialWeights(prefix, scope, sources, filled, excluded,
+                          '' if normalization == _normalization(spec) else normalization)
+
+
+def _excluded(names, patterns, net):
+    """The names that one of the patterns matches, wholly or up to a slash."""
+    found = []
+    for pattern in patterns:
+        matches = [name for name in names if re.fullmatch('(?:{})(/.*)?'.format(pattern), name)]
+        if not matches:
+            raise ValueError('init_exclude {!r} matches no variable of {}: they are below {}'
+                             .format(pattern, net, ', '.join(_tops(names))))
+        found += matches
+    excluded = [name for name in names if name in set(found)]
+    if len(excluded) == len(names):
+        raise ValueError('init_exclude {} leaves no variable of {} to begin with'.format(
+            ' '.join(patterns), net))
+    return excluded
+
+
+def _spec_beside(prefix):
+    """The `ModelSpec` in the folder of a checkpoint, if there is one."""
+    folder = os.path.dirname(prefix)
+    if not os.path.exists(os.path.join(folder, config.MODEL_FILE)):
+        return None
+    return config.load(folder, config.MODEL_FILE, config.ModelSpec)
+
+
+def _normalization(spec):
+    """The setting that gives a net the input of a `ModelSpec`."""
+    return 'channels={} mean={} std={}'.format(spec.channels, *(
+        ','.join(map(str, values)) for values in (spec.channel_mean, spec.channel_std)))
+
+
+def _find_scope(prefix, stored, wanted, preferred, spec):
+    """The scope in a checkpoint that has all names wanted below it, but for the activation's.
+
+    Of several it is the first of those preferred: what model.json says, and the net's own.
+    """
+    def missing(scope, names):
+        return [_join(scope, name) for name in names if _join(scope, name) not in stored]
+
+    scopes, known = collections.Counter(), set(wanted)
+    for name in stored:
+        parts = name.split('/')
+        scopes.update('/'.join(parts[:i]) for i in range(len(parts))
+                      if '/'.join(parts[i:]) in known)
+    fits = [scope for scope in scopes if not missing(scope, wanted)]
+    if not set(preferred) & set(fits):
+        without = _variables_without_activation(spec)
+        wanted = [name for name in wanted if name in without]
+        fits = [scope for scope in scopes if not missing(scope, wanted)]
+    for scope in preferred:
+        if scope in fits:
+            return scope
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        raise ValueError('checkpoint {} has variables of the net in each of the scopes {}: leave '
+                         'one, with rules of tools/import_checkpoint.py such as `drop {}/.+`'
+                         .format(prefix, _some(sorted(fits)), sorted(fits)[0]))
+    if not scopes:
+        raise ValueError('checkpoint {} does not fit the net: no scope of it has a variable {}; '
+                         'its variables are below {}'.format(
+                             prefix, _some(wanted), ', '.join(_tops(stored))))
+    best = max(scopes, key=lambda scope: (scopes[scope], scope in preferred))
+    lacking = missing(best, wanted)
+    raise ValueError('checkpoint {} does not fit the net: it has no variable {}, and no scope of '
+                     'it has more of them than {}; {}'.format(
+                         prefix, _some(lacking), best,
+                         _advice(name[len(best):].lstrip('/') for name in lacking)))
+
+
+def _variables_without_activation(spec):
+    """The names below the net's scope that it has with an activation that has no variables."""
+    with tf.Graph().as_default():
+        build_classifier(pixels_placeholder(spec), dataclasses.replace(spec, activation='relu'),
+                         is_training=False)
+        own = spec.scope or default_scope(spec.net)
+        return {v.op.name[len(own) + 1:] for v in tf.global_variables()}
+
+
+def _join(scope, name):
+    return scope + '/' + name if scope else name
+
+
+def _scopes(names):
+    """The scopes right around variables, in order, each once."""
+    return list(collections.OrderedDict.fromkeys(
+        name.rpartition('/')[0] or name for name in names))
+
+
+def _tops(names):
+    return sorted({name.partition('/')[0] for name in names})
+
+
+def _advice(names):
+    scopes = _scopes(names)
+    outer = [scope for scope in scopes
+             if not any(scope.startswith(other + '/') for other in scopes)]
+    return 'give --init-exclude {} to begin anew with these'.format(
+        ' '.join(outer) if len(outer) <= SHOWN else 'PATTERN...')
+
+
+def _some(names):
+    names = list(names)
+    more = len(names) - SHOWN
+    return ', '.join(names[:SHOWN]) + (' and {} more'.format(more) if more > 0 else '')

@@ -1,0 +1,188 @@
+"""Photos in files: decoded within bounds to uint8 RGB, found in folders, and put into batches."""
+import itertools
+import os
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+
+SUFFIXES = ('.jpeg', '.jpg', '.png')
+MAX_PIXELS = 2 ** 26  # 200 MB decoded; looked up in the header, before anything is decoded
+MAX_BYTES = 2 ** 29   # of a file
+READERS = 4           # threads; OpenCV decodes without the interpreter's lock
+
+_PNG, _JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8'
+_SIZE_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the frame headers of JPEG
+_SCAN, _END = 0xDA, b'\xff\xd9'
+
+
+def read_image(path):
+    """Reads a PNG or JPEG file.
+
+    Gray becomes three equal channels, 16 bits become 8, alpha is dropped, and the orientation that
+    a camera noted is applied.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        uint8 [height, width, 3], RGB.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is no whole PNG or JPEG file, or larger than `MAX_PIXELS` or `MAX_BYTES`.
+    """
+    with open(path, 'rb') as handle:
+        data = handle.read(MAX_BYTES + 1)
+    size = None
+    if len(data) <= MAX_BYTES:
+        # OpenCV makes half a picture of a cut file in some versions, and nothing in others.
+        size = _png_size(data) if data.startswith(_PNG) else _jpeg_size(data)
+    if size is None:
+        raise ValueError(f'{path} is no whole PNG or JPEG file of at most {MAX_BYTES} bytes')
+    if not 1 <= size[0] * size[1] <= MAX_PIXELS:
+        raise ValueError(f'{path} has {size[0]} x {size[1]} pixels; 1 to {MAX_PIXELS} are read')
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ValueError(f'{path} cannot be decoded: {error}') from None
+    if pixels is None:
+        raise ValueError(f'{path} cannot be decoded: the file is damaged')
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _png_size(data):
+    """(width, height) of a PNG file; None where a chunk is missing or its checksum is wrong."""
+    position, size = len(_PNG), None
+    while len(data) >= position + 12:
+        length, = struct.unpack_from('>I', data, position)
+        kind, end = data[position + 4:position + 8], position + 12 + length
+        if end > len(data):
+            return None
+        if zlib.crc32(data[position + 4:end - 4]) != struct.unpack_from('>I', data, end - 4)[0]:
+            return None
+        if kind == b'IHDR' and length == 13:
+            size = struct.unpack_from('>II', data, position + 8)
+        elif kind == b'IEND':
+            return size
+        position = end
+    return None
+
+
+def _jpeg_size(data):
+    """(width, height) of a JPEG file; None where it is another one, or ends before its picture."""
+    if not data.startswith(_JPEG):
+        return None
+    position, size = len(_JPEG), None
+    while len(data) >= position + 4 and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == _SCAN:
+            return size if data.find(_END, position) > 0 else None
+        if marker == 0xFF:  # fills up to the marker
+            position += 1
+            continue
+        if marker in _SIZE_MARKERS and len(data) >= position + 9:
+            size = struct.unpack_from('>HH', data, position + 5)[::-1]
+        position += 2 + struct.unpack_from('>H', data, position + 2)[0]
+    return None
+
+
+def find_images(folder):
+    """The paths of a folder's own PNG and JPEG files, by their endings, sorted.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))
+            if name.lower().endswith(SUFFIXES) and not name.startswith('.')]
+
+
+def _folders(folder):
+    return [entry for entry in sorted(os.listdir(folder))
+            if not entry.startswith('.') and os.path.isdir(os.path.join(folder, entry))]
+
+
+def find_labelled_images(folder, labels):
+    """The images of a tree that has a folder for each class, named by its label.
+
+    Args:
+        folder: of the tree.
+        labels: the classes' names. One without a folder has no images.
+
+    Returns:
+        A list of (path, class index), sorted by path.
+
+    Raises:
+        OSError: a folder cannot be listed.
+        ValueError: a folder is no label, or that of two classes; or there are no images.
+    """
+    files = []
+    for name in _folders(folder):
+        path = os.path.join(folder, name)
+        count = labels.count(name)
+        if count != 1:
+            shown = ', '.join(labels[:10]) + (', ...' if len(labels) > 10 else '')
+            raise ValueError(f'{path}: {count} of the net\'s labels are {name!r}, where a folder '
+                             f'needs one; its {len(labels)} labels are {shown}')
+        files += [(image, labels.index(name)) for image in find_images(path)]
+    if not files:
+        raise ValueError(f'{folder} has no PNG or JPEG images in folders that are named by labels')
+    return files
+
+
+def sample_images(paths, count):
+    """The first images of files and folders.
+
+    Args:
+        paths: of image files and of folders. A folder stands for the images in it; where it has
+            none, for those in the folders in it: the first of each, then the second of each, ...
+        count: how many to find, at most.
+
+    Returns:
+        A list of at least one path, at most `count`.
+
+    Raises:
+        OSError: a folder cannot be listed.
+        ValueError: a folder has no images.
+    """
+    files = []
+    for path in paths:
+        found = [path]
+        if os.path.isdir(path):
+            found = find_images(path)
+        if not found:
+            each = [find_images(os.path.join(path, name)) for name in _folders(path)]
+            found = [image for images in itertools.zip_longest(*each) for image in images if image]
+        if not found:
+            raise ValueError(f'{path} has no PNG or JPEG images')
+        files += found
+    return files[:count]
+
+
+def image_batches(files, fit, batch_size):
+    """Reads the images of a list, batch by batch.
+
+    Args:
+        files: sequence of (path, class index).
+        fit: function of uint8 [any height, any width, 3] to uint8 [H, W, 3]; called in threads.
+        batch_size: B, at least 1.
+
+    Returns:
+        An iterator of (images, labels): uint8 [B, H, W, 3] and int64 [B], the last one smaller.
+
+    Raises:
+        ValueError: `batch_size` is smaller than 1, raised by the call; or as `read_image`.
+    """
+    if batch_size < 1:
+        raise ValueError(f'batch_size must be at least 1, got {batch_size!r}')
+
+    def batches():
+        with ThreadPoolExecutor(READERS, thread_name_prefix='read_image') as pool:
+            for first in range(0, len(files), batch_size):
+                paths, labels = zip(*files[first:first + batch_size])
+                images = pool.map(lambda path: fit(read_image(path)), paths)
+                yield np.stack(list(images)), np.array(labels, np.int64)
+
+    return batches()

@@ -1,0 +1,28 @@
+"""The names of a net's classes."""
+
+
+def read_labels(path):
+    """Reads labels, one a line, in the order of the classes; two classes may have one label.
+
+    Args:
+      path: of a text file in UTF-8. Spaces around a label and empty lines at the end do not count.
+
+    Returns:
+      A tuple of strings.
+
+    Raises:
+      ValueError: the file cannot be read as text, or a line is empty or not printable.
+    """
+    try:
+        with open(path, encoding='utf-8-sig') as handle:
+            labels = tuple(line.strip() for line in handle.read().rstrip().splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError('{} cannot be read as labels, one a line: {}'.format(
+            path, error)) from None
+    if not labels:
+        raise ValueError('{} holds no labels'.format(path))
+    for number, label in enumerate(labels, 1):
+        # Labels go to terminals and pictures, where control characters do harm.
+        if not label or not label.isprintable():
+            raise ValueError('{}, line {}: {!r} is no label'.format(path, number, label))
+    return labels
