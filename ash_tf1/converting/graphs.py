@@ -1,7 +1,8 @@
 """A graph of somebody else: what lies between its inputs and outputs, and whether that may run.
 
 A graph is a program. What is cut out here holds nothing but ops that tf2onnx converts, or that
-`lowering` replaces: none of them reads or writes files, runs Python or opens connections.
+`lowering` replaces: none of them reads or writes files, runs Python or opens connections. That is
+checked before anything is imported: to know a shape TensorFlow runs what it depends on.
 """
 import re
 from typing import NamedTuple, Optional, Tuple
@@ -10,10 +11,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tf2onnx.handler import tf_op
 
-from ash_tf1.converting import freezing, simplifying
+from ash_tf1.converting import definitions, freezing, simplifying
 
 # Known to tf2onnx, but sources of data or chance; the first ones may be cut off as inputs.
-_NO_MATHEMATICS = re.compile('Iterator|Queue|Table|Random|Multinomial')
+_NO_MATHEMATICS = re.compile('Iterator|Queue|Table|Random|Multinomial|SampleDistorted')
 # Nodes that are no output: by where they stand, and by what they do.
 _NO_FORWARD_NAME = re.compile(r'(^|/)(gradients|save|ash_pass_share|init)(_\d+)?(/|$)')
 _NO_FORWARD_OP = re.compile(
@@ -28,7 +29,8 @@ _HARMLESS = ('Const', 'Placeholder', 'PlaceholderWithDefault', 'NoOp', 'Identity
 _VARIABLES = freezing.VARIABLES + ('ReadVariableOp', 'ResourceGather', 'RefSwitch', 'RefMerge',
                                    'RefEnter', 'RefExit', 'RefIdentity')
 _RANDOM = ('RandomUniform', 'RandomUniformInt', 'RandomStandardNormal', 'TruncatedNormal',
-           'Multinomial', 'RandomGamma', 'RandomShuffle')
+           'Multinomial', 'RandomGamma', 'RandomShuffle', 'SampleDistortedBoundingBox',
+           'SampleDistortedBoundingBoxV2')
 
 
 class Tensor(NamedTuple):
@@ -70,11 +72,11 @@ def cut(graph_def, inputs=(), outputs=(), values=None, variables=False):
     graph_def = _with_placeholders(graph_def, shapes)
     set_constants(graph_def, values or {})
     part = extract(graph_def, outputs)
-    _import(part, outputs)
+    definitions.check_inputs(part)
     part = extract(simplifying.simplify(part), outputs)
-    found, given = _import(part, outputs)
-    _check_inputs(found, shapes, given)
+    _check_inputs(_open(part), shapes, outputs)
     check_ops(part, variables)
+    found, given = _import(part, outputs)
     order = list(shapes) or list(found)
     return part, tuple(_describe(found[name]) for name in order), tuple(map(_describe, given))
 
@@ -140,7 +142,7 @@ def _parse(name, text, dtype):
 
 
 def _import(part, outputs):
-    """({name: placeholder}, output tensors) of a graph, as TensorFlow sees them."""
+    """({name: placeholder}, output tensors) of a checked graph, as TensorFlow sees them."""
     with tf.Graph().as_default() as graph:
         try:
             tf.import_graph_def(part, name='')
@@ -151,29 +153,30 @@ def _import(part, outputs):
                 if op.type == 'Placeholder'}, given
 
 
-def _check_inputs(found, shapes, given):
+def _check_inputs(found, shapes, outputs):
     """Raises ValueError where the inputs that are given are not those that there are."""
-    unused = set(shapes) - set(found)
+    unused = set(shapes) - {tensor.name for tensor in found}
     if unused:
         raise ValueError('the outputs do not depend on {}'.format(', '.join(sorted(unused))))
-    others = [tensor for name, tensor in found.items() if name not in shapes]
+    others = [tensor for tensor in found if tensor.name not in shapes]
     if others and shapes:
         raise ValueError('the outputs depend on inputs that are not given: {}{}'.format(
             _described(others), suggest_settings(others)))
     if len(others) > 1:
         raise ValueError('{} depends on {} placeholders: {}; name those that are inputs by '
-                         '--input{}'.format(_described(given), len(others), _described(others),
+                         '--input{}'.format(_listed(outputs), len(others), _described(others),
                                             suggest_settings(others)))
 
 
 def suggest_settings(tensors):
-    """What to say of placeholders that look like switches of the training: '' for none."""
+    """What to say of `Tensor`s that look like switches of the training: '' for none."""
     settings = []
     for tensor in tensors:
         name = tensor.name.rpartition(':0')[0]
-        if tensor.shape.ndims in (0, None) and tensor.dtype.is_bool:
+        ndims = None if tensor.shape is None else len(tensor.shape)
+        if ndims in (0, None) and tensor.dtype.is_bool:
             settings.append(name + '=false')
-        elif tensor.dtype.is_floating and (tensor.shape.ndims == 0 or tensor.shape.ndims is None
+        elif tensor.dtype.is_floating and (ndims == 0 or ndims is None
                                            and re.search('keep|drop|rate|prob', name.lower())):
             settings.append('{}={}'.format(name, '1.0' if 'keep' in name.lower() else '0.0'))
     return '; what only training needs becomes a constant by --set ' + ' '.join(
@@ -181,19 +184,21 @@ def suggest_settings(tensors):
 
 
 def _described(tensors):
-    return ', '.join(str(_describe(tensor)) for tensor in tensors)
+    return ', '.join(map(str, tensors))
 
 
-def check_ops(graph_def, variables=False):
+def check_ops(graph_def, variables=False, random=False):
     """Raises ValueError where a graph holds an op that is not converted; it is never run then.
 
     Args:
       graph_def: a GraphDef.
       variables: whether it may hold variables.
+      random: whether it may hold random numbers.
     """
     allowed = {name for versions in tf_op.get_opsets().values() for names in versions
                for name in names if not _NO_MATHEMATICS.search(name)}
-    allowed.update(_CONTROL_FLOW + _OURS + _HARMLESS + (_VARIABLES if variables else ()))
+    allowed.update(_CONTROL_FLOW + _OURS + _HARMLESS + (_VARIABLES if variables else ())
+                   + (_RANDOM if random else ()))
     functions = {function.signature.name for function in graph_def.library.function}
     nodes = list(graph_def.node) + [node for function in graph_def.library.function
                                     for node in function.node_def]
@@ -208,16 +213,17 @@ def check_ops(graph_def, variables=False):
         if node.op in _RANDOM:
             raise ValueError('op {!r} draws random numbers ({}), as dropout does in training: '
                              'convert the graph that evaluates{}'.format(
-                                 node.name, node.op, suggest_settings(_switches(graph_def))))
+                                 node.name, node.op, suggest_settings(_open(graph_def))))
         raise ValueError('op {!r} is of the type {}, which is not converted, and so not run; '
                          'where it is a source of data, give its output as --input'.format(
                              node.name, node.op))
 
 
-def _switches(graph_def):
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(graph_def, name='')
-        return [op.outputs[0] for op in graph.get_operations() if op.type == 'Placeholder']
+def _open(graph_def):
+    """The placeholders of a graph, which may be one that must not be imported."""
+    return [Tensor(node.name + ':0', tf.as_dtype(node.attr['dtype'].type),
+                   _sizes(tf.TensorShape(node.attr['shape'].shape)))
+            for node in graph_def.node if node.op == 'Placeholder']
 
 
 def _with_called_functions(graph_def):
@@ -289,6 +295,7 @@ def _listed_tensors(graph_def, names):
     for name in names[:8]:
         try:
             part = extract(graph_def, [name + ':0'])
+            check_ops(part, variables=True, random=True)
             shown.append(str(_describe(_import(part, [name + ':0'])[1][0])))
         except ValueError:  # another part of the graph may be damaged than what will be converted
             shown.append(name)
@@ -309,16 +316,14 @@ def _with_placeholders(graph_def, shapes):
         if index != '0':
             raise ValueError('input {!r} is not the first output of its node (a shape of one size '
                              'ends in a comma)'.format(name))
-        if node.op == 'Placeholder':
-            dtype = node.attr['dtype'].type
-        else:
-            with tf.Graph().as_default():
-                dtype = tf.import_graph_def(graph_def, name='', return_elements=[name])[
-                    0].dtype.as_datatype_enum
+        dtype = definitions.first_dtype(node)
+        if dtype is None:
+            raise ValueError('input {!r} is of the type {}, whose dtype is not known'.format(
+                name, node.op))
         before = node.attr['shape'].shape if node.op == 'Placeholder' else None
         node.Clear()
         node.name, node.op = node_name, 'Placeholder'
-        node.attr['dtype'].type = dtype
+        node.attr['dtype'].type = dtype.as_datatype_enum
         if shape is not None:
             node.attr['shape'].shape.CopyFrom(tf.TensorShape(shape).as_proto())
         elif before is not None:
@@ -329,9 +334,11 @@ def _with_placeholders(graph_def, shapes):
 
 
 def _describe(tensor):
-    shape = tensor.shape
-    return Tensor(tensor.name, tensor.dtype, None if shape.ndims is None
-                  else tuple(shape.as_list()))
+    return Tensor(tensor.name, tensor.dtype, _sizes(tensor.shape))
+
+
+def _sizes(shape):
+    return None if shape.ndims is None else tuple(shape.as_list())
 
 
 def check_inference(graph_def):
@@ -345,7 +352,7 @@ def check_inference(graph_def):
             raise ValueError(
                 '{!r} normalises by the statistics of the batch that it is given, as BatchNorm '
                 'does in training: convert the graph that evaluates{}; or --allow-training-mode, '
-                'where it is meant'.format(node.name, suggest_settings(_switches(graph_def))))
+                'where it is meant'.format(node.name, suggest_settings(_open(graph_def))))
 
 
 def _is_over_batch(node, nodes):

@@ -146,6 +146,35 @@ def test_what_is_no_mathematics_is_refused_and_not_run(tmp_path, monkeypatch, ki
     assert os.listdir(str(tmp_path)) == ['graph.pb']
 
 
+def graph_that_writes_to_know_a_shape(path):
+    """TensorFlow runs what the shape of 'y' depends on while it imports the graph."""
+    x = tf.placeholder(tf.float32, [2, 3], name='x')
+    tf.reshape(x, tf.identity(tf.constant([3, 2]), name='shape'), name='y')
+    tf.add(x, tf.random_uniform([]), name='u')
+    graph_def = tf.get_default_graph().as_graph_def()
+    node = next(node for node in graph_def.node if node.name == 'shape')
+    node.op = 'DebugIdentity'
+    node.attr['tensor_name'].s = b'shape:0'
+    node.attr['device_name'].s = b'/job:localhost/replica:0/task:0/device:CPU:0'
+    node.attr['debug_urls'].list.s.append(b'file://' + str(path).encode())
+    return graph_def
+
+
+@pytest.mark.parametrize('inputs, outputs, message', [
+    ([], ['y'], "op 'shape' is of the type DebugIdentity"),
+    ([('y', None)], ['y', 'u'], 'inputs that are not given: x'),
+    ([], [], 'has 2 outputs that nothing reads'),
+    ([], ['u'], 'draws random numbers')])
+def test_not_even_a_shape_runs_an_op_that_is_refused(tmp_path, inputs, outputs, message):
+    graph_def = graph_that_writes_to_know_a_shape(tmp_path / 'harm')
+    with pytest.raises(ValueError, match=message):
+        graphs.cut(graph_def, inputs, outputs)
+    assert os.listdir(str(tmp_path)) == []
+    with tf.Graph().as_default():  # else the test would show nothing
+        tf.import_graph_def(graph_def)
+    assert os.listdir(str(tmp_path)) == ['harm']
+
+
 @pytest.mark.parametrize('content, name, message', [
     (b'', 'a.pb', 'holds no graph'), (b'\xff\xff\xff', 'a.pb', 'is no GraphDef'),
     (b'node { name: 1 }', 'a.pbtxt', 'is no GraphDef'), (None, 'a.pb', 'is no file')])
