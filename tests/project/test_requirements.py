@@ -97,7 +97,7 @@ def test_the_sets_of_the_train_side_have_the_same_versions(name):
     ours, theirs = versions('train'), versions(name)
     alone = {'train-gpu': {'tensorflow-gpu'}, 'train-ngc': set(),
              'train-dev': {'exceptiongroup', 'iniconfig', 'pluggy', 'pytest', 'pytest-timeout',
-                           'tomli',
+                           'pytest-xdist', 'execnet', 'tomli',
                            'tensorpack', 'msgpack', 'msgpack-numpy', 'psutil', 'pyzmq', 'tabulate'}}
     assert set(theirs) - set(ours) == alone[name]
     shared = set(ours) & set(theirs)

@@ -24,7 +24,8 @@ def main(sources, out_dir, first):
                       for shape in (tensor.shape.as_list() for tensor in model.inputs)]
             export.export_onnx(model, artifact, inputs, keep_graph=True)
         else:
-            foreign.convert(source, artifact, foreign.Options(keep_graph=True))
+            inputs = [('x', None), ('y', None)] if name == 'condition.pb' else ()
+            foreign.convert(source, artifact, foreign.Options(inputs, keep_graph=True))
 
 
 if __name__ == '__main__':

@@ -312,12 +312,6 @@ def test_what_is_no_such_gate_is_left_alone(kind):
     assert lowering.lower(graph_def).node == graph_def.node
 
 
-def gradient(graph_def, x):
-    with tf.Graph().as_default(), tf.Session() as session:
-        inputs, y = tf.import_graph_def(graph_def, name='', return_elements=['x:0', 'out:0'])
-        return session.run(tf.gradients(y, inputs)[0], {inputs: x})
-
-
 @pytest.mark.parametrize('spelling, source_has_nan', [
     ('x / (1 + exp(-u))', False), ('x * (e / d)', True), ('x * e / d', True)])
 def test_what_overflowed_is_right(spelling, source_has_nan):
@@ -326,8 +320,6 @@ def test_what_overflowed_is_right(spelling, source_has_nan):
     x = 1e4 * samples((None, 6, 5, 3))
     lowered = lowering.lower(graph_def)
     assert np.isnan(run(graph_def, x)).any() == source_has_nan
-    assert np.isnan(gradient(graph_def, x)).any()
-    assert np.isfinite(gradient(lowered, x)).all()
     np.testing.assert_allclose(run(lowered, x), oracle(x), rtol=0, atol=1e-5 * np.abs(x).max())
 
 
