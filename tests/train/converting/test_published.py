@@ -312,6 +312,12 @@ def test_what_is_no_such_gate_is_left_alone(kind):
     assert lowering.lower(graph_def).node == graph_def.node
 
 
+def gradient(graph_def, x):
+    with tf.Graph().as_default(), tf.Session() as session:
+        inputs, y = tf.import_graph_def(graph_def, name='', return_elements=['x:0', 'out:0'])
+        return session.run(tf.gradients(y, inputs)[0], {inputs: x})
+
+
 @pytest.mark.parametrize('spelling, source_has_nan', [
     ('x / (1 + exp(-u))', False), ('x * (e / d)', True), ('x * e / d', True)])
 def test_what_overflowed_is_right(spelling, source_has_nan):
