@@ -161,6 +161,8 @@ def export(args):
 
 def convert(args):
     """tools/convert.py"""
+    if os.path.isfile(os.path.join(args.source, config.MODEL_FILE)):
+        return _convert_run(args)
     artifact, containment, foreign = map(_converting, ('artifact', 'containment', 'foreign'))
     options = foreign.Options(
         inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
@@ -177,6 +179,18 @@ def convert(args):
     result = result._replace(folder=args.out_dir)
     _print_exported(result, 'examples in the test data set')
     return 0
+
+
+def _convert_run(args):
+    """What tools/export_onnx.py does, with the arguments of tools/convert.py."""
+    for name in ('input', 'output', 'set', 'tag', 'signature', 'labels', 'preprocess'):
+        if getattr(args, name):
+            raise ValueError('{} is the folder of a run, whose {} says that: leave out --{}'.format(
+                args.source, config.MODEL_FILE, name))
+    return export(argparse.Namespace(
+        checkpoint_dir=args.source, out_dir=args.out_dir, checkpoint=None, data_dir=None,
+        samples=8, keep_graph=args.keep_graph, overwrite=args.overwrite, opset=args.opset,
+        images=args.samples and [args.samples]))
 
 
 def _convert_source(args, folder, options):

@@ -21,7 +21,8 @@ def main(argv=None):
     parser.add_argument('source', metavar='SOURCE',
                         help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; a '
                              'MetaGraph (.meta) with its checkpoint: the prefix or folder of both; '
-                             'or a Keras model, .h5')
+                             'a Keras model, .h5; or the folder of a run, as for '
+                             'tools/export_onnx.py')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
     parser.add_argument('--input', action='append', default=[], metavar='NAME[:SHAPE]',
                         help='a tensor that becomes an input, with a shape such as ?,224,224,3 or '

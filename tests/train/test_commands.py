@@ -188,6 +188,16 @@ def test_an_export_says_what_it_wrote(command, refused, tiny_run, tmp_path):
             '--opset', '10')
 
 
+def test_a_run_converts_as_it_is_exported(command, refused, tiny_run, tmp_path):
+    status, out, err = command('convert', tiny_run, tmp_path / 'out')
+    assert (status, err) == (0, '')
+    assert command('export_onnx', tiny_run, tmp_path / 'other')[0] == 0
+    models = [(tmp_path / name / 'model.onnx').read_bytes() for name in ('out', 'other')]
+    assert models[0] == models[1]
+    refused(['model.json says that: leave out --labels'], 'convert', tiny_run, tmp_path / 'none',
+            '--labels', 'labels.txt')
+
+
 def test_what_failed_without_fault_of_the_input_has_another_status(command, tiny_run, tmp_path,
                                                                    monkeypatch):
     def fail(*args, **kwargs):
