@@ -13,11 +13,12 @@ from onnx import numpy_helper
 
 import ash_tf1
 from ash_tf1 import files
-from ash_tf1.converting import onnx_model, opsets
+from ash_tf1.converting import card, onnx_model, opsets
 
 MODEL_FILE = 'model.onnx'
 GRAPH_FILE = 'frozen_graph.pb'
 TEST_DATA_FOLDER = 'test_data_set_0'
+CARD_FILE, LABELS_FILE = 'README.md', 'labels.txt'
 
 
 class Exported(NamedTuple):
@@ -33,7 +34,7 @@ def check_out_dir(out_dir, overwrite):
     """Raises a ValueError where an artifact may not be written to: what is there stays."""
     if not os.path.exists(out_dir):
         return
-    own = {MODEL_FILE, GRAPH_FILE, TEST_DATA_FOLDER}
+    own = {MODEL_FILE, GRAPH_FILE, TEST_DATA_FOLDER, CARD_FILE, LABELS_FILE}
     if not os.path.exists(os.path.join(out_dir, MODEL_FILE)) or set(os.listdir(out_dir)) - own:
         raise ValueError('{} exists and is no artifact, or holds more than one: it will not be '
                          'replaced'.format(out_dir))
@@ -63,11 +64,18 @@ def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph
       RuntimeError: the conversion failed or was not complete.
     """
     model = onnx_model.convert(graph_def, signature, opset)
+    origin = properties.get('checkpoint_sha256') or properties.get('source_sha256')
+    if origin:
+        properties = dict(properties, model_version=origin[:12])
     for key, value in properties.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
     with files.replacing_folder(out_dir) as folder:
         onnx.save(model, os.path.join(folder, MODEL_FILE))
+        _write_text(os.path.join(folder, CARD_FILE), card.text(properties, model))
+        if 'labels' in properties:
+            _write_text(os.path.join(folder, LABELS_FILE),
+                        ''.join(label + '\n' for label in json.loads(properties['labels'])))
         write_test_data(os.path.join(folder, TEST_DATA_FOLDER),
                         list(zip(signature.input_names, inputs)),
                         list(zip(signature.output_names, outputs)))
@@ -76,6 +84,11 @@ def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph
                 handle.write(graph_def.SerializeToString(deterministic=True))
     return Exported(out_dir, Counter(node.op_type for node in model.graph.node),
                     os.path.getsize(os.path.join(out_dir, MODEL_FILE)), len(inputs[0]))
+
+
+def _write_text(path, text):
+    with open(path, 'w', encoding='utf-8', newline='\n') as handle:
+        handle.write(text)
 
 
 def versions():

@@ -12,6 +12,7 @@ from ash_tf1.classifier import build_classifier, pixels_placeholder
 from ash_tf1.converting import artifact, onnx_model, opsets
 from ash_tf1.input_pipelines.images import read_image, sample_images
 from ash_tf1.ops import PORTABLE
+from ash_tf1.run_log import METRICS_FILE, read_rows
 from ash_tf1.sessions import session_config
 
 INPUT = 'images'
@@ -61,7 +62,8 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
     graph_def = freeze(spec, prefix)
     answers = onnx_model.run_frozen(graph_def, CLASSIFIER, pixels)
     return artifact.write(out_dir, graph_def, CLASSIFIER, [pixels], answers,
-                          metadata(spec, prefix, source), keep_graph, opset)
+                          metadata(spec, prefix, source, _training(run_dir, prefix)), keep_graph,
+                          opset)
 
 
 def _samples(spec, run_dir, data_dir, paths, count):
@@ -108,13 +110,29 @@ def freeze(spec, prefix):
             return onnx_model.freeze_session(session, CLASSIFIER)
 
 
-def metadata(spec, prefix, samples):
+def _training(run_dir, prefix):
+    """How the weights of a run's checkpoint were trained; nothing of those of an import."""
+    if not os.path.exists(os.path.join(run_dir, config.SETTINGS_FILE)):
+        return {}
+    settings = config.load(run_dir, config.SETTINGS_FILE, config.Settings)
+    step = prefix.rpartition('-')[2]
+    told = {'step': step, 'batch_size': settings.batch_size, 'schedule': settings.schedule,
+            'learning_rate': settings.learning_rate, 'weight_decay': settings.weight_decay,
+            'seed': settings.seed}
+    for row in read_rows(os.path.join(run_dir, METRICS_FILE)):
+        if row['split'] == 'test' and row['step'] == step:
+            told['test_top1'] = row['top1']
+    return told
+
+
+def metadata(spec, prefix, samples, training):
     """The metadata_props of an artifact, each a string; what is not one is JSON.
 
     Args:
       spec: the `ModelSpec`.
       prefix: a checkpoint, as from `checkpoint.find_checkpoint`.
       samples: where the images of the test data set come from.
+      training: dict of how it was trained; empty where that is not known.
     """
     parts = sorted(glob.glob(glob.escape(prefix) + '.data-*')) + [prefix + '.index']
     properties = {
@@ -131,6 +149,8 @@ def metadata(spec, prefix, samples):
         'checkpoint_sha256': files.sha256(parts),
         'versions': artifact.versions(),
     }
+    if training:
+        properties['training'] = json.dumps(training)
     if not spec.dataset:  # imported
         del properties['dataset']
     return properties

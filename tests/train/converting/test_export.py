@@ -18,7 +18,7 @@ from ash_tf1 import config, evaluation
 from ash_tf1.checkpoint import find_checkpoint, restore
 from ash_tf1.classifier import build_classifier, pixels_placeholder
 from ash_tf1.converting import artifact as artifact_module
-from ash_tf1.converting import onnx_model, opsets, runs
+from ash_tf1.converting import card, onnx_model, opsets, runs
 
 ASH_LAYERS = 3
 SWITCH = tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS
@@ -54,7 +54,8 @@ def spec(tiny, tiny_run):
 
 def test_the_artifact_has_the_layout_of_the_model_zoo(artifact, contents):
     folder, _ = artifact
-    assert sorted(contents(folder)) == ['frozen_graph.pb', 'model.onnx'] + [
+    assert sorted(contents(folder)) == [
+        'README.md', 'frozen_graph.pb', 'labels.txt', 'model.onnx'] + [
         'test_data_set_0/' + name for name in TEST_DATA]
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -92,13 +93,36 @@ def test_the_metadata_tells_where_the_model_comes_from(model, tiny_run):
     preprocessing = json.loads(values.pop('preprocessing'))
     assert (preprocessing['mean'], preprocessing['std']) == ([120.0] * 3, [60.0] * 3)
     assert (preprocessing['channels'], preprocessing['crop']) == ('RGB', 1.0)
-    assert values == {'kind': 'image_classifier', 'net': 'tiny', 'net_options': '[]',
+    training = json.loads(values.pop('training'))
+    assert (training['step'], training['seed'], training['batch_size']) == ('15', 0, 8)
+    assert 0.0 <= float(training['test_top1']) <= 1.0
+    assert values == {'kind': 'image_classifier', 'model_version': digest.hexdigest()[:12],
+                      'net': 'tiny', 'net_options': '[]',
                       'activation': 'ash', 'dataset': 'tiny', 'samples': 'test split of tiny',
                       'checkpoint': 'model.ckpt-15', 'checkpoint_sha256': digest.hexdigest()}
     assert versions.pop('python')
     assert versions == {
         'ash_tf1': ash_tf1.__version__, 'tensorflow': tf.__version__, 'onnx': onnx.__version__,
         'tf2onnx': tf2onnx.__version__, 'numpy': np.__version__}
+
+
+def test_the_folder_explains_itself(artifact, model):
+    folder, _ = artifact
+    assert (folder / 'labels.txt').read_text() == 'dark\ngrey\nlight\n'
+    card = (folder / 'README.md').read_text().splitlines()
+    assert card[0] == '# tiny'
+    for row in ('| input | images uint8 [N, 8, 8, 3] |',
+                '| output | logits float [N, 3]; probabilities float [N, 3] |',
+                '| activation | ash |', '| trained on | tiny |', '| checkpoint | model.ckpt-15 |'):
+        assert row in card
+    training, = [row for row in card if row.startswith('| training |')]
+    assert 'seed 0' in training and 'test_top1 ' in training
+
+
+def test_a_card_has_one_row_for_whatever_a_name_holds(model):
+    text = card.text({'net': 'a|b\n# <script>\x1b', 'samples': 'x'}, model)
+    assert text.startswith('# a\\|b # &lt;script>\n')
+    assert '| net | a\\|b # &lt;script> |' in text.splitlines()
 
 
 def test_the_graph_is_no_larger_than_it_must_be(model):
@@ -172,7 +196,7 @@ def test_another_checkpoint_can_be_chosen_and_the_graph_left_out(tiny, tiny_run,
                                                                  contents):
     best = find_checkpoint(str(tiny_run / 'best'))
     runs.export(str(tiny_run), str(tmp_path / 'a'), 'best', samples=100)
-    assert sorted(contents(tmp_path / 'a')) == ['model.onnx'] + [
+    assert sorted(contents(tmp_path / 'a')) == ['README.md', 'labels.txt', 'model.onnx'] + [
         'test_data_set_0/' + name for name in TEST_DATA]
     values = {entry.key: entry.value
               for entry in onnx.load(str(tmp_path / 'a' / 'model.onnx')).metadata_props}
@@ -188,7 +212,7 @@ def test_an_artifact_is_replaced_only_if_asked(tiny, tiny_run, tmp_path, content
         runs.export(str(tiny_run), str(out_dir))
     assert contents(out_dir) == {'model.onnx': b'old'}
     runs.export(str(tiny_run), str(out_dir), samples=1, overwrite=True)
-    assert len(contents(out_dir)) == 4
+    assert len(contents(out_dir)) == 6
     onnx.checker.check_model(str(out_dir / 'model.onnx'))
     assert os.listdir(str(tmp_path)) == ['a']
 
