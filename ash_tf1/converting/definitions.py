@@ -21,6 +21,15 @@ def check_inputs(graph_def):
                              '{}'.format(node.name, count, node.op, wanted))
 
 
+def constant(node):
+    """The array of a constant, a NodeDef; raises ValueError, naming it, where it is damaged."""
+    try:
+        return tf.make_ndarray(node.attr['value'].tensor)
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise ValueError('the graph is damaged: the value of {!r} cannot be read: {}'.format(
+            node.name, error)) from None
+
+
 def first_dtype(node):
     """The DType of a node's first output, or None where its op is not known or has no output."""
     definition = of(node.op)
@@ -28,9 +37,9 @@ def first_dtype(node):
         return None
     argument = definition.output_arg[0]
     if argument.type_list_attr:
-        number = next(iter(_attr(node, argument.type_list_attr).list.type), 0)
+        number = next(iter(attribute(node, argument.type_list_attr).list.type), 0)
     else:
-        number = argument.type or _attr(node, argument.type_attr).type
+        number = argument.type or attribute(node, argument.type_attr).type
     try:
         return tf.as_dtype(number).base_dtype if number else None
     except TypeError:  # a number that stands for none
@@ -52,12 +61,12 @@ def of(op):
 def _count(argument, node):
     """How many inputs an argument of an op's definition stands for."""
     if argument.number_attr:
-        return _attr(node, argument.number_attr).i
+        return attribute(node, argument.number_attr).i
     if argument.type_list_attr:
-        return len(_attr(node, argument.type_list_attr).list.type)
+        return len(attribute(node, argument.type_list_attr).list.type)
     return 1
 
 
-def _attr(node, name):
+def attribute(node, name):
     """An attribute as it is, or an empty one: to read a missing one off a node would make it."""
     return node.attr[name] if name in node.attr else tf.AttrValue()

@@ -100,9 +100,9 @@ def convert(source, out_dir, options=Options()):
     inputs = (samples.read(options.samples, names, found, options.preprocessing)
               if options.samples
               else samples.make(names, found, options.seed))
+    lowered = lowering.lower(graph_def)
     answers = _run(graph_def, signature, inputs)
     tolerance = _tolerance(graph_def, signature, inputs, moved, answers)
-    lowered = lowering.lower(graph_def)
     _check(signature, answers, _run(lowered, signature, inputs), tolerance)
     properties.update({
         'net': source.name,
@@ -178,8 +178,8 @@ def _difference(expected, found):
     """The largest difference relative to the largest value; of floating point alone."""
     if not np.issubdtype(expected.dtype, np.floating) or not expected.size:
         return 0.0
-    scale = np.abs(expected).max()
-    return float(np.abs(found.astype(np.float64) - expected).max() / scale) if scale else 0.0
+    change, scale = np.abs(found.astype(np.float64) - expected).max(), np.abs(expected).max()
+    return float(change / scale) if scale else float(change and np.inf)
 
 
 def _check(signature, answers, lowered, tolerance):
@@ -188,6 +188,8 @@ def _check(signature, answers, lowered, tolerance):
         if np.issubdtype(expected.dtype, np.floating) and not np.isfinite(expected).all():
             raise RuntimeError('the graph gives NaN or infinity as {} for the samples: give others '
                                'by --samples'.format(name))
+        if expected.dtype.kind != 'f' and not np.array_equal(expected, found):
+            raise RuntimeError('the portable ops give other values of {}'.format(name))
         if not _difference(expected, found) <= tolerance:
             raise RuntimeError('the portable ops give {} with a relative difference of {:.1e}, '
                                'more than the {:.1e} that roundings explain'.format(

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint
+from ash_tf1.converting import definitions
 
 VARIABLES = ('VariableV2', 'Variable', 'VarHandleOp')
 _RESTORES = ('RestoreV2', 'Restore', 'RestoreSlice')
@@ -94,13 +95,17 @@ def _behind(name, nodes):
 
 def _restored(tensor, nodes):
     """The `Slot` of a tensor that comes from a restore op, or None."""
-    node = nodes.get(_node_name(tensor))
-    while node is not None and node.op in ('Identity', 'Reshape', 'Cast'):
+    node, passed = nodes.get(_node_name(tensor)), set()
+    while node is not None and node.op in ('Identity', 'Reshape', 'Cast') and node.input:
+        if node.name in passed:
+            raise ValueError('the graph is damaged: {!r} depends on itself'.format(node.name))
+        passed.add(node.name)
         tensor = node.input[0]
         node = nodes.get(_node_name(tensor))
-    if node is None or node.op not in _RESTORES or len(node.input) < 2:
+    number = tensor.partition(':')[2] or '0'
+    if node is None or node.op not in _RESTORES or len(node.input) < 2 or not number.isdigit():
         return None
-    index = int(tensor.partition(':')[2] or 0)
+    index = int(number)
     keys, parts = (_strings(nodes.get(_node_name(name))) for name in (
         node.input[1], node.input[2] if len(node.input) > 2 else ''))
     if index >= len(keys):
@@ -112,8 +117,9 @@ def _strings(node):
     """The elements of a constant of strings; none for anything else."""
     if node is None or node.op != 'Const' or node.attr['dtype'].type != tf.string.as_datatype_enum:
         return []
-    values = np.atleast_1d(tf.make_ndarray(node.attr['value'].tensor))
-    return [value.decode('utf-8', 'replace') for value in values]
+    values = np.atleast_1d(definitions.constant(node))
+    return [value.decode('utf-8', 'replace') for value in values.ravel()
+            if isinstance(value, bytes)]
 
 
 def _part(value, slot):

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tf2onnx.handler import tf_op
 
-from ash_tf1.converting import definitions, freezing, simplifying
+from ash_tf1.converting import definitions, freezing, functions, simplifying
 
 # Known to tf2onnx, but sources of data or chance; the first ones may be cut off as inputs.
 _NO_MATHEMATICS = re.compile('Iterator|Queue|Table|Random|Multinomial|SampleDistorted')
@@ -31,6 +31,9 @@ _VARIABLES = freezing.VARIABLES + ('ReadVariableOp', 'ResourceGather', 'RefSwitc
 _RANDOM = ('RandomUniform', 'RandomUniformInt', 'RandomStandardNormal', 'TruncatedNormal',
            'Multinomial', 'RandomGamma', 'RandomShuffle', 'SampleDistortedBoundingBox',
            'SampleDistortedBoundingBoxV2')
+
+
+MAX_SET = 2 ** 20  # elements of a placeholder that becomes a constant
 
 
 class Tensor(NamedTuple):
@@ -74,7 +77,11 @@ def cut(graph_def, inputs=(), outputs=(), values=None, variables=False):
     part = extract(graph_def, outputs)
     definitions.check_inputs(part)
     part = extract(simplifying.simplify(part), outputs)
-    _check_inputs(_open(part), shapes, outputs)
+    open_inputs = _open(part)
+    _check_inputs(open_inputs, shapes, outputs)
+    if set(outputs) <= {tensor.name for tensor in open_inputs}:
+        raise ValueError('{} is an input itself: there is nothing to convert'.format(
+            _listed(outputs)))
     check_ops(part, variables)
     found, given = _import(part, outputs)
     order = list(shapes) or list(found)
@@ -87,13 +94,13 @@ def extract(graph_def, outputs):
         part = tf.graph_util.extract_sub_graph(
             graph_def, [name.rpartition(':')[0] for name in outputs])
     except (AssertionError, KeyError) as error:
-        raise ValueError('the graph is damaged: {}'.format(error)) from None
+        raise ValueError('the graph is damaged: it has no node {}'.format(error)) from None
     for node in part.node:
         node.device = ''
         # With what it is to be placed, which may not be here; and shapes of before.
         for name in ('_class', '_output_shapes'):
             node.attr.pop(name, None)
-    return _with_called_functions(part)
+    return functions.with_called(part)
 
 
 def set_constants(graph_def, values):
@@ -113,8 +120,11 @@ def set_constants(graph_def, values):
         if node is None:
             raise ValueError('{!r} is no placeholder that could be set; there are {}'.format(
                 name, _listed(list(placeholders))))
-        dtype, shape = tf.as_dtype(node.attr['dtype'].type), tf.TensorShape(
-            node.attr['shape'].shape)
+        _, dtype, sizes = _placeholder(node)
+        shape = tf.TensorShape(sizes)
+        if shape.is_fully_defined() and shape.num_elements() > MAX_SET:
+            raise ValueError('{} has {} elements, too many to be set'.format(
+                name, shape.num_elements()))
         value = np.full(shape.as_list() if shape.is_fully_defined() else [],
                         _parse(name, text, dtype), dtype.as_numpy_dtype)
         node_name = node.name
@@ -199,11 +209,11 @@ def check_ops(graph_def, variables=False, random=False):
                for name in names if not _NO_MATHEMATICS.search(name)}
     allowed.update(_CONTROL_FLOW + _OURS + _HARMLESS + (_VARIABLES if variables else ())
                    + (_RANDOM if random else ()))
-    functions = {function.signature.name for function in graph_def.library.function}
+    called = {function.signature.name for function in graph_def.library.function}
     nodes = list(graph_def.node) + [node for function in graph_def.library.function
                                     for node in function.node_def]
     for node in nodes:
-        if node.op in allowed or node.op in functions:
+        if node.op in allowed or node.op in called:
             continue
         if node.op in _VARIABLES:
             raise ValueError('the graph is not frozen: it holds the variable {!r}; give the '
@@ -221,25 +231,18 @@ def check_ops(graph_def, variables=False, random=False):
 
 def _open(graph_def):
     """The placeholders of a graph, which may be one that must not be imported."""
-    return [Tensor(node.name + ':0', tf.as_dtype(node.attr['dtype'].type),
-                   _sizes(tf.TensorShape(node.attr['shape'].shape)))
-            for node in graph_def.node if node.op == 'Placeholder']
+    return [_placeholder(node) for node in graph_def.node if node.op == 'Placeholder']
 
 
-def _with_called_functions(graph_def):
-    """The graph with those functions of its library that its nodes call, directly or not."""
-    functions = {function.signature.name: function for function in graph_def.library.function}
-    called, waiting = {}, list(graph_def.node)
-    while waiting:
-        node = waiting.pop()
-        names = {node.op} | {function.name for value in node.attr.values()
-                             for function in [value.func, *value.list.func]}
-        for name in names & set(functions) - set(called):
-            called[name] = functions[name]
-            waiting.extend(functions[name].node_def)
-    kept = tf.GraphDef(node=graph_def.node, versions=graph_def.versions)
-    kept.library.function.extend(functions[name] for name in sorted(called))
-    return kept
+def _placeholder(node):
+    """The `Tensor` of a placeholder, of a NodeDef; not changed."""
+    dtype, shape = (definitions.attribute(node, key) for key in ('dtype', 'shape'))
+    try:
+        return Tensor(node.name + ':0', tf.as_dtype(dtype.type), _sizes(tf.TensorShape(
+            shape.shape if shape.HasField('shape') else None)))
+    except (TypeError, ValueError) as error:
+        raise ValueError('the graph is damaged: the placeholder {!r} has a wrong dtype or shape: '
+                         '{}'.format(node.name, error)) from None
 
 
 def _by_name(graph_def):
@@ -325,6 +328,9 @@ def _with_placeholders(graph_def, shapes):
         node.name, node.op = node_name, 'Placeholder'
         node.attr['dtype'].type = dtype.as_datatype_enum
         if shape is not None:
+            if any(size is not None and size < 0 for size in shape):
+                raise ValueError('input {!r} cannot have a size below 0: {}'.format(
+                    name, ','.join('?' if size is None else str(size) for size in shape)))
             node.attr['shape'].shape.CopyFrom(tf.TensorShape(shape).as_proto())
         elif before is not None:
             node.attr['shape'].shape.CopyFrom(before)

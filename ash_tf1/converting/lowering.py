@@ -9,7 +9,7 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import kernels
-from ash_tf1.converting import argument, published
+from ash_tf1.converting import argument, definitions, published
 
 _OVERRIDE = '_gradient_op_type'
 _RECOMPUTE = b'AshRecompute'
@@ -21,17 +21,42 @@ or 'sigmoid': the last two are made of ordinary ops, with x / (1 + exp(-u)) or x
 
 
 def find_ash(nodes):
-    """The ASH layers among NodeDefs, in the forms native and recompute: a list of `Layer`."""
+    """The ASH layers among NodeDefs, in the forms native and recompute.
+
+    Args:
+      nodes: NodeDefs; not changed.
+
+    Returns:
+      A list of `Layer`.
+
+    Raises:
+      ValueError: a layer has too few inputs, or its leak is no number in [0, 1).
+    """
     layers = []
     for node in nodes:
         inputs = [name for name in node.input if not name.startswith('^')]
         if node.op == 'AshForward':
-            layers.append(Layer(node.name, *inputs, leak=float(node.attr['leak'].s or 0),
-                                form='native'))
-        elif node.op == 'IdentityN' and node.attr[_OVERRIDE].s == _RECOMPUTE:
+            layers.append(Layer(node.name, *inputs, leak=_native_leak(node), form='native'))
+        elif node.op == 'IdentityN' and definitions.attribute(node, _OVERRIDE).s == _RECOMPUTE:
+            if not 6 <= len(inputs) <= 7:
+                raise ValueError('ASH {!r} is damaged: it has {} inputs instead of 6 or 7'.format(
+                    node.name, len(inputs)))
             _, x, z_k, alpha, _, _, *leak = inputs
             layers.append(Layer(node.name, x, z_k, alpha, leak[0] if leak else 0.0, 'recompute'))
     return layers
+
+
+def _native_leak(node):
+    """The leak of a native layer, a float; TensorFlow itself may crash on one that is no text."""
+    text = definitions.attribute(node, 'leak').s if 'leak' in node.attr else b'0'
+    try:
+        leak = float(text.decode('ascii'))
+    except ValueError:
+        leak = -1.0
+    if not 0.0 <= leak < 1.0:
+        raise ValueError('ASH {!r} has the leak {!r}, which is no number in [0, 1)'.format(
+            node.name, text.decode('ascii', 'replace')))
+    return leak
 
 
 def find_layers(graph_def):

@@ -8,6 +8,7 @@ from ash_tf1.input_pipelines.images import SUFFIXES, read_image, sample_images
 from ash_tf1.preprocessing import Preprocessing
 
 IMAGES = 8  # of a folder, at most
+MAX_ELEMENTS = 2 ** 28  # of an input that is made up, 2 GB of random numbers
 BATCH = 4  # of inputs made up, where the graph leaves the first size open
 
 
@@ -24,6 +25,10 @@ def make(names, tensors, seed):
             raise ValueError('input {} leaves its shape open: give --input {}:SHAPE, such as '
                              '{}:4,224,224,3, or --samples'.format(tensor, name, name))
         sizes = [BATCH if size is None else size for size in shape]
+        count = tf.TensorShape(sizes).num_elements()
+        if not 0 < count <= MAX_ELEMENTS:
+            raise ValueError('input {} cannot be made up, with {} elements: give another shape by '
+                             '--input {}:SHAPE, or --samples'.format(tensor, count, name))
         if tensor.dtype.is_floating:
             value = rng.standard_normal(sizes)
         elif tensor.dtype == tf.uint8:  # pixels
@@ -53,6 +58,8 @@ def read(path, names, tensors, preprocessing=None):
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = dict(loaded) if hasattr(loaded, 'files') else {names[0]: loaded}
+    except MemoryError:
+        raise ValueError('{} says that it holds more than fits the memory'.format(path)) from None
     except (OSError, ValueError, EOFError) as error:
         raise ValueError('{} cannot be read as .npy or .npz: {}'.format(
             path, ' '.join(str(error).split()))) from None
@@ -65,6 +72,9 @@ def read(path, names, tensors, preprocessing=None):
                 arrays[name].shape):
             raise ValueError('{} has {} as {} {}, the graph takes {}'.format(
                 path, name, arrays[name].dtype, list(arrays[name].shape), tensor))
+        if not arrays[name].size:
+            raise ValueError('{} has {} of no elements, {}, which tests nothing'.format(
+                path, name, list(arrays[name].shape)))
         arrays[name] = arrays[name].astype(dtype)
     return [arrays[name] for name in names]
 

@@ -2,10 +2,10 @@
 
 Known are tensors of one element that depend on constants alone, such as a placeholder that was set.
 """
-import math
-
 import numpy as np
 import tensorflow.compat.v1 as tf
+
+from ash_tf1.converting import definitions
 
 _KNOWN = {
     'Switch': lambda x, _: x, 'Identity': lambda x: x, 'Enter': lambda x: x,
@@ -70,21 +70,25 @@ def _value(node, known):
     """The one element that a node gives, or None where that is not known."""
     if node.op == 'Const':
         # An empty shape is a scalar; the size is asked for before the array is made.
-        shape = tf.TensorShape(node.attr['value'].tensor.tensor_shape)
-        dtype = tf.as_dtype(node.attr['value'].tensor.dtype or 1)
-        if shape.num_elements() != 1 or not (dtype.is_bool or dtype.is_floating
-                                             or dtype.is_integer):
+        tensor = node.attr['value'].tensor
+        if tensor.tensor_shape.unknown_rank or any(
+                dimension.size != 1 for dimension in tensor.tensor_shape.dim):
             return None
-        return tf.make_ndarray(node.attr['value'].tensor)
+        value = definitions.constant(node)
+        return value if value.size == 1 and value.dtype.kind in 'biuf' else None
     inputs = [name for name in node.input if not name.startswith('^')]
     if not inputs or any(name not in known for name in inputs):
         return None
     values = [known[name] for name in inputs]
     with np.errstate(all='ignore'):
-        if node.op == 'Cast':
-            return values[0].astype(tf.as_dtype(node.attr['DstT'].type).as_numpy_dtype)
-        if node.op in _KNOWN and (node.op != 'Div' or values[0].dtype.kind == 'f'):
-            return _KNOWN[node.op](*values)
+        try:
+            if node.op == 'Cast':
+                return values[0].astype(tf.as_dtype(node.attr['DstT'].type).as_numpy_dtype)
+            if node.op in _KNOWN and (node.op != 'Div' or values[0].dtype.kind == 'f'):
+                return _KNOWN[node.op](*values)
+        except TypeError as error:
+            raise ValueError('the graph is damaged: {!r}, of the type {}: {}'.format(
+                node.name, node.op, error)) from None
     return None
 
 
@@ -111,10 +115,22 @@ def _taken_branches(graph_def, known):
             if len(running) == len(node.input) or node.op == 'Merge' and running:
                 alive.add(node.name)
     for node in graph_def.node:
-        running = [name for name in node.input if name[0] != '^' and runs(name)]
-        if node.op == 'Merge' and len(running) == 1 and node.name in alive:
-            changed[node.name] = _identity(node, running[0])
+        read = [name for name in node.input if name[0] != '^']
+        running = [name for name in read if runs(name)]
+        if node.op == 'Merge' and node.name in alive and len(running) < len(read):
+            changed[node.name] = _merge(node, running)
     return changed, alive
+
+
+def _merge(node, running):
+    """A Merge of those of its inputs that run."""
+    if len(running) == 1:
+        return _identity(node, running[0])
+    merge = tf.NodeDef()
+    merge.CopyFrom(node)
+    merge.input[:] = running
+    merge.attr['N'].i = len(running)
+    return merge
 
 
 def _identity(node, tensor):
@@ -140,8 +156,8 @@ def _without_dropout(graph_def, known):
                 _move_range(node, inputs, ranges, known)
             if node.op in ('GreaterEqual', 'Floor') and inputs[0] in ranges:
                 low, high = ranges[inputs[0]]
-                if (node.op == 'Floor' and (math.floor(low), math.ceil(high)) == (1, 2)
-                        or node.op == 'GreaterEqual' and low >= known.get(inputs[1], math.inf)):
+                if (node.op == 'Floor' and (np.floor(low), np.ceil(high)) == (1, 2)
+                        or node.op == 'GreaterEqual' and low >= known.get(inputs[1], np.inf)):
                     ones.add(node.name)
             elif node.op in ('Cast', 'Identity') and inputs[0] in ones:
                 ones.add(node.name)

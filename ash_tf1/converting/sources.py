@@ -114,7 +114,8 @@ def _check_assets(folder, meta_graph):
     """Raises ValueError where the graph names an asset outside its own folder; none is read."""
     home = os.path.join(os.path.realpath(folder), 'assets') + os.sep
     for asset in meta_graph.asset_file_def:
-        if not os.path.realpath(os.path.join(home, asset.filename)).startswith(home):
+        if '\0' in asset.filename or not os.path.realpath(
+                os.path.join(home, asset.filename)).startswith(home):
             raise ValueError('{} names the asset {!r}, which is outside its folder'.format(
                 folder, asset.filename))
 
