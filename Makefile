@@ -44,7 +44,7 @@ demo: setup ## train, evaluate, export, verify and predict (about 3 minutes on 2
 	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
 
 test: setup ## run all tests: the TensorFlow side, the modern side, and both together
-	$(TRAIN)/python -m pytest -q -n auto --dist worksteal tests/train
+	$(TRAIN)/python -m pytest -q -n auto --dist loadfile tests/train
 	$(SERVE)/python -m pytest -q -n auto --dist loadfile tests/serve tests/project
 
 test-all: test ## also every net at its full size, and 200 hostile graphs (an hour more on 2 cores)

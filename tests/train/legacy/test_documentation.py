@@ -17,7 +17,7 @@ SECTIONS = {  # heading -> number of blocks: each is run by a test
     'tf.estimator with MirroredStrategy': 1,
     'tensorpack': 1,
     'Graphs that are read from files': 2,
-    'A frozen graph as an ONNX model': 1,
+    'From your loop to an ONNX model': 1,
     'One ASH in several places': 3,
     'What to watch': 1,
 }
