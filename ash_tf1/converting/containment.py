@@ -2,7 +2,6 @@
 
 TensorFlow ends its process where an assertion of its own fails, and takes what memory it gets.
 """
-import contextlib
 import multiprocessing
 import os
 import resource
@@ -24,9 +23,13 @@ def call(function, seconds, gigabytes, verbose=False):
       verbose: whether what the child writes to stderr, tracebacks included, is let through.
 
     Raises:
+      ValueError: a limit is not above 0.
       ValueError, RuntimeError: those that the function raised. Also a RuntimeError where it raised
         another exception, took more time or memory than it may, or ended its process.
     """
+    for option, value in (('--time-limit', seconds), ('--memory-limit', gigabytes)):
+        if not 0 < value < float('inf'):
+            raise ValueError('{} must be above 0, got {:g}'.format(option, value))
     context = multiprocessing.get_context('fork')
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.TemporaryFile() as log:
@@ -65,8 +68,9 @@ def _child(function, sender, log, limit):
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if log is not None:
         os.dup2(log.fileno(), sys.stderr.fileno())
-    with contextlib.suppress(ValueError):  # a lower limit holds already
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         result = 'result', function()

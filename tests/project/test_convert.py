@@ -99,6 +99,30 @@ def test_without_native_ops_the_graph_holds_graph_ops_and_verifies(tmp_path):
     assert max(row['max_rel_difference'] for row in result['differences']) < 1e-5
 
 
+TRAINING = '''
+import tensorflow.compat.v1 as tf
+x = tf.placeholder(tf.float32, (None, 6, 5, 3), name='x')
+y = tf.layers.batch_normalization(tf.layers.conv2d(x, 4, 3), training=True, fused={fused})
+tf.identity(y * y, name='y')
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    frozen = tf.graph_util.convert_variables_to_constants(
+        session, session.graph.as_graph_def(), ['y'])
+tf.train.write_graph(frozen, '.', 'net.pb', as_text=False)
+'''
+
+
+@pytest.mark.parametrize('fused', [True, False])
+def test_batch_norm_that_is_meant_to_train_is_right(tmp_path, fused):
+    done = run(tmp_path, TRAIN_PYTHON, '-W', 'ignore', '-c', TRAINING.format(fused=fused))
+    assert done.returncode == 0, done.stderr
+    refused = run(tmp_path, TRAIN_PYTHON, str(ROOT / 'tools/convert.py'), 'net.pb', 'out')
+    assert refused.returncode == 2 and '--allow-training-mode' in refused.stderr
+    run_tool(tmp_path, 'train', 'tools/convert.py net.pb out --allow-training-mode')
+    result = json.loads(run_tool(tmp_path, 'serve', 'tools/verify_onnx.py out', '--json'))
+    assert result['passed'] and result['tolerance']['relative'] < 1e-4
+
+
 def test_a_refusal_is_one_line_and_leaves_nothing(tmp_path):
     (tmp_path / 'graph.pb').write_bytes(b'no graph')
     done = run(tmp_path, TRAIN_PYTHON, str(ROOT / 'tools/convert.py'), 'graph.pb', 'out')

@@ -1,5 +1,6 @@
 """A child process with limits."""
 import os
+import resource
 import sys
 import time
 
@@ -35,6 +36,22 @@ def test_whatever_ends_the_child_is_one_error(function, error, message, capfd):
         containment.call(function, seconds=1 if 'took more' in message else 30, gigabytes=1)
     assert time.monotonic() - start < 20
     assert capfd.readouterr().err == ''
+
+
+@pytest.mark.parametrize('limits, message', [
+    ((0, 1), '--time-limit must be above 0, got 0'), ((9, -1), '--memory-limit must be .* -1'),
+    ((float('nan'), 1), '--time-limit must be above 0, got nan')])
+def test_a_limit_that_is_none_is_refused(limits, message):
+    with pytest.raises(ValueError, match=message):
+        containment.call(os.getpid, *limits)
+
+
+def test_a_lower_limit_that_holds_already_stays():
+    def limited():
+        resource.setrlimit(resource.RLIMIT_DATA, (10 ** 9, 10 ** 9))
+        containment.call(lambda: np.ones(2 * 10 ** 9, 'u1'), 30, 8)
+    with pytest.raises(RuntimeError, match='more memory than 1 GB'):
+        containment.call(limited, 60, 8)
 
 
 def test_what_it_returns_comes_back_and_what_it_says_where_that_is_wanted(capfd):
