@@ -114,14 +114,9 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
             get_activation(target.activation, 'plain'))
         sources, dropped, unmatched = _assign(stored, rules, variables)
         filled, initialized = _missing(sources, variables, target)
-        problems = _misfits(sources, stored, variables, target)
-        if unmatched and not ignore_unmatched:
-            problems.append('no rule matches {}{}'.format(
-                ', '.join(unmatched),
-                '' if target is None else ', which {} does not have either'.format(target.net)))
-        if initialized and not initialize_missing:
-            problems.append('{} needs {}, for which there is nothing'.format(
-                target.net, ', '.join(initialized)))
+        problems = _misfits(sources, stored, variables, target) + _left_over(
+            target, [] if ignore_unmatched else unmatched,
+            [] if initialize_missing else initialized)
         if problems or not sources:
             raise ValueError('checkpoint {} cannot be imported: {}'.format(
                 old, '; '.join(problems) or 'nothing is left of its variables'))
@@ -170,6 +165,19 @@ def _misfits(sources, stored, variables, target):
         if stored[source].dtype != dtype:
             messages.append('{} is {} there, {} in {}'.format(
                 label, stored[source].dtype.name, dtype.name, target.net))
+    return messages
+
+
+def _left_over(target, unmatched, initialized):
+    """A message for old variables that nothing takes, and for new ones that nothing gives."""
+    messages = []
+    if unmatched:
+        messages.append('no rule matches {}{}'.format(
+            ', '.join(unmatched),
+            '' if target is None else ', which {} does not have either'.format(target.net)))
+    if initialized:
+        messages.append('{} needs {}, for which there is nothing'.format(
+            target.net, ', '.join(initialized)))
     return messages
 
 

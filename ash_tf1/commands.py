@@ -18,6 +18,7 @@ from ash_tf1 import (
 )
 from ash_tf1 import summary as summaries
 from ash_tf1.checkpoint_rules import ready_rules  # noqa: F401 - for a command's --help
+from ash_tf1.converting import opsets
 from ash_tf1.input_pipelines import DATASETS, load_dataset
 from ash_tf1.input_pipelines.image_folder import save_image_folder
 from ash_tf1.labels import read_labels
@@ -66,6 +67,26 @@ def add_settings(parser):
         else:
             group.add_argument(option, type=type(field.default), choices=field.metadata['choices'],
                                metavar=None if field.metadata['choices'] else 'X', **common)
+
+
+def add_artifact_options(parser):
+    """Adds what every command that writes an artifact takes to its parser."""
+    parser.add_argument('--opset', type=int, default=opsets.DEFAULT, metavar='N',
+                        help="version of ONNX's operators, {} to {} (default: %(default)s)".format(
+                            opsets.FIRST, opsets.LAST))
+    parser.add_argument('--keep-graph', action='store_true',
+                        help='keep the frozen TensorFlow graph too, as frozen_graph.pb')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace the artifact that OUT_DIR holds')
+
+
+def add_preprocess(parser, help_text):
+    """Adds --preprocess, which `preprocessing.parse` reads, to a parser."""
+    parser.add_argument('--preprocess', nargs='+', default=[], metavar='NAME|KEY=VALUE',
+                        help='{}: {}; then keys such as channels=BGR mean=104,117,124 std=1 '
+                             'scale=1/255 resize=stretch crop=0.875 interpolation=bilinear '
+                             '(default: RGB from 0 to 255)'.format(
+                                 help_text, ', '.join(sorted(preprocessing.NAMED))))
 
 
 def settings_from(args):
@@ -168,14 +189,15 @@ def convert(args):
         inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
         values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
         signature=args.signature, allow_training_mode=args.allow_training_mode,
-        labels=args.labels, preprocessing=args.preprocess and preprocessing.parse(args.preprocess),
+        labels=args.labels,
+        preprocessing=preprocessing.parse(args.preprocess) if args.preprocess else None,
         samples=args.samples, seed=args.seed, opset=args.opset, keep_graph=args.keep_graph)
     artifact.check_out_dir(args.out_dir, args.overwrite)
     with files.replacing_folder(args.out_dir) as folder:
         os.rmdir(folder)  # which the child makes, or leaves unmade
         result = containment.call(lambda: _convert_source(args, folder, options), args.time_limit,
-                                  args.memory_limit or containment.default_gigabytes(),
-                                  args.verbose)
+                                  containment.default_gigabytes() if args.memory_limit is None
+                                  else args.memory_limit, args.verbose)
     result = result._replace(folder=args.out_dir)
     _print_exported(result, 'examples in the test data set')
     return 0

@@ -5,8 +5,7 @@ import sys
 
 import _train_side  # noqa: F401
 
-from ash_tf1 import commands, preprocessing
-from ash_tf1.converting import opsets
+from ash_tf1 import commands
 
 
 def main(argv=None):
@@ -46,30 +45,20 @@ def main(argv=None):
                         help='labels of the classes, one a line: the artifact becomes an image '
                              'classifier, which takes uint8 RGB pixels and which predict.py and '
                              'evaluate_onnx.py know')
-    parser.add_argument('--preprocess', nargs='+', metavar='NAME|KEY=VALUE',
-                        help='with --labels: how pixels become the input, in the graph, and photos '
-                             'become pixels: {}; then keys such as channels=BGR mean=104,117,124 '
-                             'std=1 scale=1/255 resize=stretch crop=0.875 interpolation=bilinear '
-                             '(default: pixels as they are)'.format(
-                                 ', '.join(sorted(preprocessing.NAMED))))
+    commands.add_preprocess(parser, 'with --labels: how pixels become the input, in the graph, '
+                                    'and photos become pixels')
     parser.add_argument('--samples', metavar='PATH',
                         help='inputs of the test data set: .npy, .npz with an array for each '
                              'input, an image or a folder of images (default: made up)')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='of inputs that are made up (default: %(default)s)')
-    parser.add_argument('--opset', type=int, default=opsets.DEFAULT, metavar='N',
-                        help="version of ONNX's operators, {} to {} (default: %(default)s)".format(
-                            opsets.FIRST, opsets.LAST))
     parser.add_argument('--time-limit', type=float, default=1800, metavar='SECONDS',
                         help='of the process that reads and converts (default: %(default)s)')
     parser.add_argument('--memory-limit', type=float, metavar='GB',
                         help='of its data (default: three quarters of the memory there is)')
     parser.add_argument('--verbose', action='store_true',
                         help='let through what TensorFlow and tf2onnx say, and tracebacks')
-    parser.add_argument('--keep-graph', action='store_true',
-                        help='keep the graph that was converted too, as frozen_graph.pb')
-    parser.add_argument('--overwrite', action='store_true',
-                        help='replace the artifact that OUT_DIR holds')
+    commands.add_artifact_options(parser)
     return commands.run(parser, commands.convert, argv)
 
 

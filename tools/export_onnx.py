@@ -6,7 +6,6 @@ import sys
 import _train_side  # noqa: F401
 
 from ash_tf1 import commands
-from ash_tf1.converting import opsets
 
 
 def main(argv=None):
@@ -30,13 +29,7 @@ def main(argv=None):
                              '(default: the test split of the data set)')
     parser.add_argument('--samples', type=int, default=8, metavar='N',
                         help='images in the test data set (default: %(default)s)')
-    parser.add_argument('--opset', type=int, default=opsets.DEFAULT, metavar='N',
-                        help="version of ONNX's operators, {} to {} (default: %(default)s)".format(
-                            opsets.FIRST, opsets.LAST))
-    parser.add_argument('--keep-graph', action='store_true',
-                        help='keep the frozen TensorFlow graph too, as frozen_graph.pb')
-    parser.add_argument('--overwrite', action='store_true',
-                        help='replace the artifact that OUT_DIR holds')
+    commands.add_artifact_options(parser)
     return commands.run(parser, commands.export, argv)
 
 

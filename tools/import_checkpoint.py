@@ -5,7 +5,7 @@ import sys
 
 import _train_side  # noqa: F401
 
-from ash_tf1 import commands, preprocessing
+from ash_tf1 import commands
 
 
 def main(argv=None):
@@ -43,11 +43,8 @@ def main(argv=None):
     group.add_argument('--labels', metavar='FILE',
                        help='text file with the name of a class on each line, in the order of the '
                             'classes: NEW gets a model.json, and --classes may be left out')
-    group.add_argument('--preprocess', nargs='+', default=[], metavar='NAME|KEY=VALUE',
-                       help='how a photo becomes the input that the net was trained on, for '
-                            'model.json: {}, then KEY=VALUE with the keys channels, mean, std, '
-                            'scale, resize, crop and interpolation (default: RGB from 0 to 255, '
-                            'covered and cut out)'.format(', '.join(sorted(preprocessing.NAMED))))
+    commands.add_preprocess(group, 'how a photo becomes the input that the net was trained on, '
+                                   'for model.json')
     group.add_argument('--input-size', type=int, nargs=3, default=(224, 224, 3),
                        metavar=('H', 'W', 'C'), help='size of the images (default: 224 224 3)')
     group.add_argument('--activation', default='ash', metavar='NAME',

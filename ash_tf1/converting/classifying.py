@@ -1,11 +1,14 @@
-"""A graph of somebody else as an image classifier like ours: from uint8 pixels to probabilities."""
+"""What an image classifier is, uint8 pixels to probabilities, and how any graph becomes one."""
 import json
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.converting import graphs
-from ash_tf1.converting.runs import CLASSIFIER, INPUT, OUTPUTS
+from ash_tf1.converting import graphs, onnx_model
 
+INPUT = 'images'
+OUTPUTS = ('logits', 'probabilities')
+CLASSIFIER = onnx_model.Signature(((INPUT, INPUT + ':0'),),
+                                  tuple((name, name + ':0') for name in OUTPUTS))
 _SCOPE = 'source'
 _SAME_VALUES = ('Identity', 'Reshape', 'Squeeze', 'StopGradient')
 
@@ -21,7 +24,7 @@ def classifier(graph_def, inputs, outputs, labels, preprocessing):
       preprocessing: the `Preprocessing`.
 
     Returns:
-      (GraphDef of the signature `runs.CLASSIFIER`: `images` uint8 [N, H, W, 3], `logits` and
+      (GraphDef of the signature `CLASSIFIER`: `images` uint8 [N, H, W, 3], `logits` and
       `probabilities` float32 [N, C]; the `graphs.Tensor` of the pixels, and the name of the
       tensor that is the source's input).
 
@@ -49,10 +52,10 @@ def classifier(graph_def, inputs, outputs, labels, preprocessing):
     return whole, graphs.Tensor(pixels.name, pixels.dtype, (None, height, width, 3)), value.name
 
 
-def metadata(labels, pixels, preprocessing):
+def metadata(labels, input_shape, preprocessing):
     """What the metadata of an image classifier say beyond that of other kinds: strings."""
     return {'kind': 'image_classifier', 'labels': json.dumps(labels),
-            'input_shape': json.dumps(list(pixels.shape[1:])),
+            'input_shape': json.dumps(input_shape),
             'preprocessing': json.dumps(preprocessing.to_json())}
 
 

@@ -21,6 +21,11 @@ def check_inputs(graph_def):
                              '{}'.format(node.name, count, node.op, wanted))
 
 
+def node_name(tensor):
+    """The name of the node that gives a tensor, or that a control input names."""
+    return tensor.lstrip('^').partition(':')[0]
+
+
 def constant(node):
     """The array of a constant, a NodeDef; raises ValueError, naming it, where it is damaged."""
     try:

@@ -95,7 +95,7 @@ def convert(source, out_dir, options=Options()):
         graph_def, pixels, moved[0] = classifying.classifier(graph_def, found, given, labels,
                                                              preprocessing)
         signature, found = classifying.CLASSIFIER, [pixels]
-        properties = classifying.metadata(labels, pixels, preprocessing)
+        properties = classifying.metadata(labels, pixels.shape[1:], preprocessing)
     names = signature.input_names
     inputs = (samples.read(options.samples, names, found, options.preprocessing)
               if options.samples

@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint
 from ash_tf1.converting import definitions
+from ash_tf1.converting.definitions import node_name
 
 VARIABLES = ('VariableV2', 'Variable', 'VarHandleOp')
 _RESTORES = ('RestoreV2', 'Restore', 'RestoreSlice')
@@ -42,7 +43,7 @@ def restored_variables(graph_def, restore_op=''):
         if node.op in _ASSIGNS and len(node.input) > 1:
             slot = _restored(node.input[1], nodes)
             if slot:
-                slots.setdefault(_node_name(node.input[0]), slot)
+                slots.setdefault(node_name(node.input[0]), slot)
     return slots
 
 
@@ -89,24 +90,24 @@ def _behind(name, nodes):
         name = waiting.pop()
         if name in nodes and name not in found:
             found[name] = nodes[name]
-            waiting.extend(map(_node_name, nodes[name].input))
+            waiting.extend(map(node_name, nodes[name].input))
     return list(found.values())
 
 
 def _restored(tensor, nodes):
     """The `Slot` of a tensor that comes from a restore op, or None."""
-    node, passed = nodes.get(_node_name(tensor)), set()
+    node, passed = nodes.get(node_name(tensor)), set()
     while node is not None and node.op in ('Identity', 'Reshape', 'Cast') and node.input:
         if node.name in passed:
             raise ValueError('the graph is damaged: {!r} depends on itself'.format(node.name))
         passed.add(node.name)
         tensor = node.input[0]
-        node = nodes.get(_node_name(tensor))
+        node = nodes.get(node_name(tensor))
     number = tensor.partition(':')[2] or '0'
     if node is None or node.op not in _RESTORES or len(node.input) < 2 or not number.isdigit():
         return None
     index = int(number)
-    keys, parts = (_strings(nodes.get(_node_name(name))) for name in (
+    keys, parts = (_strings(nodes.get(node_name(name))) for name in (
         node.input[1], node.input[2] if len(node.input) > 2 else ''))
     if index >= len(keys):
         return None
@@ -155,7 +156,7 @@ def _resource_dtypes(graph_def, variables):
     consumers = {}
     for node in graph_def.node:
         if node.op in _PASS_ON and node.attr['T'].type == tf.resource.as_datatype_enum:
-            for name in map(_node_name, node.input):
+            for name in map(node_name, node.input):
                 consumers.setdefault(name, []).append(node.name)
     waiting = list(dtypes)
     while waiting:
@@ -190,11 +191,7 @@ def _reading_constants(node, dtypes):
         del fresh.attr['dtype']
         fresh.attr['Taxis'].type = tf.int32.as_datatype_enum
         return [axis, fresh]
-    elif any(_node_name(name) in dtypes for name in node.input):
+    elif any(node_name(name) in dtypes for name in node.input):
         raise ValueError('{!r} uses a variable by an op of the type {}, which is not '
                          'converted'.format(node.name, node.op))
     return [fresh]
-
-
-def _node_name(tensor):
-    return tensor.lstrip('^').partition(':')[0]

@@ -274,12 +274,13 @@ def _ends(nodes):
     """
     forward = {name: node for name, node in nodes.items()
                if not _NO_FORWARD_NAME.search(name) and not _NO_FORWARD_OP.search(node.op)}
-    read = {_node_name(name) for node in forward.values() for name in node.input}
+    read = {definitions.node_name(name) for node in forward.values() for name in node.input}
     fed, before = set(_placeholders(nodes)), 0
     while len(fed) > before:
         before = len(fed)
         fed.update(name for name, node in forward.items()
-                   if name not in fed and any(_node_name(one) in fed for one in node.input))
+                   if name not in fed and any(definitions.node_name(one) in fed
+                                              for one in node.input))
     return [name for name, node in forward.items()
             if name not in read and node.input and (name in fed or not fed)]
 
@@ -364,16 +365,12 @@ def check_inference(graph_def):
 def _is_over_batch(node, nodes):
     """Whether what a node takes is a variance over the first axis of something, and no constant."""
     while node.op in ('Rsqrt', 'Add', 'AddV2', 'Identity', 'Squeeze', 'Reshape'):
-        ahead = [nodes[_node_name(name)] for name in node.input if name[0] != '^']
+        ahead = [nodes[definitions.node_name(name)] for name in node.input if name[0] != '^']
         ahead = [one for one in ahead if one.op != 'Const']
         if len(ahead) != 1:
             return False
         node = ahead[0]
     if node.op != 'Mean':
         return False
-    axes = nodes[_node_name(node.input[1])]
+    axes = nodes[definitions.node_name(node.input[1])]
     return axes.op == 'Const' and 0 in tf.make_ndarray(axes.attr['value'].tensor)
-
-
-def _node_name(tensor):
-    return tensor.lstrip('^').partition(':')[0]

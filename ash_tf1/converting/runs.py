@@ -1,6 +1,5 @@
 """From a checkpoint of one of our runs to the artifact of an image classifier."""
 import functools
-import glob
 import json
 import os
 
@@ -9,18 +8,12 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint, config, evaluation, files
 from ash_tf1.classifier import build_classifier, pixels_placeholder
-from ash_tf1.converting import artifact, onnx_model, opsets
+from ash_tf1.converting import artifact, classifying, onnx_model, opsets
+from ash_tf1.converting.classifying import CLASSIFIER, OUTPUTS
 from ash_tf1.input_pipelines.images import read_image, sample_images
 from ash_tf1.ops import PORTABLE
 from ash_tf1.run_log import METRICS_FILE, read_rows
 from ash_tf1.sessions import session_config
-
-INPUT = 'images'
-OUTPUTS = ('logits', 'probabilities')
-
-
-CLASSIFIER = onnx_model.Signature(((INPUT, INPUT + ':0'),),
-                                  tuple((name, name + ':0') for name in OUTPUTS))
 
 
 def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, keep_graph=False,
@@ -134,21 +127,17 @@ def metadata(spec, prefix, samples, training):
       samples: where the images of the test data set come from.
       training: dict of how it was trained; empty where that is not known.
     """
-    parts = sorted(glob.glob(glob.escape(prefix) + '.data-*')) + [prefix + '.index']
-    properties = {
-        'kind': 'image_classifier',
-        'labels': json.dumps(spec.labels),
+    properties = classifying.metadata(spec.labels, spec.input_shape, spec.preprocessing)
+    properties.update({
         'net': spec.net,
         'net_options': json.dumps(spec.net_options),
         'activation': spec.activation,
         'dataset': spec.dataset,
-        'input_shape': json.dumps(spec.input_shape),
-        'preprocessing': json.dumps(spec.preprocessing.to_json()),
         'samples': samples,
         'checkpoint': os.path.basename(prefix),
-        'checkpoint_sha256': files.sha256(parts),
+        'checkpoint_sha256': files.sha256(checkpoint.checkpoint_files(prefix)),
         'versions': artifact.versions(),
-    }
+    })
     if training:
         properties['training'] = json.dumps(training)
     if not spec.dataset:  # imported

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.converting import definitions
+from ash_tf1.converting.definitions import node_name
 
 _KNOWN = {
     'Switch': lambda x, _: x, 'Identity': lambda x: x, 'Enter': lambda x: x,
@@ -43,8 +44,8 @@ def simplify(graph_def):
         kept.CopyFrom(changed.get(node.name, node))
         # A Switch that became an Identity has one output; control inputs of what is gone go.
         kept.input[:] = [
-            _node_name(name) if _node_name(name) in switches and name[0] != '^' else name
-            for name in kept.input if _node_name(name) in alive]
+            node_name(name) if node_name(name) in switches and name[0] != '^' else name
+            for name in kept.input if node_name(name) in alive]
     return fresh
 
 
@@ -53,7 +54,7 @@ def _known_values(graph_def):
     known, consumers = {}, {}
     for node in graph_def.node:
         for name in node.input:
-            consumers.setdefault(_node_name(name), []).append(node)
+            consumers.setdefault(node_name(name), []).append(node)
     waiting = [node for node in graph_def.node if node.op == 'Const']
     while waiting:
         node = waiting.pop()
@@ -105,7 +106,7 @@ def _taken_branches(graph_def, known):
     alive, before = set(), -1
 
     def runs(name):
-        return name not in dead and _node_name(name) in alive
+        return name not in dead and node_name(name) in alive
 
     # Forward from the nodes without inputs, so that a loop in a branch not taken never begins.
     while len(alive) > before:
@@ -179,7 +180,3 @@ def _move_range(node, inputs, ranges, known):
     change = {'Mul': np.multiply, 'Sub': np.subtract}.get(node.op, np.add)
     if node.op != 'Mul' or known[other] > 0:
         ranges[node.name] = tuple(float(change(end, known[other])) for end in ranges[random])
-
-
-def _node_name(tensor):
-    return tensor.lstrip('^').partition(':')[0]
