@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
+from ash_tf1.input_pipelines.files import open_regular
+
 SUFFIXES = ('.jpeg', '.jpg', '.png')
 MAX_PIXELS = 2 ** 26  # 200 MB decoded; looked up in the header, before anything is decoded
 MAX_BYTES = 2 ** 29   # of a file
@@ -32,9 +34,10 @@ def read_image(path):
 
     Raises:
         OSError: it cannot be opened.
-        ValueError: it is no whole PNG or JPEG file, or larger than `MAX_PIXELS` or `MAX_BYTES`.
+        ValueError: it is no regular file or no whole PNG or JPEG file, or larger than `MAX_PIXELS`
+            or `MAX_BYTES`.
     """
-    with open(path, 'rb') as handle:
+    with open_regular(path) as handle:
         data = handle.read(MAX_BYTES + 1)
     size = None
     if len(data) <= MAX_BYTES:

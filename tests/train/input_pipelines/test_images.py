@@ -1,4 +1,5 @@
 """Photos: what a file must be, where they are found, and the batches made of them."""
+import os
 import struct
 
 import cv2
@@ -147,3 +148,9 @@ def test_a_batch_is_refused_with_the_file_at_fault(tree):
         next(batches)
     with pytest.raises(ValueError, match='batch_size must be at least 1, got 0'):
         image_batches(files, None, 0)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / 'a.png'))
+    with pytest.raises(ValueError, match=r'a\.png: not a regular file'):
+        read_image(str(tmp_path / 'a.png'))
