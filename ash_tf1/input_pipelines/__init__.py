@@ -1,7 +1,7 @@
 """Data sets as splits of examples, and the batches made of them; nothing here needs TensorFlow."""
 import functools
 
-from ash_tf1.input_pipelines import cifar, digits
+from ash_tf1.input_pipelines import cifar, digits, folder
 from ash_tf1.input_pipelines.dataset import (
     ArraySplit,
     Dataset,
@@ -12,15 +12,17 @@ from ash_tf1.input_pipelines.dataset import (
 )
 from ash_tf1.input_pipelines.holding_out import hold_out
 
-__all__ = ['DATASETS', 'VALIDATION_SHARE', 'ArraySplit', 'Dataset', 'LabelledImages', 'Split',
-           'Subset', 'hold_out', 'load_dataset', 'validate']
+__all__ = ['ANY_SIZE', 'DATASETS', 'VALIDATION_SHARE', 'ArraySplit', 'Dataset',
+           'LabelledImages', 'Split', 'Subset', 'hold_out', 'load_dataset', 'validate']
 
-# name -> function (data_dir) -> Dataset.
+# name -> function (data_dir) -> Dataset; of those in ANY_SIZE, (data_dir, image_size) -> Dataset.
 DATASETS = {
     'digits': digits.load,
     'cifar10': functools.partial(cifar.load, cifar.CIFAR10),
     'cifar100': functools.partial(cifar.load, cifar.CIFAR100),
+    'folder': folder.load,
 }
+ANY_SIZE = frozenset({'folder'})
 # What is held out of train where the publisher gives no validation split: 5,000 of CIFAR's 50,000.
 VALIDATION_SHARE = 0.1
 
@@ -49,7 +51,11 @@ def load_dataset(name, data_dir=None, validation_share=None, image_size=None):
             name, ', '.join(sorted(DATASETS))))
     if validation_share is not None and not 0 <= validation_share < 1:
         raise ValueError(f'validation_share must be in [0, 1), got {validation_share!r}')
-    dataset = validate(DATASETS[name](data_dir))
+    if image_size is not None and not (len(image_size) == 2 and all(
+            isinstance(side, int) and side >= 1 for side in image_size)):
+        raise ValueError(f'image_size must be (height, width) in pixels, got {image_size!r}')
+    size = (image_size,) if name in ANY_SIZE else ()
+    dataset = validate(DATASETS[name](data_dir, *size))
     if image_size is not None and dataset.image_shape[:2] != tuple(image_size):
         raise ValueError(f'data set {name!r} has images of {dataset.image_shape[:2]}, which are '
                          f'not resized to {tuple(image_size)}')

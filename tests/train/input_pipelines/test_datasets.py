@@ -23,11 +23,11 @@ def changed(dataset, **changes):
 
 
 def test_known_data_sets():
-    assert sorted(DATASETS) == ['cifar10', 'cifar100', 'digits']
+    assert sorted(DATASETS) == ['cifar10', 'cifar100', 'digits', 'folder']
 
 
 def test_unknown_data_set_lists_the_known():
-    with pytest.raises(ValueError, match="'mnist'; known are cifar10, cifar100, digits"):
+    with pytest.raises(ValueError, match="'mnist'; known are cifar10, cifar100, digits, folder"):
         load_dataset('mnist')
 
 
@@ -191,6 +191,9 @@ def test_a_share_is_held_out_where_there_is_no_validation_split(monkeypatch, own
     (dict(validation_share=1), r'validation_share must be in \[0, 1\), got 1'),
     (dict(validation_share=-0.1), 'got -0.1'),
     (dict(validation_share=float('nan')), 'got nan'),
+    (dict(image_size=(32,)), r'image_size must be \(height, width\)'),
+    (dict(image_size=(0, 32)), r'image_size must be'),
+    (dict(image_size=(1.5, 32)), r'image_size must be'),
     (dict(image_size=(16, 32)), r'images of \(32, 32\).*not resized to \(16, 32\)')])
 def test_wrong_options_are_refused(options, match):
     with pytest.raises(ValueError, match=match):
