@@ -139,7 +139,8 @@ def _find_labels(folder):
         if not os.path.isdir(entry):
             raise DataFileError(f'{entry}: not a folder; each image lies in the folder of its '
                                 'label')
-        # Labels go to terminals and pictures, where control characters do harm.
+        # Labels go to terminals and pictures, where control characters do harm, and to files of one
+        # label a line, which are read without the spaces around it.
         if not label.isprintable() or label != label.strip():
             raise DataFileError(f'{folder}: the name of the folder {label!r} is no label')
         found[label] = _find_images(entry)

@@ -167,6 +167,7 @@ def put(path, content=b'no image'):
     (lambda root: os.mkfifo(str(root / 'train/cat/a.jpg')), r'cat/a\.jpg: not a regular file'),
     (lambda root: os.symlink('/dev/zero', str(root / 'train/cat/a.jpg')), 'not a regular file'),
     (put('train/c\nt/0.jpg', JPEG), r"'c\\nt' is no label"),
+    (put('train/cat /0.jpg', JPEG), r"'cat ' is no label"),
 ])
 def test_what_is_wrong_in_a_folder_of_splits_is_named(tmp_path, change, message):
     change(write(tmp_path, SPLIT))

@@ -198,6 +198,45 @@ def test_closing_the_batches_ends_the_threads_and_the_work(make_split):
     assert not pool_threads()
 
 
+def test_the_next_batch_is_made_while_the_caller_has_one(make_split):
+    made, enough = [], threading.Event()
+
+    class Counted(SlowSplit):
+        def __getitem__(self, index):
+            made.append(index)
+            if len(made) == 8:
+                enough.set()
+            return super().__getitem__(index)
+
+    batches = loading.ordered_batches(Counted(make_split(40)), 4, workers=2)
+    next(batches)
+    assert enough.wait(5)
+    assert sorted(made) == list(range(8))  # and no more than the next
+    batches.close()
+
+
+@pytest.mark.parametrize('end', ['close', 'error'])
+def test_what_is_not_begun_when_the_batches_end_is_not_made(make_split, end):
+    made = []
+
+    class Slow(SlowSplit):
+        def __getitem__(self, index):
+            if index == 5 and end == 'error':
+                raise OSError('example 5 cannot be read')
+            made.append(index)
+            threading.Event().wait(0.01)
+            return super().__getitem__(index)
+
+    batches = loading.ordered_batches(Slow(make_split(400)), 100, workers=2)
+    if end == 'close':
+        next(batches)
+        batches.close()
+    else:
+        with pytest.raises(OSError):
+            next(batches)
+    assert len(made) < (130 if end == 'close' else 50)
+
+
 def test_what_an_example_raises_comes_out_in_its_place(make_split):
     batches = loading.ordered_batches(BrokenSplit(make_split(40)), 4, workers=2)
     assert len(next(batches)['label']) == 4
