@@ -1,0 +1,119 @@
+"""Import an old checkpoint, under the names of today's nets."""
+import argparse
+import json
+
+from ash_tf1 import checkpoint, checkpoint_import, config, preprocessing
+from ash_tf1.checkpoint_rules import ready_rules
+from ash_tf1.commands import options
+from ash_tf1.commands.running import run
+from ash_tf1.labels import read_labels
+
+
+def main(argv=None):
+    """Parses argv and runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        description='Import a TensorFlow 1 checkpoint of other code: give its variables the names '
+                    'that the nets have here, check them, and write them as a current checkpoint. '
+                    'With --labels, tools/evaluate.py and tools/export_onnx.py take the folder of '
+                    'NEW as they take the folder of a run. '
+                    'The rules, which say what becomes what, are described in '
+                    'docs/legacy-checkpoints.md; ready ones are: {}.'.format(
+                        ', '.join(ready_rules())),
+        epilog='example: python tools/import_checkpoint.py resnet_v1_50.ckpt '
+               'imported/resnet50.ckpt --map slim-resnet-v1 --net resnet_v1_50 --activation relu '
+               '--net-options stride_placement=slim --labels imagenet.txt --preprocess vgg')
+    parser.add_argument('old', metavar='OLD',
+                        help='checkpoint, V1 or V2: its folder, its prefix, or its .index, .meta '
+                             'or .data-* file')
+    parser.add_argument('new', metavar='NEW', nargs='?',
+                        help='prefix of the checkpoint to write, e.g. imported/model.ckpt')
+    parser.add_argument('--map', metavar='RULES', action='append', default=[],
+                        help='file of rules, or the name of ready ones; given several times, the '
+                             'first rule that matches decides')
+    parser.add_argument('--list', action='store_true',
+                        help="print OLD's variables, with dtype and shape, and do no more")
+    parser.add_argument('--dry-run', action='store_true', help='report, but write nothing')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace the checkpoint that is at NEW, and a model.json beside it')
+    parser.add_argument('--ignore-unmatched', action='store_true',
+                        help='leave out what matches no rule and is not in the net')
+    group = parser.add_argument_group('the net that it is for (without: no shapes are checked)')
+    group.add_argument('--net', metavar='NAME', help='a net, as for tools/train.py')
+    group.add_argument('--classes', type=int, metavar='N', help='number of classes')
+    group.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
+                       help='options of the net, such as stride_placement=slim')
+    group.add_argument('--labels', metavar='FILE',
+                       help='text file with the name of a class on each line, in the order of the '
+                            'classes: NEW gets a model.json, and --classes may be left out')
+    options.add_preprocess(group, 'how a photo becomes the input that the net was trained on, '
+                                   'for model.json')
+    group.add_argument('--input-size', type=int, nargs=3, default=(224, 224, 3),
+                       metavar=('H', 'W', 'C'), help='size of the images (default: 224 224 3)')
+    group.add_argument('--activation', default='ash', metavar='NAME',
+                       help='its activation, as for tools/train.py (default: %(default)s)')
+    group.add_argument('--scope', metavar='NAME',
+                       help='variable scope of the net (default: its name)')
+    group.add_argument('--initialize-missing', action='store_true',
+                       help='give initial values to what nothing in OLD becomes')
+    group.add_argument('--seed', type=int, default=0, metavar='N',
+                       help='of these initial values (default: %(default)s)')
+    return run(parser, _import_checkpoint, argv)
+
+
+def _import_checkpoint(args):
+    if args.list:
+        return _list_checkpoint(args.old)
+    if args.new is None and not args.dry_run:
+        raise ValueError('give the prefix NEW to write to, or --dry-run, or --list')
+    target = _target(args)
+    report = checkpoint_import.import_checkpoint(
+        args.old, args.new, args.map, target, args.ignore_unmatched, args.initialize_missing,
+        args.seed, args.overwrite, args.dry_run)
+    _print_import(report)
+    if target is not None and target.spec is not None:
+        print('{} for {} labels, images {}, {}'.format(
+            config.MODEL_FILE, len(target.labels), 'x'.join(map(str, target.input_size)),
+            json.dumps(target.preprocessing.to_json())))
+    print('dry run: nothing was written' if args.dry_run else 'checkpoint: {}'.format(args.new))
+    return 0
+
+
+def _target(args):
+    """The `checkpoint_import.Target` that arguments mean; None where they name no net."""
+    labels = () if args.labels is None else read_labels(args.labels)
+    classes = len(labels) or None if args.classes is None else args.classes
+    if (args.net is None) != (classes is None):
+        raise ValueError('--net and --classes go together, and --labels may stand for --classes')
+    if args.net is None and (args.initialize_missing or args.net_options):
+        raise ValueError('--initialize-missing and --net-options need a --net')
+    if args.preprocess and not labels:
+        raise ValueError('--preprocess needs --labels: both are written into {}'.format(
+            config.MODEL_FILE))
+    return None if args.net is None else checkpoint_import.Target(
+        args.net, classes, tuple(args.input_size), args.activation, args.scope,
+        tuple(args.net_options), labels, preprocessing.parse(args.preprocess))
+
+
+def _list_checkpoint(path):
+    variables = checkpoint.list_variables(checkpoint.find_checkpoint(path, v1=True))
+    width = max(map(len, variables), default=0)
+    for name, variable in variables.items():
+        print('{:<{}}  {} {}'.format(name, width, variable.dtype.name, variable.shape))
+    return 0
+
+
+def _print_import(report):
+    renamed = [pair for pair in report.imported if pair[0] != pair[1]]
+    print('imported {}, of them renamed {}, reshaped {}; filled {}, initialized {}; dropped {}, '
+          'unmatched {}'.format(len(report.imported), len(renamed), len(report.reshaped),
+                                len(report.filled), len(report.initialized), len(report.dropped),
+                                len(report.unmatched)))
+    for old, new in report.imported:
+        print('  imported {}'.format(old) if old == new else '  renamed {} -> {}'.format(old, new))
+    for name, old, new in report.reshaped:
+        print('  reshaped {}: {} -> {}'.format(name, old, new))
+    for word in ('filled', 'initialized', 'dropped', 'unmatched'):
+        for name in getattr(report, word):
+            print('  {} {}'.format(word, name))
+    if not report.checked:
+        print('without --net, neither shapes nor completeness were checked')
