@@ -25,8 +25,7 @@ def classifier(graph_def, inputs, outputs, labels, preprocessing):
 
     Returns:
       (GraphDef of the signature `CLASSIFIER`: `images` uint8 [N, H, W, 3], `logits` and
-      `probabilities` float32 [N, C]; the `graphs.Tensor` of the pixels, and the name of the
-      tensor that is the source's input).
+      `probabilities` float32 [N, C]; the `graphs.Tensor` of the pixels).
 
     Raises:
       ValueError: the graph is none of images, or of another number of classes.
@@ -49,7 +48,7 @@ def classifier(graph_def, inputs, outputs, labels, preprocessing):
         tf.identity(logits, OUTPUTS[0])
         tf.nn.softmax(logits, name=OUTPUTS[1])
         whole = graphs.extract(graph.as_graph_def(), [name for _, name in CLASSIFIER.outputs])
-    return whole, graphs.Tensor(pixels.name, pixels.dtype, (None, height, width, 3)), value.name
+    return whole, graphs.Tensor(pixels.name, pixels.dtype, (None, height, width, 3))
 
 
 def metadata(labels, input_shape, preprocessing):

@@ -4,27 +4,20 @@ import os
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-import numpy as np
-import tensorflow.compat.v1 as tf
-
 from ash_tf1 import files
 from ash_tf1.converting import (
     artifact,
     classifying,
     freezing,
     graphs,
-    lowering,
     onnx_model,
     opsets,
+    proof,
     samples,
     sources,
 )
 from ash_tf1.labels import read_labels
 from ash_tf1.preprocessing import Preprocessing
-
-# What an answer may differ by, relative to the largest: at least rounding in another order, at most
-# what still means something; in between a multiple of what one rounding of the inputs changes.
-LEAST, MOST, MARGIN = 1e-5, 1e-2, 64
 
 
 @dataclass(frozen=True)
@@ -87,35 +80,27 @@ def convert(source, out_dir, options=Options()):
     graph_def, signature, found, given = _select(source, options)
     if not options.allow_training_mode:
         graphs.check_inference(graph_def)
-    moved = [tensor.name for tensor in found]
     properties = {'kind': 'tensors'}
     if options.labels:
         labels = read_labels(options.labels)
         preprocessing = options.preprocessing or Preprocessing()
-        graph_def, pixels, moved[0] = classifying.classifier(graph_def, found, given, labels,
-                                                             preprocessing)
+        graph_def, pixels = classifying.classifier(graph_def, found, given, labels, preprocessing)
         signature, found = classifying.CLASSIFIER, [pixels]
         properties = classifying.metadata(labels, pixels.shape[1:], preprocessing)
     names = signature.input_names
     inputs = (samples.read(options.samples, names, found, options.preprocessing)
               if options.samples
               else samples.make(names, found, options.seed))
-    lowered = lowering.lower(graph_def)
-    answers = _run(graph_def, signature, inputs)
-    tolerance = _tolerance(graph_def, signature, inputs, moved, answers)
-    _check(signature, answers, _run(lowered, signature, inputs), tolerance)
     properties.update({
         'net': source.name,
         'source_sha256': files.sha256(source.files),
         'samples': (os.path.basename(os.path.normpath(options.samples)) if options.samples
                     else 'made up, seed {}'.format(options.seed)),
-        'tolerance': json.dumps({'relative': tolerance}),
-        'versions': artifact.versions(),
     })
     if not options.labels:
         properties['inputs'] = json.dumps([_metadata(name, tensor, value) for name, tensor, value
                                            in zip(names, found, inputs)])
-    return artifact.write(out_dir, lowered, signature, inputs, answers, properties,
+    return artifact.write(out_dir, proof.prove(graph_def, signature, inputs), properties,
                           options.keep_graph, options.opset)
 
 
@@ -145,52 +130,3 @@ def _onnx_name(tensor):
 def _metadata(name, tensor, value):
     return {'name': name, 'dtype': value.dtype.name, 'example': list(value.shape),
             'shape': [None] * value.ndim if tensor.shape is None else list(tensor.shape)}
-
-
-def _run(graph_def, signature, values):
-    try:
-        return onnx_model.run_frozen(graph_def, signature, *values)
-    except (tf.errors.OpError, ValueError) as error:
-        message = getattr(error, 'message', str(error))
-        raise RuntimeError('TensorFlow cannot run the graph on the samples: {}'.format(
-            ' '.join(message.split()))) from error
-
-
-def _tolerance(graph_def, signature, inputs, moved, answers):
-    """The relative tolerance of a graph, by what it makes of values moved by one rounding.
-
-    `moved` are the names of the tensors to move, one for each input: what is floating point of it,
-    where an input has pixels.
-    """
-    rng = np.random.RandomState(0)
-    values = _run(graph_def, signature._replace(
-        outputs=tuple((name, name) for name in moved)), inputs)
-    values = [value if not np.issubdtype(value.dtype, np.floating) else np.nextafter(
-        value, np.where(rng.randint(0, 2, value.shape), np.inf, -np.inf).astype(value.dtype))
-        for value in values]
-    others = _run(graph_def, signature._replace(
-        inputs=tuple((name, name) for name in moved)), values)
-    change = max(map(_difference, answers, others), default=0.0)
-    return float(min(max(LEAST, MARGIN * change), MOST))
-
-
-def _difference(expected, found):
-    """The largest difference relative to the largest value; of floating point alone."""
-    if not np.issubdtype(expected.dtype, np.floating) or not expected.size:
-        return 0.0
-    change, scale = np.abs(found.astype(np.float64) - expected).max(), np.abs(expected).max()
-    return float(change / scale) if scale else float(change and np.inf)
-
-
-def _check(signature, answers, lowered, tolerance):
-    """Raises RuntimeError where an answer is no number, or the portable ops give another."""
-    for name, expected, found in zip(signature.output_names, answers, lowered):
-        if np.issubdtype(expected.dtype, np.floating) and not np.isfinite(expected).all():
-            raise RuntimeError('the graph gives NaN or infinity as {} for the samples: give others '
-                               'by --samples'.format(name))
-        if expected.dtype.kind != 'f' and not np.array_equal(expected, found):
-            raise RuntimeError('the portable ops give other values of {}'.format(name))
-        if not _difference(expected, found) <= tolerance:
-            raise RuntimeError('the portable ops give {} with a relative difference of {:.1e}, '
-                               'more than the {:.1e} that roundings explain'.format(
-                                   name, _difference(expected, found), tolerance))

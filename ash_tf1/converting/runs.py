@@ -8,10 +8,10 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint, config, evaluation, files
 from ash_tf1.classifier import build_classifier, pixels_placeholder
-from ash_tf1.converting import artifact, classifying, onnx_model, opsets
+from ash_tf1.converting import artifact, classifying, onnx_model, opsets, proof
 from ash_tf1.converting.classifying import CLASSIFIER, OUTPUTS
 from ash_tf1.input_pipelines.images import read_image, sample_images
-from ash_tf1.ops import PORTABLE
+from ash_tf1.ops import AUTO
 from ash_tf1.run_log import METRICS_FILE, read_rows
 from ash_tf1.sessions import session_config
 
@@ -20,9 +20,10 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
            overwrite=False, opset=opsets.DEFAULT, images=None):
     """Exports a checkpoint of a training run, or an imported one, as an artifact folder.
 
-    The net is rebuilt for inference with ASH in portable ops, restored, frozen and converted.
-    The artifact has the layout of the ONNX model zoo: `model.onnx`, with its labels and origin in
-    metadata_props, and `test_data_set_0/`, real images and what TensorFlow answers to them.
+    The net is rebuilt for inference with ASH in the form that it was trained in, restored, frozen
+    and converted. The artifact has the layout of the ONNX model zoo: `model.onnx`, with its labels
+    and origin in metadata_props, and `test_data_set_0/`, real images and what the net itself
+    answers to them.
 
     Args:
       run_dir: folder of the run or import, as for `evaluation.evaluate`.
@@ -43,7 +44,8 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
       ValueError: a file is missing or does not fit, out_dir is in use, or models are not made for
         the opset; the message names it.
       OSError: an image cannot be opened.
-      RuntimeError: the conversion failed or was not complete.
+      RuntimeError: the conversion failed or was not complete, or the portable form of the net
+        gives other answers.
     """
     spec = config.load(run_dir, config.MODEL_FILE, config.ModelSpec)
     prefix = checkpoint.find_checkpoint(evaluation.resolve(run_dir, checkpoint_path))
@@ -52,11 +54,11 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
     if samples < 1:
         raise ValueError('an artifact needs at least one sample, got {}'.format(samples))
     pixels, source = _samples(spec, run_dir, data_dir, images, samples)
-    graph_def = freeze(spec, prefix)
-    answers = onnx_model.run_frozen(graph_def, CLASSIFIER, pixels)
-    return artifact.write(out_dir, graph_def, CLASSIFIER, [pixels], answers,
-                          metadata(spec, prefix, source, _training(run_dir, prefix)), keep_graph,
-                          opset)
+    settings = _settings(run_dir)
+    graph_def = freeze(spec, prefix, _form(settings))
+    return artifact.write(out_dir, proof.prove(graph_def, CLASSIFIER, [pixels]),
+                          metadata(spec, prefix, source, _training(run_dir, settings, prefix)),
+                          keep_graph, opset)
 
 
 def _samples(spec, run_dir, data_dir, paths, count):
@@ -79,12 +81,13 @@ def _samples(spec, run_dir, data_dir, paths, count):
     return dataset.test.images[:count], 'test split of ' + spec.dataset
 
 
-def freeze(spec, prefix):
+def freeze(spec, prefix, implementation=AUTO):
     """The graph of a trained net for inference, its variables as constants.
 
     Args:
       spec: the `ModelSpec`.
       prefix: a checkpoint, as from `checkpoint.find_checkpoint`.
+      implementation: form of ASH, as for `ops.ASH`.
 
     Returns:
       A GraphDef with the placeholder `images`, uint8 [N, H, W, 3], and the float32 outputs
@@ -95,7 +98,7 @@ def freeze(spec, prefix):
     """
     with tf.Graph().as_default():
         classifier = build_classifier(pixels_placeholder(spec), spec, is_training=False,
-                                      implementation=PORTABLE)
+                                      implementation=implementation)
         tf.identity(classifier.logits, name=OUTPUTS[0])
         tf.identity(classifier.probabilities, name=OUTPUTS[1])
         with tf.Session(config=session_config()) as session:
@@ -103,11 +106,24 @@ def freeze(spec, prefix):
             return onnx_model.freeze_session(session, CLASSIFIER)
 
 
-def _training(run_dir, prefix):
-    """How the weights of a run's checkpoint were trained; nothing of those of an import."""
+def _settings(run_dir):
+    """The `Settings` of a run, or None of an import."""
     if not os.path.exists(os.path.join(run_dir, config.SETTINGS_FILE)):
+        return None
+    return config.load(run_dir, config.SETTINGS_FILE, config.Settings)
+
+
+def _form(settings):
+    """The form of ASH in which a net was trained, as far as it can be had here."""
+    # Auto is native where that is built, as an import's is, too.
+    return AUTO if settings is None or settings.implementation == 'native' else (
+        settings.implementation)
+
+
+def _training(run_dir, settings, prefix):
+    """How the weights of a run's checkpoint were trained; nothing of those of an import."""
+    if settings is None:
         return {}
-    settings = config.load(run_dir, config.SETTINGS_FILE, config.Settings)
     step = prefix.rpartition('-')[2]
     told = {'step': step, 'batch_size': settings.batch_size, 'schedule': settings.schedule,
             'learning_rate': settings.learning_rate, 'weight_decay': settings.weight_decay,
@@ -136,7 +152,6 @@ def metadata(spec, prefix, samples, training):
         'samples': samples,
         'checkpoint': os.path.basename(prefix),
         'checkpoint_sha256': files.sha256(checkpoint.checkpoint_files(prefix)),
-        'versions': artifact.versions(),
     })
     if training:
         properties['training'] = json.dumps(training)

@@ -60,7 +60,7 @@ def train_and_export(net, options, full, folder):
     # A rate so low that what is exported still gives logits of an ordinary size.
     settings = config.Settings(net=net, net_options=options, dataset='noise', activation='ash',
                                steps=steps, batch_size=BATCH, eval_batch_size=SAMPLES, log_every=1,
-                               learning_rate=1e-4, augmentation='crop', implementation='plain')
+                               learning_rate=1e-4, augmentation='crop')
     start = time.perf_counter()
     result = training.train(settings, os.path.join(folder, 'run'), progress=False,
                             report=lambda line: None)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -18,7 +19,7 @@ from ash_tf1 import config, evaluation
 from ash_tf1.checkpoint import find_checkpoint, restore
 from ash_tf1.classifier import build_classifier, pixels_placeholder
 from ash_tf1.converting import artifact as artifact_module
-from ash_tf1.converting import card, onnx_model, opsets, runs
+from ash_tf1.converting import card, lowering, onnx_model, opsets, proof, runs
 
 ASH_LAYERS = 3
 SWITCH = tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS
@@ -96,6 +97,7 @@ def test_the_metadata_tells_where_the_model_comes_from(model, tiny_run):
     training = json.loads(values.pop('training'))
     assert (training['step'], training['seed'], training['batch_size']) == ('15', 0, 8)
     assert 0.0 <= float(training['test_top1']) <= 1.0
+    assert proof.LEAST <= json.loads(values.pop('tolerance'))['relative'] < 1e-3
     assert values == {'kind': 'image_classifier', 'model_version': digest.hexdigest()[:12],
                       'net': 'tiny', 'net_options': '[]',
                       'activation': 'ash', 'dataset': 'tiny', 'samples': 'test split of tiny',
@@ -190,6 +192,28 @@ def test_both_forms_of_ash_give_the_same_logits(spec, tiny, tiny_run):
         recompute, plain = session.run(forms, {pixels: tiny().test.images})
     np.testing.assert_allclose(plain, recompute, rtol=1e-5, atol=1e-5)
     assert np.abs(plain).max() > 0.1  # a net that answers nothing would pass too
+
+
+@pytest.mark.parametrize('trained, built, recorded', [
+    ('auto', True, 'native'), ('native', True, 'native'), ('recompute', True, 'recompute'),
+    ('auto', False, 'recompute'), ('native', False, 'recompute')])
+def test_the_answers_are_those_of_the_form_that_was_trained(tiny, tiny_run, tmp_path, monkeypatch,
+                                                            trained, built, recorded):
+    run_dir = tmp_path / 'run'
+    shutil.copytree(str(tiny_run), str(run_dir))
+    settings = json.loads((run_dir / 'settings.json').read_text())
+    (run_dir / 'settings.json').write_text(json.dumps(dict(settings, implementation=trained)))
+    if not built:
+        monkeypatch.setenv('ASH_NATIVE', '0')
+    proved = []
+    prove = proof.prove
+    monkeypatch.setattr(proof, 'prove', lambda *args: proved.append(args) or prove(*args))
+    runs.export(str(run_dir), str(tmp_path / 'a'), samples=2)
+    (graph_def, signature, inputs), = proved
+    assert [layer.form for layer in lowering.find_ash(graph_def.node)] == [recorded] * ASH_LAYERS
+    answers = onnx_model.run_frozen(graph_def, signature, *inputs)
+    for found, expected in zip(arrays(tmp_path / 'a')[1:], answers):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_another_checkpoint_can_be_chosen_and_the_graph_left_out(tiny, tiny_run, tmp_path,
