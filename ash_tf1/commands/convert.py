@@ -2,11 +2,12 @@
 import argparse
 import os
 
-from ash_tf1 import config, files, preprocessing
+from ash_tf1 import files, preprocessing
 from ash_tf1.commands import export_onnx, options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
 from ash_tf1.commands.running import run
 from ash_tf1.sessions import compute_in_one_thread
+from ash_tf1.training.run_dir import MODEL_FILE
 
 KERAS_SUFFIXES = ('.h5', '.hdf5', '.keras')
 
@@ -67,7 +68,7 @@ def main(argv=None):
 
 
 def _convert(args):
-    if os.path.isfile(os.path.join(args.source, config.MODEL_FILE)):
+    if os.path.isfile(os.path.join(args.source, MODEL_FILE)):
         return _convert_run(args)
     artifact, containment, foreign = map(needing_tf2onnx, ('artifact', 'containment', 'foreign'))
     conversion = foreign.Options(
@@ -85,7 +86,7 @@ def _convert(args):
         result = containment.call(lambda: _convert_source(args, folder, conversion),
                                   args.time_limit, gigabytes, args.verbose)
     result = result._replace(folder=args.out_dir)
-    print_exported(result, 'examples in the test data set')
+    print_exported(result)
     return 0
 
 
@@ -94,7 +95,7 @@ def _convert_run(args):
     for name in ('input', 'output', 'set', 'tag', 'signature', 'labels', 'preprocess'):
         if getattr(args, name):
             raise ValueError('{} is the folder of a run, whose {} says that: leave out --{}'.format(
-                args.source, config.MODEL_FILE, name))
+                args.source, MODEL_FILE, name))
     return export_onnx.export(argparse.Namespace(
         checkpoint_dir=args.source, out_dir=args.out_dir, checkpoint=None, data_dir=None,
         samples=8, keep_graph=args.keep_graph, overwrite=args.overwrite, opset=args.opset,

@@ -26,9 +26,10 @@ def main(argv=None):
                         help='folder or archive of the data set (default: as in training)')
     parser.add_argument('--images', metavar='PATH', nargs='+',
                         help='PNG or JPEG files, or folders of them, for the test data set '
-                             '(default: the test split of the data set)')
+                             '(default: the validation split of the data set, or its test '
+                             'split)')
     parser.add_argument('--samples', type=int, default=8, metavar='N',
-                        help='images in the test data set (default: %(default)s)')
+                        help='examples in the test data set (default: %(default)s)')
     options.add_artifact_options(parser)
     return run(parser, export, argv)
 
@@ -39,5 +40,5 @@ def export(args):
     result = needing_tf2onnx('runs').export(
         args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir, args.samples,
         args.keep_graph, args.overwrite, args.opset, args.images)
-    print_exported(result, 'test images')
+    print_exported(result)
     return 0

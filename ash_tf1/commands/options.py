@@ -2,19 +2,21 @@
 import argparse
 import dataclasses
 
-from ash_tf1 import config, preprocessing
+from ash_tf1 import preprocessing
 from ash_tf1.converting import opsets
 from ash_tf1.input_pipelines import DATASETS
 from ash_tf1.nets import NETS
 from ash_tf1.ops import ACTIVATIONS
+from ash_tf1.tasks import TASKS
+from ash_tf1.training.settings import Settings
 
-_NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
+_NAMES = {'task': TASKS, 'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
 
 
 def add_settings(parser):
     """Adds an option for each field of `Settings` to a parser; none has a default of its own."""
     group = parser.add_argument_group('settings (default: those of the recipe)')
-    for field in dataclasses.fields(config.Settings):
+    for field in dataclasses.fields(Settings):
         option = '--' + field.name.replace('_', '-')
         help_text = field.metadata['help']
         if field.name in _NAMES:

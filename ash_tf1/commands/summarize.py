@@ -2,9 +2,9 @@
 import argparse
 import json
 
-from ash_tf1 import summary as summaries
 from ash_tf1.commands.running import run
 from ash_tf1.nets import NETS, get_net, reference_task
+from ash_tf1.nets import summary as summaries
 from ash_tf1.ops import ACTIVATIONS, get_activation
 
 

@@ -3,9 +3,12 @@ import argparse
 import dataclasses
 import os
 
-from ash_tf1 import config, training
+from ash_tf1 import training
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
+from ash_tf1.training.recipes import RECIPES, get_recipe
+from ash_tf1.training.run_dir import load_settings
+from ash_tf1.training.settings import Settings
 
 
 def main(argv=None):
@@ -20,7 +23,7 @@ def main(argv=None):
     parser.add_argument('--resume', action='store_true',
                         help='go on with the run in --run-dir, under its own settings')
     parser.add_argument('--recipe', help='one of {} (default: digits)'.format(
-        ', '.join(config.RECIPES)))
+        ', '.join(RECIPES)))
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     options.add_settings(parser)
     return run(parser, _train, argv)
@@ -46,7 +49,7 @@ def settings_from(args):
       ValueError: a value is impossible, --recipe is given for a resumed run, or the recipe leaves
         open what was not given.
     """
-    given = {field.name: getattr(args, field.name) for field in dataclasses.fields(config.Settings)
+    given = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)
              if hasattr(args, field.name)}
     given = {name: tuple(value) if isinstance(value, list) else value
              for name, value in given.items()}
@@ -56,9 +59,9 @@ def settings_from(args):
     if args.resume:
         if args.recipe:
             raise ValueError('--resume takes the settings of the run; leave --recipe out')
-        base = config.load(args.run_dir, config.SETTINGS_FILE, config.Settings)
+        base = load_settings(args.run_dir)
     else:
-        base = config.get_recipe(args.recipe or 'digits')
+        base = get_recipe(args.recipe or 'digits')
     if 'steps' in given or 'epochs' in given:
         # The one that is given replaces whichever the recipe has.
         base = dataclasses.replace(base, steps=0, epochs=0)

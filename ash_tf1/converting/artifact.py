@@ -98,6 +98,18 @@ def _versions():
                        'onnx': onnx.__version__, 'numpy': np.__version__})
 
 
+def describe_input(name, shape, example):
+    """What the metadata `inputs` of an artifact of kind `tensors` say of an input.
+
+    Args:
+      name: in the model.
+      shape: sizes, None for each that is open.
+      example: the array of the test data set.
+    """
+    return {'name': name, 'dtype': example.dtype.name, 'example': list(example.shape),
+            'shape': list(shape)}
+
+
 def write_test_data(folder, inputs, outputs):
     """Writes (name, array) pairs of inputs and outputs as an ONNX test data set."""
     os.makedirs(folder)

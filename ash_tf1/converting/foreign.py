@@ -16,8 +16,8 @@ from ash_tf1.converting import (
     samples,
     sources,
 )
-from ash_tf1.labels import read_labels
 from ash_tf1.preprocessing import Preprocessing
+from ash_tf1.tasks.classification.labels import read_labels
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,10 @@ def convert(source, out_dir, options=Options()):
                     else 'made up, seed {}'.format(options.seed)),
     })
     if not options.labels:
-        properties['inputs'] = json.dumps([_metadata(name, tensor, value) for name, tensor, value
-                                           in zip(names, found, inputs)])
+        properties['inputs'] = json.dumps([
+            artifact.describe_input(
+                name, [None] * value.ndim if tensor.shape is None else tensor.shape, value)
+            for name, tensor, value in zip(names, found, inputs)])
     return artifact.write(out_dir, proof.prove(graph_def, signature, inputs), properties,
                           options.keep_graph, options.opset)
 
@@ -125,8 +127,3 @@ def _onnx_name(tensor):
     """The name in the ONNX model: the node's, with the index of an output that is not the first."""
     node, _, index = tensor.rpartition(':')
     return node if index == '0' else '{}_{}'.format(node, index)
-
-
-def _metadata(name, tensor, value):
-    return {'name': name, 'dtype': value.dtype.name, 'example': list(value.shape),
-            'shape': [None] * value.ndim if tensor.shape is None else list(tensor.shape)}

@@ -33,9 +33,9 @@ def load_dataset(name, data_dir=None, validation_share=None, image_size=None):
     Args:
         name: a key of `DATASETS`.
         data_dir: where its files are (see its loader); None for a data set that needs none.
-        validation_share: what share of train becomes the validation split, in [0, 1). With 0
-            nothing is held out. None means `VALIDATION_SHARE` for a data set that has no
-            validation split of its own; one that has keeps it.
+        validation_share: what share of train becomes the validation split, in [0, 1), of a data
+            set that has none of its own; None means `VALIDATION_SHARE`. With 0 nothing is held
+            out.
         image_size: (height, width) of the images; None for the data set's own.
 
     Returns:
@@ -60,5 +60,7 @@ def load_dataset(name, data_dir=None, validation_share=None, image_size=None):
         raise ValueError(f'data set {name!r} has images of {dataset.image_shape[:2]}, which are '
                          f'not resized to {tuple(image_size)}')
     if validation_share is None:
-        validation_share = VALIDATION_SHARE if dataset.validation is None else 0
-    return hold_out(dataset, validation_share) if validation_share else dataset
+        validation_share = VALIDATION_SHARE
+    if validation_share and dataset.validation is None:
+        return hold_out(dataset, validation_share)
+    return dataset

@@ -177,7 +177,8 @@ def test_what_cannot_be_held_out_is_refused(dataset, share, match):
 
 @pytest.mark.parametrize('own, share, sizes', [
     (False, None, (36, 4)), (False, 0.25, (30, 10)), (False, 0, (40, None)),
-    (False, 0.0, (40, None)), (True, None, (40, 2)), (True, 0, (40, 2))])
+    (False, 0.0, (40, None)), (True, None, (40, 2)), (True, 0, (40, 2)),
+    (True, 0.25, (40, 2))])
 def test_a_share_is_held_out_where_there_is_no_validation_split(monkeypatch, own, share, sizes):
     whole = ArraySplit(image=images(40, 4, 4, 3), label=np.arange(40) % 2)
     monkeypatch.setitem(DATASETS, 'some', lambda data_dir: changed(

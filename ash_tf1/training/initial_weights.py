@@ -1,15 +1,14 @@
 """Which variables of a checkpoint a new run begins with, whatever scope they have there."""
 import collections
-import dataclasses
 import os
 import re
 from typing import Dict, List, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, config
-from ash_tf1.classifier import build_classifier, pixels_placeholder
-from ash_tf1.nets import default_scope
+from ash_tf1 import checkpoint
+from ash_tf1.ops import get_activation
+from ash_tf1.training import run_dir
 
 SHOWN = 5  # names in a message
 
@@ -40,7 +39,7 @@ class InitialWeights(NamedTuple):
         return line
 
 
-def find_initial_weights(path, variables, spec, exclude=()):
+def find_initial_weights(path, variables, task, spec, exclude=()):
     """Finds the variables of a net in a checkpoint, under the one scope that has them all.
 
     A `model.json` beside the checkpoint says which scope that is. Without one it is the net's own,
@@ -50,6 +49,7 @@ def find_initial_weights(path, variables, spec, exclude=()):
     Args:
       path: a checkpoint, as for `checkpoint.find_checkpoint`.
       variables: the net's `tf.Variable`s, in the current graph.
+      task: the `Task`.
       spec: the `ModelSpec` of the net.
       exclude: regular expressions; a variable begins anew where one of them matches the whole of
         its name below the net's scope, or of a scope that it is in.
@@ -63,13 +63,13 @@ def find_initial_weights(path, variables, spec, exclude=()):
     """
     prefix = checkpoint.find_checkpoint(path)
     stored = checkpoint.list_variables(prefix)
-    own = spec.scope or default_scope(spec.net)
+    own = spec.net_scope
     below = collections.OrderedDict((v.op.name[len(own) + 1:], v) for v in variables)
     excluded = _excluded(below, exclude, spec.net)
     wanted = [name for name in below if name not in excluded]
     there = _spec_beside(prefix)
-    preferred = [own] if there is None else [there.scope or default_scope(there.net), own]
-    scope = _find_scope(prefix, stored, wanted, preferred, spec)
+    preferred = [own] if there is None else [there.net_scope, own]
+    scope = _find_scope(prefix, stored, wanted, preferred, task, spec)
     sources = collections.OrderedDict(
         (_join(scope, name), below[name]) for name in wanted if _join(scope, name) in stored)
     misfits = [name for name, variable in sources.items()
@@ -80,9 +80,9 @@ def find_initial_weights(path, variables, spec, exclude=()):
                 name, stored[name].shape, sources[name].shape.as_list()) for name in misfits),
             _advice(name[len(scope):].lstrip('/') for name in misfits)))
     filled = [name for name in wanted if _join(scope, name) not in stored]
-    normalization = '' if there is None else _normalization(there)
+    normalization = '' if there is None else there.normalization
     return InitialWeights(prefix, scope, sources, filled, excluded,
-                          '' if normalization == _normalization(spec) else normalization)
+                          '' if normalization == spec.normalization else normalization)
 
 
 def _excluded(names, patterns, net):
@@ -104,18 +104,12 @@ def _excluded(names, patterns, net):
 def _spec_beside(prefix):
     """The `ModelSpec` in the folder of a checkpoint, if there is one."""
     folder = os.path.dirname(prefix)
-    if not os.path.exists(os.path.join(folder, config.MODEL_FILE)):
+    if not os.path.exists(os.path.join(folder, run_dir.MODEL_FILE)):
         return None
-    return config.load(folder, config.MODEL_FILE, config.ModelSpec)
+    return run_dir.load_model(folder)[1]
 
 
-def _normalization(spec):
-    """The setting that gives a net the input of a `ModelSpec`."""
-    return 'channels={} mean={} std={}'.format(spec.channels, *(
-        ','.join(map(str, values)) for values in (spec.channel_mean, spec.channel_std)))
-
-
-def _find_scope(prefix, stored, wanted, preferred, spec):
+def _find_scope(prefix, stored, wanted, preferred, task, spec):
     """The scope in a checkpoint that has all names wanted below it, but for the activation's.
 
     Of several it is the first of those preferred: what model.json says, and the net's own.
@@ -130,7 +124,7 @@ def _find_scope(prefix, stored, wanted, preferred, spec):
                       if '/'.join(parts[i:]) in known)
     fits = [scope for scope in scopes if not missing(scope, wanted)]
     if not set(preferred) & set(fits):
-        without = _variables_without_activation(spec)
+        without = _variables_without_activation(task, spec)
         wanted = [name for name in wanted if name in without]
         fits = [scope for scope in scopes if not missing(scope, wanted)]
     for scope in preferred:
@@ -154,13 +148,11 @@ def _find_scope(prefix, stored, wanted, preferred, spec):
                          _advice(name[len(best):].lstrip('/') for name in lacking)))
 
 
-def _variables_without_activation(spec):
+def _variables_without_activation(task, spec):
     """The names below the net's scope that it has with an activation that has no variables."""
     with tf.Graph().as_default():
-        build_classifier(pixels_placeholder(spec), dataclasses.replace(spec, activation='relu'),
-                         is_training=False)
-        own = spec.scope or default_scope(spec.net)
-        return {v.op.name[len(own) + 1:] for v in tf.global_variables()}
+        task.forward(task.feeds(spec), spec, get_activation('relu'), is_training=False)
+        return {v.op.name[len(spec.net_scope) + 1:] for v in tf.global_variables()}
 
 
 def _join(scope, name):
