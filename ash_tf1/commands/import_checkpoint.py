@@ -47,8 +47,7 @@ def main(argv=None):
                             'classes: NEW gets a model.json, and --classes may be left out')
     options.add_preprocess(group, 'how a photo becomes the input that the net was trained on, '
                                    'for model.json')
-    group.add_argument('--input-size', type=int, nargs=3, default=(224, 224, 3),
-                       metavar=('H', 'W', 'C'), help='size of the images (default: 224 224 3)')
+    options.add_input_size(group, '224')
     group.add_argument('--activation', default='ash', metavar='NAME',
                        help='its activation, as for tools/train.py (default: %(default)s)')
     group.add_argument('--scope', metavar='NAME',
@@ -90,8 +89,8 @@ def _target(args):
         raise ValueError('--preprocess needs --labels: both are written into {}'.format(
             config.MODEL_FILE))
     return None if args.net is None else checkpoint_import.Target(
-        args.net, classes, tuple(args.input_size), args.activation, args.scope,
-        tuple(args.net_options), labels, preprocessing.parse(args.preprocess))
+        args.net, classes, options.input_shape(args.input_size, (224, 224, 3)), args.activation,
+        args.scope, tuple(args.net_options), labels, preprocessing.parse(args.preprocess))
 
 
 def _list_checkpoint(path):

@@ -1,16 +1,16 @@
-"""From a checkpoint of one of our runs to the artifact of an image classifier."""
-import functools
+"""From a checkpoint of one of our nets to the artifact of an image classifier."""
 import json
 import os
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint, config, evaluation, files
 from ash_tf1.classifier import build_classifier, pixels_placeholder
-from ash_tf1.converting import artifact, classifying, onnx_model, opsets, proof
-from ash_tf1.converting.classifying import CLASSIFIER, OUTPUTS
-from ash_tf1.input_pipelines.images import read_image, sample_images
+from ash_tf1.converting import artifact, classifying, graphs, onnx_model, opsets, proof
+from ash_tf1.converting.classifying import CLASSIFIER, INPUT, OUTPUTS
+from ash_tf1.converting.samples import base_names, choose_inputs, fit_images
+from ash_tf1.initial_weights import find_initial_weights
+from ash_tf1.input_pipelines.images import sample_images
 from ash_tf1.ops import AUTO
 from ash_tf1.run_log import METRICS_FILE, read_rows
 from ash_tf1.sessions import session_config
@@ -61,16 +61,39 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
                           keep_graph, opset)
 
 
+def convert_checkpoint(path, spec, out_dir, samples_path=None, seed=0, keep_graph=False,
+                       overwrite=False, opset=opsets.DEFAULT):
+    """Converts a checkpoint that another loop wrote around one of our nets.
+
+    Args:
+      path: the checkpoint, as for `checkpoint.find_checkpoint`.
+      spec: the `ModelSpec` that says which net it is. Its variables may be below any scope.
+      out_dir: folder to make; must not exist, unless it is an artifact to be overwritten.
+      samples_path: the test data set, as for `samples.read`: images, or pixels, uint8
+        [N, H, W, 3], as `.npy`. By default pixels are made up.
+      seed: of pixels that are made up.
+      keep_graph, overwrite, opset: as for `export`.
+
+    Returns:
+      What was `artifact.Exported`.
+
+    Raises:
+      ValueError, OSError, RuntimeError: as for `export`.
+    """
+    artifact.check_out_dir(out_dir, overwrite)
+    opsets.check(opset)
+    prefix = checkpoint.find_checkpoint(path)
+    pixels = graphs.Tensor(INPUT + ':0', tf.uint8, (None,) + spec.input_shape)
+    inputs, origin = choose_inputs(samples_path, [INPUT], [pixels], seed, spec.preprocessing)
+    return artifact.write(out_dir, proof.prove(freeze(spec, prefix), CLASSIFIER, inputs),
+                          metadata(spec, prefix, origin, {}), keep_graph, opset)
+
+
 def _samples(spec, run_dir, data_dir, paths, count):
     """(uint8 [at most count, H, W, 3], where they are from), of files or of the test split."""
     if paths:
         paths = sample_images(paths, count)
-        fit = functools.partial(spec.preprocessing.fit, height=spec.input_shape[0],
-                                width=spec.input_shape[1])
-        names = ', '.join(map(os.path.basename, paths))
-        # A file's name need not be text.
-        return (np.stack([fit(read_image(path)) for path in paths]),
-                os.fsencode(names).decode('utf-8', 'replace'))
+        return fit_images(paths, *spec.input_shape[:2], spec.preprocessing), base_names(paths)
     if not spec.dataset:
         raise ValueError('{} has no data set, for its weights were imported: give --images, files '
                          'or a folder of what the net is for'.format(run_dir))
@@ -86,7 +109,8 @@ def freeze(spec, prefix, implementation=AUTO):
 
     Args:
       spec: the `ModelSpec`.
-      prefix: a checkpoint, as from `checkpoint.find_checkpoint`.
+      prefix: a checkpoint, as from `checkpoint.find_checkpoint`; the net's variables may be below
+        another scope there, as for `initial_weights.find_initial_weights`.
       implementation: form of ASH, as for `ops.ASH`.
 
     Returns:
@@ -101,8 +125,9 @@ def freeze(spec, prefix, implementation=AUTO):
                                       implementation=implementation)
         tf.identity(classifier.logits, name=OUTPUTS[0])
         tf.identity(classifier.probabilities, name=OUTPUTS[1])
+        weights = find_initial_weights(prefix, tf.global_variables(), spec, exact=True)
         with tf.Session(config=session_config()) as session:
-            checkpoint.restore(session, prefix)
+            checkpoint.restore(session, prefix, variables=weights.sources)
             return onnx_model.freeze_session(session, CLASSIFIER)
 
 
