@@ -5,8 +5,10 @@ import os
 from ash_tf1 import files, preprocessing
 from ash_tf1.commands import export_onnx, options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
+from ash_tf1.commands.import_checkpoint import INPUT_SHAPE, classifier_target
 from ash_tf1.commands.running import run
 from ash_tf1.sessions import compute_in_one_thread
+from ash_tf1.tasks.classification.labels import read_labels
 from ash_tf1.training.run_dir import MODEL_FILE
 
 KERAS_SUFFIXES = ('.h5', '.hdf5', '.keras')
@@ -25,8 +27,8 @@ def main(argv=None):
     parser.add_argument('source', metavar='SOURCE',
                         help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; a '
                              'MetaGraph (.meta) with its checkpoint: the prefix or folder of both; '
-                             'a Keras model, .h5; or the folder of a run, as for '
-                             'tools/export_onnx.py')
+                             'a Keras model, .h5; the folder of a run, as for '
+                             'tools/export_onnx.py; or, with --net, a checkpoint')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
     parser.add_argument('--input', action='append', default=[], metavar='NAME[:SHAPE]',
                         help='a tensor that becomes an input, with a shape such as ?,224,224,3 or '
@@ -50,8 +52,8 @@ def main(argv=None):
                         help='labels of the classes, one a line: the artifact becomes an image '
                              'classifier, which takes uint8 RGB pixels and which predict.py and '
                              'evaluate_onnx.py know')
-    options.add_preprocess(parser, 'with --labels: how pixels become the input, in the graph, '
-                                   'and photos become pixels')
+    options.add_preprocess(parser, 'of an image classifier: how pixels become the input, in the '
+                                   'graph, and photos become pixels')
     parser.add_argument('--samples', metavar='PATH',
                         help='inputs of the test data set: .npy, .npz with an array for each '
                              'input, an image or a folder of images (default: made up)')
@@ -64,30 +66,52 @@ def main(argv=None):
     parser.add_argument('--verbose', action='store_true',
                         help='let through what TensorFlow and tf2onnx say, and tracebacks')
     options.add_artifact_options(parser)
+    _add_net(parser.add_argument_group(
+        'a checkpoint of a loop of your own around one of the nets here, to an image classifier'))
     return run(parser, _convert, argv)
 
 
+def _add_net(group):
+    group.add_argument('--net', metavar='NAME', help='the net, as for tools/train.py')
+    group.add_argument('--classes', type=int, metavar='N',
+                       help='number of classes, where there are no --labels: they are called 0, 1, '
+                            '2 and so on')
+    options.add_input_size(group, '224')
+    group.add_argument('--activation', metavar='NAME',
+                       help='its activation, as for tools/train.py (default: ash)')
+    group.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
+                       help='options of the net, such as stride_placement=slim')
+    group.add_argument('--scope', metavar='NAME',
+                       help='variable scope of the net (default: the one that has its variables)')
+
+
 def _convert(args):
-    if os.path.isfile(os.path.join(args.source, MODEL_FILE)):
+    _check_together(args)
+    if not args.net and os.path.isfile(os.path.join(args.source, MODEL_FILE)):
         return _convert_run(args)
-    artifact, containment, foreign = map(needing_tf2onnx, ('artifact', 'containment', 'foreign'))
-    conversion = foreign.Options(
-        inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
-        values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
-        signature=args.signature, allow_training_mode=args.allow_training_mode,
-        labels=args.labels,
-        preprocessing=preprocessing.parse(args.preprocess) if args.preprocess else None,
-        samples=args.samples, seed=args.seed, opset=args.opset, keep_graph=args.keep_graph)
+    artifact, containment = map(needing_tf2onnx, ('artifact', 'containment'))
+    convert = _net_conversion(args) if args.net else _conversion(args)
     artifact.check_out_dir(args.out_dir, args.overwrite)
     with files.replacing_folder(args.out_dir) as folder:
         os.rmdir(folder)  # which the child makes, or leaves unmade
         gigabytes = (containment.default_gigabytes() if args.memory_limit is None
                      else args.memory_limit)
-        result = containment.call(lambda: _convert_source(args, folder, conversion),
-                                  args.time_limit, gigabytes, args.verbose)
+        result = containment.call(lambda: convert(folder), args.time_limit, gigabytes,
+                                  args.verbose)
     result = result._replace(folder=args.out_dir)
     print_exported(result)
     return 0
+
+
+def _check_together(args):
+    """Raises ValueError for options that are not of the source that there is."""
+    of_graphs = ('input', 'output', 'set', 'tag', 'signature', 'allow_training_mode', 'trust_code')
+    of_nets = ('classes', 'input_size', 'activation', 'net_options', 'scope')
+    for name in of_graphs if args.net else of_nets:
+        if getattr(args, name):
+            raise ValueError('--{} {}'.format(
+                name.replace('_', '-'), 'is for graphs: leave it out, or --net' if args.net else
+                'is for checkpoints: give --net too'))
 
 
 def _convert_run(args):
@@ -102,12 +126,42 @@ def _convert_run(args):
         images=args.samples and [args.samples]))
 
 
-def _convert_source(args, folder, conversion):
-    compute_in_one_thread()
-    source = args.source
-    if source.endswith(KERAS_SUFFIXES):
-        source = needing_tf2onnx('hdf5', 'ash_tf1.keras').read(source, args.trust_code)
-    return needing_tf2onnx('foreign').convert(source, folder, conversion)
+def _net_conversion(args):
+    """What converts a checkpoint of --net: a function of the folder to write."""
+    if (args.labels is None) == (args.classes is None):
+        raise ValueError('--net needs --labels, or --classes where the classes have no names')
+    labels = read_labels(args.labels) if args.labels else tuple(map(str, range(args.classes)))
+    target = classifier_target(
+        args.net, len(labels), options.input_shape(args.input_size, INPUT_SHAPE),
+        args.activation or 'ash', args.scope, tuple(args.net_options), labels,
+        preprocessing.parse(args.preprocess))
+    runs = needing_tf2onnx('runs')
+
+    def convert(folder):
+        compute_in_one_thread()
+        return runs.convert_checkpoint(args.source, target.task, target.spec, folder,
+                                       args.samples, args.seed, args.keep_graph, opset=args.opset)
+    return convert
+
+
+def _conversion(args):
+    """What converts a graph: a function of the folder to write."""
+    foreign = needing_tf2onnx('foreign')
+    conversion = foreign.Options(
+        inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
+        values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
+        signature=args.signature, allow_training_mode=args.allow_training_mode,
+        labels=args.labels,
+        preprocessing=preprocessing.parse(args.preprocess) if args.preprocess else None,
+        samples=args.samples, seed=args.seed, opset=args.opset, keep_graph=args.keep_graph)
+
+    def convert(folder):
+        compute_in_one_thread()
+        source = args.source
+        if source.endswith(KERAS_SUFFIXES):
+            source = needing_tf2onnx('hdf5', 'ash_tf1.keras').read(source, args.trust_code)
+        return foreign.convert(source, folder, conversion)
+    return convert
 
 
 def _input(text):

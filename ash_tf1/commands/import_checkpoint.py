@@ -12,6 +12,8 @@ from ash_tf1.tasks.classification.labels import read_labels
 from ash_tf1.tasks.classification.spec import ClassifierSpec
 from ash_tf1.training.run_dir import MODEL_FILE
 
+INPUT_SHAPE = (224, 224, 3)  # of images, where none is given
+
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
@@ -51,8 +53,7 @@ def main(argv=None):
                             'classes: NEW gets a model.json, and --classes may be left out')
     options.add_preprocess(group, 'how a photo becomes the input that the net was trained on, '
                                    'for model.json')
-    group.add_argument('--input-size', type=int, nargs=3, default=(224, 224, 3),
-                       metavar=('H', 'W', 'C'), help='size of the images (default: 224 224 3)')
+    options.add_input_size(group, '224')
     group.add_argument('--activation', default='ash', metavar='NAME',
                        help='its activation, as for tools/train.py (default: %(default)s)')
     group.add_argument('--scope', metavar='NAME',
@@ -93,11 +94,11 @@ def _target(args):
     if args.preprocess and not labels:
         raise ValueError('--preprocess needs --labels: both are written into {}'.format(MODEL_FILE))
     return None if args.net is None else classifier_target(
-        args.net, classes, tuple(args.input_size), args.activation, args.scope,
-        tuple(args.net_options), labels, preprocessing.parse(args.preprocess))
+        args.net, classes, options.input_shape(args.input_size, INPUT_SHAPE), args.activation,
+        args.scope, tuple(args.net_options), labels, preprocessing.parse(args.preprocess))
 
 
-def classifier_target(net, num_classes, input_size=(224, 224, 3), activation='ash', scope=None,
+def classifier_target(net, num_classes, input_size=INPUT_SHAPE, activation='ash', scope=None,
                       net_options=(), labels=(), preprocessing=None):
     """The `Target` of an image classifier; one with labels is described.
 

@@ -49,3 +49,28 @@ def add_preprocess(parser, help_text):
                              'scale=1/255 resize=stretch crop=0.875 interpolation=bilinear '
                              '(default: RGB from 0 to 255)'.format(
                                  help_text, ', '.join(sorted(preprocessing.NAMED))))
+
+
+def add_input_size(parser, default):
+    """Adds --input-size, which `input_shape` reads, to a parser."""
+    parser.add_argument('--input-size', type=int, nargs='+', default=(), metavar='N',
+                        help='one number, or height, width and optionally channels of the images '
+                             '(default: {})'.format(default))
+
+
+def input_shape(sizes, default):
+    """(height, width, channels) of the images that --input-size means.
+
+    Args:
+      sizes: its numbers; none for the default.
+      default: the shape.
+
+    Raises:
+      ValueError: they are more than three, or one is below 1.
+    """
+    if not sizes:
+        return tuple(default)
+    if len(sizes) > 3 or min(sizes) < 1:
+        raise ValueError('--input-size is one number, or a height, a width and optionally the '
+                         'channels, each 1 or more, got {}'.format(' '.join(map(str, sizes))))
+    return (tuple(sizes) * 2 if len(sizes) == 1 else tuple(sizes))[:3] + (3,) * (len(sizes) < 3)

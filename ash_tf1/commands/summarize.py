@@ -2,6 +2,7 @@
 import argparse
 import json
 
+from ash_tf1.commands import options
 from ash_tf1.commands.running import run
 from ash_tf1.nets import NETS, get_net, reference_task
 from ash_tf1.nets import summary as summaries
@@ -17,9 +18,7 @@ def main(argv=None):
         epilog='example: python tools/summarize.py resnet_v1_50 --activation ash '
                '--net-options stride_placement=3x3')
     parser.add_argument('net', metavar='NET', help=', '.join(NETS))
-    parser.add_argument('--input-size', type=int, nargs='+', default=(), metavar='N',
-                        help='height, width and optionally channels (default: 32 32 3 or '
-                             '224 224 3, what the net was published for)')
+    options.add_input_size(parser, '32 or 224, what the net was published for')
     parser.add_argument('--classes', type=int, metavar='N',
                         help='number of classes (default: 10 or 1000, likewise)')
     parser.add_argument('--activation', default='ash', metavar='NAME',
@@ -33,11 +32,7 @@ def main(argv=None):
 def _summarize(args):
     net = get_net(args.net, args.net_options)
     shape, classes = reference_task(args.net)
-    if args.input_size:
-        shape = tuple(args.input_size) + (3,) * (len(args.input_size) == 2)
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError('--input-size is a height, a width and optionally the channels, each 1 or '
-                         'more, got {}'.format(' '.join(map(str, args.input_size))))
+    shape = options.input_shape(args.input_size, shape)
     classes = classes if args.classes is None else args.classes
     if classes < 1:
         raise ValueError('--classes must be 1 or more, got {}'.format(classes))

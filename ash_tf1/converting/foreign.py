@@ -1,6 +1,5 @@
 """From a graph that other code wrote to an artifact: of tensors, or of an image classifier."""
 import json
-import os
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
@@ -88,14 +87,12 @@ def convert(source, out_dir, options=Options()):
         signature, found = classifying.CLASSIFIER, [pixels]
         properties = classifying.metadata(labels, pixels.shape[1:], preprocessing)
     names = signature.input_names
-    inputs = (samples.read(options.samples, names, found, options.preprocessing)
-              if options.samples
-              else samples.make(names, found, options.seed))
+    inputs, origin = samples.choose_inputs(options.samples, names, found, options.seed,
+                                           options.preprocessing)
     properties.update({
         'net': source.name,
         'source_sha256': files.sha256(source.files),
-        'samples': (os.path.basename(os.path.normpath(options.samples)) if options.samples
-                    else 'made up, seed {}'.format(options.seed)),
+        'samples': origin,
     })
     if not options.labels:
         properties['inputs'] = json.dumps([

@@ -1,17 +1,20 @@
-"""From a checkpoint of one of our runs to an artifact."""
+"""From a checkpoint of one of our nets to an artifact."""
 import json
 import os
+from typing import List, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint, files
-from ash_tf1.converting import artifact, onnx_model, opsets, proof
+from ash_tf1.converting import artifact, graphs, onnx_model, opsets, proof
+from ash_tf1.converting.samples import base_names, choose_inputs
 from ash_tf1.input_pipelines.images import sample_images
 from ash_tf1.input_pipelines.loading import ordered_batches
 from ash_tf1.ops import AUTO, get_activation
 from ash_tf1.sessions import session_config
 from ash_tf1.training import evaluation
 from ash_tf1.training import run_dir as run_dirs
+from ash_tf1.training.initial_weights import find_initial_weights
 from ash_tf1.training.run_log import METRICS_FILE
 
 
@@ -54,24 +57,56 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
         raise ValueError('an artifact needs at least one sample, got {}'.format(samples))
     batch, source = _samples(task, spec, run_dir, data_dir, images, samples)
     settings = _settings(run_dir)
-    graph_def, keys, signature = freeze(task, spec, prefix, _form(settings))
-    inputs = [batch[key] for key in keys]
-    properties = metadata(task, spec, prefix, source, _training(task, run_dir, settings, prefix))
+    frozen = freeze(task, spec, prefix, _form(settings))
+    return _write(out_dir, frozen, [batch[key] for key in frozen.keys],
+                  metadata(task, spec, prefix, source, _training(task, run_dir, settings, prefix)),
+                  keep_graph, opset)
+
+
+def convert_checkpoint(path, task, spec, out_dir, samples_path=None, seed=0, keep_graph=False,
+                       overwrite=False, opset=opsets.DEFAULT):
+    """Converts a checkpoint that another loop wrote around one of our nets.
+
+    Args:
+      path: the checkpoint, as for `checkpoint.find_checkpoint`.
+      task, spec: the `Task` and `ModelSpec` that say which net it is. Its variables may be below
+        any scope.
+      out_dir: folder to make; must not exist, unless it is an artifact to be overwritten.
+      samples_path: the test data set, as for `samples.read`: images, or arrays of the inputs. By
+        default inputs are made up.
+      seed: of inputs that are made up.
+      keep_graph, overwrite, opset: as for `export`.
+
+    Returns:
+      What was `artifact.Exported`.
+
+    Raises:
+      ValueError, OSError, RuntimeError: as for `export`.
+    """
+    artifact.check_out_dir(out_dir, overwrite)
+    opsets.check(opset)
+    prefix = checkpoint.find_checkpoint(path)
+    frozen = freeze(task, spec, prefix)
+    inputs, origin = choose_inputs(samples_path, frozen.signature.input_names, frozen.inputs, seed,
+                                   getattr(spec, 'preprocessing', None))
+    return _write(out_dir, frozen, inputs, metadata(task, spec, prefix, origin, {}), keep_graph,
+                  opset)
+
+
+def _write(out_dir, frozen, inputs, properties, keep_graph, opset):
     if properties['kind'] == 'tensors':
         properties['inputs'] = json.dumps([
-            artifact.describe_input(name, [None] + list(value.shape[1:]), value)
-            for name, value in zip(signature.input_names, inputs)])
-    return artifact.write(out_dir, proof.prove(graph_def, signature, inputs), properties,
-                          keep_graph, opset)
+            artifact.describe_input(name, tensor.shape, value) for name, tensor, value
+            in zip(frozen.signature.input_names, frozen.inputs, inputs)])
+    return artifact.write(out_dir, proof.prove(frozen.graph_def, frozen.signature, inputs),
+                          properties, keep_graph, opset)
 
 
 def _samples(task, spec, run_dir, data_dir, paths, count):
     """(batch of at most count examples, where they are from), of files or of a split."""
     if paths:
-        photos = task.photo_samples(spec, sample_images(paths, count))
-        names = ', '.join(map(os.path.basename, sample_images(paths, count)))
-        # A file's name need not be text.
-        return photos, os.fsencode(names).decode('utf-8', 'replace')
+        paths = sample_images(paths, count)
+        return task.photo_samples(spec, paths), base_names(paths)
     if not spec.dataset:
         raise ValueError('{} has no data set, for its weights were imported: give --images, files '
                          'or a folder of what the net is for'.format(run_dir))
@@ -84,17 +119,27 @@ def _samples(task, spec, run_dir, data_dir, paths, count):
     return batch, '{} split of {}'.format(name, spec.dataset)
 
 
+class Frozen(NamedTuple):
+    """The graph of a trained net for inference, its variables as constants."""
+
+    graph_def: tf.GraphDef
+    signature: onnx_model.Signature
+    inputs: List[graphs.Tensor]
+    keys: List[str]  # of the inputs in an example
+
+
 def freeze(task, spec, prefix, implementation=AUTO):
     """The graph of a trained net for inference, its variables as constants.
 
     Args:
       task: the `Task`.
       spec: the `ModelSpec`.
-      prefix: a checkpoint, as from `checkpoint.find_checkpoint`.
+      prefix: a checkpoint, as from `checkpoint.find_checkpoint`; the net's variables may be below
+        another scope there, as for `initial_weights.find_initial_weights`.
       implementation: form of ASH, as for `ops.ASH`.
 
     Returns:
-      (a GraphDef, the keys of its inputs in an example, its `Signature`).
+      The `Frozen` graph.
 
     Raises:
       ValueError: the checkpoint does not fit.
@@ -104,10 +149,13 @@ def freeze(task, spec, prefix, implementation=AUTO):
         signature = onnx_model.Signature(
             tuple((tensor.op.name, tensor.name) for tensor in interface.inputs.values()),
             tuple((name, tensor.name) for name, tensor in interface.outputs.items()))
+        inputs = [graphs.Tensor(tensor.name, tensor.dtype, tuple(tensor.shape.as_list()))
+                  for tensor in interface.inputs.values()]
+        weights = find_initial_weights(prefix, tf.global_variables(), task, spec, exact=True)
         with tf.Session(config=session_config()) as session:
-            checkpoint.restore(session, prefix)
-            return (onnx_model.freeze_session(session, signature), list(interface.inputs),
-                    signature)
+            checkpoint.restore(session, prefix, variables=weights.sources)
+            return Frozen(onnx_model.freeze_session(session, signature), signature, inputs,
+                          list(interface.inputs))
 
 
 def _settings(run_dir):

@@ -16,9 +16,9 @@ class ModelSpec:
     A task whose nets need more has a subclass. A run keeps it as `model.json`.
     """
 
-    net: str
+    net: str        # '' where it is the task's own
     activation: str
-    dataset: str  # '' where the weights were imported
+    dataset: str    # '' where the weights were imported
 
     def __post_init__(self):
         """Raises ValueError, naming the field, for a value of the wrong kind."""
@@ -26,10 +26,12 @@ class ModelSpec:
             if not isinstance(getattr(self, name), str):
                 raise ValueError('{} must be a name, got {!r}'.format(name, getattr(self, name)))
 
+    scope = ''  # variable scope that the net was given; its own where it is empty
+
     @property
     def net_scope(self):
         """The variable scope that all variables of the net are in."""
-        return default_scope(self.net)
+        return self.scope or (default_scope(self.net) if self.net else '')
 
     @property
     def normalization(self):

@@ -200,6 +200,22 @@ def test_a_run_converts_as_it_is_exported(command, refused, tiny_run, tmp_path):
             '--labels', 'labels.txt')
 
 
+@pytest.mark.parametrize('given, words', [
+    (['--net', 'tiny'], ['--net needs --labels, or --classes']),
+    (['--net', 'tiny', '--classes', '3', '--labels', 'labels.txt'], ['--labels, or --classes']),
+    (['--net', 'tiny', '--classes', '3', '--set', 'a=1'], ['--set is for graphs']),
+    (['--net', 'tiny', '--classes', '3', '--input-size', '0'], ['--input-size', 'got 0']),
+    (['--net', 'lenet', '--classes', '3'], ['lenet', 'wrn_28_10']),
+    (['--scope', 'a'], ['--scope is for checkpoints: give --net']),
+    (['--input-size', '8'], ['--input-size is for checkpoints']),
+    ([], ['no graph beside it', '--net'])])
+def test_what_does_not_go_with_a_checkpoint_is_refused(refused, tiny_run, tmp_path, given, words):
+    for name in ('model.ckpt-15.index', 'model.ckpt-15.data-00000-of-00001'):
+        shutil.copy(str(tiny_run / name), str(tmp_path / name))
+    refused(words, 'convert', tmp_path / 'model.ckpt-15', tmp_path / 'none', *given)
+    assert not (tmp_path / 'none').exists()
+
+
 def test_what_failed_without_fault_of_the_input_has_another_status(command, tiny_run, tmp_path,
                                                                    monkeypatch):
     def fail(*args, **kwargs):
@@ -277,7 +293,7 @@ def test_a_summary_of_another_size_option_and_activation_as_json(command):
 @pytest.mark.parametrize('given, words', [
     (['lenet'], ['lenet', 'wrn_28_10']),
     (['vgg_11', '--activation', 'tanhh'], ['tanhh']),
-    (['vgg_11', '--input-size', '32'], ['--input-size', '32']),
+    (['vgg_11', '--input-size', '32', '32', '3', '1'], ['--input-size', '32 32 3 1']),
     (['vgg_11', '--input-size', '0', '32'], ['--input-size', '0 32']),
     (['vgg_11', '--classes', '0'], ['--classes', '0']),
     (['wrn_16_4', '--net-options', 'depth=3'], ["'depth=3'", 'dropout_rate=0.0'])])

@@ -2,7 +2,6 @@
 import dataclasses
 from typing import Tuple
 
-from ash_tf1.nets import default_scope
 from ash_tf1.preprocessing import Preprocessing
 from ash_tf1.tasks.base import ModelSpec
 
@@ -49,10 +48,6 @@ class ClassifierSpec(ModelSpec):
     @property
     def num_classes(self):
         return len(self.labels)
-
-    @property
-    def net_scope(self):
-        return self.scope or default_scope(self.net)
 
     @property
     def image_size(self):
