@@ -8,6 +8,7 @@ from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
 from ash_tf1.commands.import_checkpoint import INPUT_SHAPE, classifier_target
 from ash_tf1.commands.running import run
 from ash_tf1.sessions import compute_in_one_thread
+from ash_tf1.tasks.classification.adapting import GraphClassifier
 from ash_tf1.tasks.classification.labels import read_labels
 from ash_tf1.training.run_dir import MODEL_FILE
 
@@ -151,9 +152,8 @@ def _conversion(args):
         inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
         values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
         signature=args.signature, allow_training_mode=args.allow_training_mode,
-        labels=args.labels,
-        preprocessing=preprocessing.parse(args.preprocess) if args.preprocess else None,
-        samples=args.samples, seed=args.seed, opset=args.opset, keep_graph=args.keep_graph)
+        adapter=_adapter(args), samples=args.samples, seed=args.seed, opset=args.opset,
+        keep_graph=args.keep_graph)
 
     def convert(folder):
         compute_in_one_thread()
@@ -162,6 +162,15 @@ def _conversion(args):
             source = needing_tf2onnx('hdf5', 'ash_tf1.keras').read(source, args.trust_code)
         return foreign.convert(source, folder, conversion)
     return convert
+
+
+def _adapter(args):
+    """What makes an image classifier of a graph, where labels are given."""
+    if args.labels is None:
+        if args.preprocess:
+            raise ValueError('--preprocess is for image classifiers: give --labels too')
+        return None
+    return GraphClassifier(read_labels(args.labels), preprocessing.parse(args.preprocess))
 
 
 def _input(text):

@@ -207,3 +207,8 @@ class Task:
         """What the metadata of an artifact say of its kind: a dict of strings."""
         del spec
         return {'kind': 'tensors'}
+
+    def texts(self, spec) -> Dict[str, str]:
+        """Text files beside the model of an artifact: name -> content."""
+        del spec
+        return {}

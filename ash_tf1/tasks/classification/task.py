@@ -82,12 +82,20 @@ class Classification(Task):
         return dict(properties(spec.labels, spec.input_shape, spec.preprocessing),
                     net_options=json.dumps(spec.net_options))
 
+    def texts(self, spec):
+        return texts(spec.labels)
+
 
 def properties(labels, input_shape, preprocessing):
     """What the metadata of an image classifier say of its kind: a dict of strings."""
     return {'kind': 'image_classifier', 'labels': json.dumps(labels),
             'input_shape': json.dumps(input_shape),
             'preprocessing': json.dumps(preprocessing.to_json())}
+
+
+def texts(labels):
+    """The text files beside the model of an image classifier: name -> content."""
+    return {'labels.txt': ''.join(label + '\n' for label in labels)}
 
 
 def _fit(spec):

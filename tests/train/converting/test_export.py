@@ -17,13 +17,16 @@ from onnx import numpy_helper
 import ash_tf1
 from ash_tf1.checkpoint import find_checkpoint, restore
 from ash_tf1.converting import artifact as artifact_module
-from ash_tf1.converting import card, classifying, lowering, onnx_model, opsets, proof, runs
+from ash_tf1.converting import card, lowering, onnx_model, opsets, proof, runs
 from ash_tf1.ops import get_activation
 from ash_tf1.tasks.classification.net import build_classifier, pixels_placeholder
 from ash_tf1.training import evaluation
 from ash_tf1.training.run_dir import load_model
 
 ASH_LAYERS = 3
+CLASSIFIER = onnx_model.Signature(
+    (('images', 'images:0'),),
+    (('logits', 'logits:0'), ('probabilities', 'probabilities:0')))
 SWITCH = tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS
 TEST_DATA = ('input_0.pb', 'output_0.pb', 'output_1.pb')
 
@@ -162,7 +165,7 @@ def test_the_test_data_are_real_images_and_what_tensorflow_answers(artifact, tin
     assert [tensor.name for tensor in read_tensors(artifact[0])] == [
         'images', 'logits', 'probabilities']
     np.testing.assert_array_equal(images, tiny().validation.arrays['image'][:5])
-    answers = onnx_model.run_frozen(frozen_graph, classifying.CLASSIFIER, images)
+    answers = onnx_model.run_frozen(frozen_graph, CLASSIFIER, images)
     for actual, expected in zip(answers, (logits, probabilities)):
         assert actual.dtype == expected.dtype == np.float32
         assert actual.shape == (5, 3)
@@ -289,7 +292,7 @@ def test_a_failing_optimiser_is_not_passed_over(frozen_graph, monkeypatch, optim
     monkeypatch.setattr(getattr(tf2onnx.optimizer, optimizer), 'optimize', fail)
     monkeypatch.delenv(SWITCH, raising=False)
     with pytest.raises(RuntimeError, match='optimiser at fault'):
-        onnx_model.convert(frozen_graph, classifying.CLASSIFIER)
+        onnx_model.convert(frozen_graph, CLASSIFIER)
     assert SWITCH not in os.environ
 
 
@@ -312,10 +315,10 @@ def test_what_tf2onnx_only_logs_is_raised(frozen_graph, monkeypatch, before, lev
     handlers = list(logging.getLogger('tf2onnx').handlers)
     if raised:
         with pytest.raises(RuntimeError, match='went on after: ') as error:
-            onnx_model.convert(frozen_graph, classifying.CLASSIFIER)
+            onnx_model.convert(frozen_graph, CLASSIFIER)
         assert message in str(error.value)
     else:
-        assert onnx_model.convert(frozen_graph, classifying.CLASSIFIER) == onnx.ModelProto()
+        assert onnx_model.convert(frozen_graph, CLASSIFIER) == onnx.ModelProto()
     assert os.environ.get(SWITCH) == before
     assert logging.getLogger('tf2onnx').handlers == handlers
 
@@ -327,4 +330,4 @@ def test_an_op_that_onnx_lacks_is_not_passed_over():
         tf.identity(tf.betainc(flat, flat, flat), name='logits')
         tf.nn.softmax(flat, name='probabilities')
     with pytest.raises(RuntimeError, match='Betainc'):
-        onnx_model.convert(graph.as_graph_def(), classifying.CLASSIFIER)
+        onnx_model.convert(graph.as_graph_def(), CLASSIFIER)
