@@ -7,7 +7,7 @@ from ash_tf1 import training
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
 from ash_tf1.training.recipes import RECIPES, get_recipe
-from ash_tf1.training.run_dir import load_settings
+from ash_tf1.training.run_dir import SETTINGS_FILE, load_settings
 from ash_tf1.training.settings import Settings
 
 
@@ -30,15 +30,22 @@ def main(argv=None):
 
 
 def _train(args):
-    result = training.train(settings_from(args), args.run_dir, args.resume,
-                            progress=not args.quiet)
+    go_on = 'go on by: python tools/train.py --resume --run-dir {}'.format(args.run_dir)
+    try:
+        result = training.train(settings_from(args), args.run_dir, args.resume,
+                                progress=not args.quiet)
+    except OSError as error:
+        if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
+            raise
+        raise OSError('{}; what was saved before stays: when this is mended, {}'.format(
+            error, go_on)) from error
     if result.curve:
         print('learning curve: {}'.format(result.curve))
     if result.signal is None or result.step == result.total_steps:
         print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
         return 0
-    print('stopped by signal {} and saved at step {} of {}; go on by: --resume --run-dir {}'.format(
-        result.signal, result.step, result.total_steps, args.run_dir))
+    print('stopped by signal {} and saved at step {} of {}; {}'.format(
+        result.signal, result.step, result.total_steps, go_on))
     return 128 + result.signal
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ash_tf1.checkpoint import find_checkpoint
+from ash_tf1.ops import resolve
 from ash_tf1.training import hooks, loop
 from ash_tf1.training.run_dir import load_settings, read_rows
 
@@ -111,7 +112,7 @@ def test_a_run_that_crashed_before_any_checkpoint_begins_again(
 def test_a_finished_run_is_resumed_to_no_effect(tiny, tiny_run, run_copy, tiny_settings,
                                                 train_quietly, tmp_path, read_weights):
     # Where the data lies is the one thing that may have changed.
-    settings = tiny_settings(data_dir=str(tmp_path))
+    settings = tiny_settings(data_dir=str(tmp_path), implementation=resolve('auto'))
     result = train_quietly(settings, run_copy, resume=True)
     assert load_settings(str(run_copy)) == settings
     assert (result.step, result.total_steps, result.signal) == (15, 15, None)
