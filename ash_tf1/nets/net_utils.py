@@ -98,7 +98,8 @@ def dropout(inputs, rate, is_training):
     if graph.seed is None or step is None:
         return tf.layers.dropout(inputs, rate, training=is_training)
     layer = zlib.crc32(graph.unique_name(tf.get_variable_scope().name + '/dropout').encode())
-    key = tf.stack([tf.constant((graph.seed << 32 | layer) % 2 ** 63, tf.int64), tf.cast(step, tf.int64)])
+    key = tf.stack([tf.constant((graph.seed << 32 | layer) % 2 ** 63, tf.int64),
+                    tf.cast(step, tf.int64)])
 
     def dropped():
         noise = tf.random.stateless_uniform(tf.shape(inputs), key, dtype=inputs.dtype)
