@@ -48,7 +48,7 @@ def append(path, text):
             with open(path, 'ab') as handle:
                 handle.write(text.encode('utf-8'))
         except OSError as error:
-            raise OSError(error.errno, error.strerror, path) from None  # a full disk names no file
+            raise OSError(error.errno, error.strerror, path) from None  # it names no file
 
 
 def write_text(path, text):
@@ -69,6 +69,10 @@ def replacing(path):
     try:
         yield temporary
         move(temporary, path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # a full disk names no file
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
