@@ -42,7 +42,7 @@ _INSTALL = {
 _FLOATS = ('float', 'float16', 'bfloat16', 'double')
 
 
-def open_session(model, provider, probe, threads=None, tf32=False):
+def open_session(model, provider, probe, threads=None, tf32=False, library=None):
     """Opens a model on an execution provider.
 
     Float32 stays float32: `cuda` multiplies in TensorFloat-32 by default, which is switched off
@@ -56,6 +56,7 @@ def open_session(model, provider, probe, threads=None, tf32=False):
         not run for `cpu`.
       threads: CPU threads within one operator, >= 1; None leaves it to onnxruntime.
       tf32: lets `cuda` compute in TensorFloat-32.
+      library: path of a library of custom ops that the model needs, or None.
 
     Returns:
       An `onnxruntime.InferenceSession`.
@@ -85,6 +86,8 @@ def open_session(model, provider, probe, threads=None, tf32=False):
         settings = [{'use_tf32': str(int(tf32))} if name == _CUDA else {}
                     for name in _NAMES[provider]]
         try:
+            if library is not None:
+                options.register_custom_ops_library(str(library))
             session = onnxruntime.InferenceSession(
                 model, options, providers=_NAMES[provider], provider_options=settings,
                 enable_fallback=0)
