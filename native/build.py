@@ -24,7 +24,7 @@ GENERIC = ('kRowsGeneric', 'generic', ())
 X86 = (('kRowsAvx', 'avx', ('-mavx',)),
        ('kRowsAvx2', 'avx2', ('-mavx2', '-mfma')),
        ('kRowsAvx512', 'avx512', ('-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma')))
-FLAGS = ('-std=c++14', '-O3', '-fPIC', '-Wall', '-Wextra')
+FLAGS = ('-std=c++14', '-O3', '-fPIC', '-fvisibility=hidden', '-Wall', '-Wextra')
 # What the cards have that TensorFlow 1.15 is used on: Pascal to Hopper, as far as nvcc knows them.
 CUDA_ARCHITECTURES = ('60', '70', '75', '80', '90')
 
@@ -84,7 +84,7 @@ def nvcc_flags(nvcc):
     wanted = [arch for arch in CUDA_ARCHITECTURES
               if ('sm_' + arch in known if known else int(arch) <= 75)]
     codes = ['-gencode=arch=compute_{0},code=sm_{0}'.format(arch) for arch in wanted]
-    return ['-std=c++14', '-O3', '-Xcompiler=-fPIC',
+    return ['-std=c++14', '-O3', '-Xcompiler=-fPIC,-fvisibility=hidden',
             *codes, '-gencode=arch=compute_{0},code=compute_{0}'.format(wanted[-1])]
 
 
@@ -129,7 +129,7 @@ def _onnxruntime_flags(cuda):
     """It needs nothing of onnxruntime to be built, and fits every one from an API version on."""
     header = (ROOT / 'onnxruntime/api.h').read_text(encoding='utf-8')
     return ({'api': int(re.search(r'kVersion = (\d+)', header).group(1))},
-            ['-fvisibility=hidden', *(['-DASH_WITH_CUDA'] if cuda else [])], [])
+            ['-DASH_WITH_CUDA'] if cuda else [], [])
 
 
 HOSTS = {

@@ -1,8 +1,10 @@
 """The fused op under onnxruntime: the oracle's cases, threads, what is not finite, what is refused.
 
 The cases are those of TensorFlow's op, from tests/shared/ash_cases.py; this is their adapter.
+ASH_TEST_PROVIDER=cuda runs them on a GPU, where onnxruntime-gpu and `make native CUDA=1` are.
 """
 import functools
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,13 +20,14 @@ from ash_cases import CASES, DTYPES, PARAMETERS
 from ash_onnx import fusing, native
 
 CHECKPOINT = Path(__file__).resolve().parents[2] / 'checkpoints/resnet20-cifar10-ash'
+PROVIDER = os.environ.get('ASH_TEST_PROVIDER', 'cpu')
 
 
 @pytest.fixture(scope='session')
 def library():
     """The library's path; skips where there is no compiler that could have built it."""
     try:
-        return native.library('cpu')
+        return native.library(PROVIDER)
     except native.Unavailable as reason:
         if 'there is no C++ compiler' not in str(reason):
             raise
@@ -54,8 +57,10 @@ def open_model(model, library, threads=1):
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     options.register_custom_ops_library(str(library))
-    return onnxruntime.InferenceSession(model.SerializeToString(), options,
-                                        providers=['CPUExecutionProvider'])
+    name = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}[PROVIDER]
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[name])
+    assert session.get_providers()[0] == name
+    return session
 
 
 @pytest.fixture(scope='session')
@@ -116,7 +121,7 @@ def test_any_number_of_threads_gives_the_same_bits(run_ash, shape, dtype):
 
 def test_16_threads_that_call_one_session_2000_times_get_the_same_bits(library):
     del library
-    model = ash_onnx.load_model(CHECKPOINT, fused=True)
+    model = ash_onnx.load_model(CHECKPOINT, PROVIDER, fused=True)
     images = np.random.RandomState(0).randint(0, 256, (1, *model.input_shape)).astype(np.uint8)
     expected = model.run(images)[0].tobytes()
     with ThreadPoolExecutor(16) as pool:
