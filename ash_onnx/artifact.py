@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from ash_onnx import fusing, native
+from ash_onnx import blocked, fusing, native
 from ash_onnx.metadata import CLASSIFIER, INPUT, KINDS, OUTPUTS, read_metadata
 from ash_onnx.preprocessing import Preprocessing
 from ash_onnx.session import open_session
@@ -199,11 +199,13 @@ def load_artifact(path, provider='cpu', threads=None, tf32=False, fused='auto'):
         kind, metadata = read_metadata(proto)
         probe, outputs = KINDS[kind].interface(proto.graph, metadata)
         form, library = _choose_form(proto, provider, fused)
+        optimized = None
         if form.fused:
             data = proto.SerializeToString()
+            optimized = blocked.optimize(proto, library) if provider == 'cpu' else None
         del proto  # a second copy of the weights
-        session = open_session(data, provider, probe, threads=threads, tf32=tf32,
-                               library=library)
+        session = open_session(optimized or data, provider, probe, threads=threads, tf32=tf32,
+                               library=library, optimize=not optimized)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     return _CLASSES.get(kind, Artifact)(path, session, kind, metadata, provider, form, probe,

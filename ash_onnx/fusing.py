@@ -49,7 +49,7 @@ def fuse(model):
     """
     if not any(node.op_type == 'Sigmoid' for graph in _graphs(model.graph) for node in graph.node):
         return 0
-    types = _infer_types(model)
+    types = infer_types(model)
     uses = _count_uses(model.graph)
     fused = _fuse_graph(model.graph, {}, types, uses)
     if fused and all(opset.domain != DOMAIN for opset in model.opset_import):
@@ -57,10 +57,14 @@ def fuse(model):
     return fused
 
 
+def is_fused(node):
+    """Whether a node is a fused ASH."""
+    return node.domain == DOMAIN and node.op_type == OP
+
+
 def count_fused(model):
     """Returns how many fused ASH a model holds already."""
-    return sum(node.domain == DOMAIN and node.op_type == OP
-               for graph in _graphs(model.graph) for node in graph.node)
+    return sum(map(is_fused, (node for graph in _graphs(model.graph) for node in graph.node)))
 
 
 def _graphs(graph):
@@ -89,12 +93,15 @@ def _count_uses(graph):
     return uses
 
 
-def _infer_types(model):
-    """Name -> (element type, dims), each an int or None, of the tensors whose rank is known."""
+def infer_types(model):
+    """Returns name -> (element type, dims), each an int or None, of tensors whose rank is known."""
     # Large weights would be copied; of them only the shape matters.
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     light.functions.extend(model.functions)
     light.graph.CopyFrom(_without_large(model.graph))
+    for node in light.graph.node:
+        if is_fused(node):  # which ONNX does not know
+            node.CopyFrom(helper.make_node('Identity', node.input[:1], node.output))
     try:
         inferred = onnx.shape_inference.infer_shapes(light)
     except onnx.shape_inference.InferenceError:

@@ -42,7 +42,8 @@ _INSTALL = {
 _FLOATS = ('float', 'float16', 'bfloat16', 'double')
 
 
-def open_session(model, provider, probe, threads=None, tf32=False, library=None):
+def open_session(model, provider, probe, threads=None, tf32=False, library=None,
+                 optimize=True):
     """Opens a model on an execution provider.
 
     Float32 stays float32: `cuda` multiplies in TensorFloat-32 by default, which is switched off
@@ -57,6 +58,7 @@ def open_session(model, provider, probe, threads=None, tf32=False, library=None)
       threads: CPU threads within one operator, >= 1; None leaves it to onnxruntime.
       tf32: lets `cuda` compute in TensorFloat-32.
       library: path of a library of custom ops that the model needs, or None.
+      optimize: whether onnxruntime optimises the graph; False for one that it has optimised.
 
     Returns:
       An `onnxruntime.InferenceSession`.
@@ -80,6 +82,8 @@ def open_session(model, provider, probe, threads=None, tf32=False, library=None)
     with tempfile.TemporaryDirectory(prefix='ash-onnx-') as scratch:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
+        if not optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 4  # what matters is raised; the log would repeat it
         options.enable_profiling = provider != 'cpu'
         options.profile_file_prefix = str(Path(scratch) / 'profile')
