@@ -84,7 +84,7 @@ setup(
     packages=find_packages(include=['ash_tf1', 'ash_tf1.*', 'ash_onnx', 'ash_onnx.*']),
     cmdclass={'build_py': BuildWithNative},
     distclass=MaybeBinary,
-    package_data={'ash_tf1.checkpoint_rules': ['*.txt']},
+    package_data={'ash_tf1.checkpoint_import.rules': ['*.txt']},
     python_requires='>=3.7',
     # opencv-python-headless is opencv-python without windows, which runs on servers too.
     install_requires=['numpy', 'opencv-python-headless', 'tqdm'],

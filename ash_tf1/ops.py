@@ -27,7 +27,6 @@ LEAK = 0.01
 IMPLEMENTATIONS = {'native': kernels.native, 'recompute': kernels.recompute,
                    'plain': kernels.plain}
 AUTO = 'auto'  # native where that is built, else recompute
-PORTABLE = 'portable'  # for inference alone, and so no choice of a training run
 __all__ = ['ASH', 'leaky_ash', 'fixed_ash', 'scoped_ash', 'apply_ash', 'z_score', 'swish',
            'swish_beta', 'prelu', 'gelu', 'ACTIVATIONS', 'get_activation', 'pass_shares']
 
@@ -301,7 +300,7 @@ def get_activation(name, implementation=AUTO):
 
 def check_implementation(implementation):
     """Raises a ValueError that lists the implementations of ASH where this is none of them."""
-    if implementation not in (AUTO, PORTABLE, *IMPLEMENTATIONS):
+    if implementation not in (AUTO, *IMPLEMENTATIONS):
         raise ValueError('unknown implementation {!r}; known are {}'.format(
             implementation, ', '.join((AUTO, *IMPLEMENTATIONS))))
 
@@ -360,6 +359,4 @@ def _ash(x, z_k, alpha, leak, implementation, layer=None):
         if tf.get_default_graph().get_collection(gradients.OLD_COLLECTION):
             gradients.check_graph()
         record_pass_share(x, z_k, layer)
-    kernel = (kernels.portable if implementation == PORTABLE
-              else IMPLEMENTATIONS[implementation])
-    return kernel(x, z_k, alpha, leak)
+    return IMPLEMENTATIONS[implementation](x, z_k, alpha, leak)

@@ -43,18 +43,16 @@ def check_out_dir(out_dir, overwrite):
                          '(--overwrite, overwrite=True)'.format(out_dir))
 
 
-def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph=False,
-          opset=opsets.DEFAULT):
-    """Converts a frozen graph and writes the artifact folder, or nothing.
+def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT, texts=()):
+    """Converts a graph and writes the artifact folder, or nothing.
 
     Args:
       out_dir: the folder; `check_out_dir` has been asked.
-      graph_def: the frozen graph.
-      signature: its `Signature`.
-      inputs, outputs: an array for each input and output, in order: the test data set.
-      properties: dict of strings, the metadata_props.
+      proof: the `proof.Proof` of the graph, whose inputs and answers become the test data set.
+      properties: dict of strings, what the metadata_props say beyond tolerance and versions.
       keep_graph: whether the frozen TensorFlow graph is kept too.
       opset: as for `onnx_model.convert`.
+      texts: dict of names of further files, `LABELS_FILE` alone, to what they hold.
 
     Returns:
       What was `Exported`.
@@ -63,27 +61,29 @@ def write(out_dir, graph_def, signature, inputs, outputs, properties, keep_graph
       ValueError: models are not made for the opset.
       RuntimeError: the conversion failed or was not complete.
     """
-    model = onnx_model.convert(graph_def, signature, opset)
+    signature = proof.signature
+    model = onnx_model.convert(proof.graph_def, signature, opset)
+    properties = dict(properties, versions=_versions(),
+                      tolerance=json.dumps({'relative': proof.tolerance}))
     origin = properties.get('checkpoint_sha256') or properties.get('source_sha256')
     if origin:
-        properties = dict(properties, model_version=origin[:12])
+        properties['model_version'] = origin[:12]
     for key, value in properties.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
     with files.replacing_folder(out_dir) as folder:
         onnx.save(model, os.path.join(folder, MODEL_FILE))
         _write_text(os.path.join(folder, CARD_FILE), card.text(properties, model))
-        if 'labels' in properties:
-            _write_text(os.path.join(folder, LABELS_FILE),
-                        ''.join(label + '\n' for label in json.loads(properties['labels'])))
+        for name, text in dict(texts).items():
+            _write_text(os.path.join(folder, name), text)
         write_test_data(os.path.join(folder, TEST_DATA_FOLDER),
-                        list(zip(signature.input_names, inputs)),
-                        list(zip(signature.output_names, outputs)))
+                        list(zip(signature.input_names, proof.inputs)),
+                        list(zip(signature.output_names, proof.answers)))
         if keep_graph:
             with open(os.path.join(folder, GRAPH_FILE), 'wb') as handle:
-                handle.write(graph_def.SerializeToString(deterministic=True))
+                handle.write(proof.graph_def.SerializeToString(deterministic=True))
     return Exported(out_dir, Counter(node.op_type for node in model.graph.node),
-                    os.path.getsize(os.path.join(out_dir, MODEL_FILE)), len(inputs[0]))
+                    os.path.getsize(os.path.join(out_dir, MODEL_FILE)), len(proof.inputs[0]))
 
 
 def _write_text(path, text):
@@ -91,11 +91,23 @@ def _write_text(path, text):
         handle.write(text)
 
 
-def versions():
+def _versions():
     """The versions that make an artifact, as JSON for its metadata."""
     return json.dumps({'python': platform.python_version(), 'ash_tf1': ash_tf1.__version__,
                        'tensorflow': tf.__version__, 'tf2onnx': tf2onnx.__version__,
                        'onnx': onnx.__version__, 'numpy': np.__version__})
+
+
+def describe_input(name, shape, example):
+    """What the metadata `inputs` of an artifact of kind `tensors` say of an input.
+
+    Args:
+      name: in the model.
+      shape: sizes, None for each that is open.
+      example: the array of the test data set.
+    """
+    return {'name': name, 'dtype': example.dtype.name, 'example': list(example.shape),
+            'shape': list(shape)}
 
 
 def write_test_data(folder, inputs, outputs):

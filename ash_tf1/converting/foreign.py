@@ -1,30 +1,21 @@
-"""From a graph that other code wrote to an artifact: of tensors, or of an image classifier."""
+"""From a graph that other code wrote to an artifact: of its tensors, or of another kind."""
 import json
-import os
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import files
 from ash_tf1.converting import (
     artifact,
-    classifying,
     freezing,
     graphs,
-    lowering,
     onnx_model,
     opsets,
+    proof,
     samples,
     sources,
 )
-from ash_tf1.labels import read_labels
-from ash_tf1.preprocessing import Preprocessing
-
-# What an answer may differ by, relative to the largest: at least rounding in another order, at most
-# what still means something; in between a multiple of what one rounding of the inputs changes.
-LEAST, MOST, MARGIN = 1e-5, 1e-2, 64
 
 
 @dataclass(frozen=True)
@@ -36,8 +27,8 @@ class Options:
       values: (name of a placeholder, text) of each that becomes a constant.
       tags, signature: as for `sources.read`.
       allow_training_mode: whether BatchNorm may use the statistics of its batch.
-      labels: path of a file of labels, one a line: the artifact becomes an image classifier.
-      preprocessing: the `Preprocessing` of its pixels; none by default.
+      adapter: what makes another kind of artifact of the graph, such as a
+        `tasks.classification.adapting.GraphClassifier`; none for its own tensors.
       samples: the test data set: path of a `.npy` file (one input), of a `.npz` file (arrays by the
         names of the inputs), or of an image file or a folder of them. By default inputs are made
         up: normal numbers, and integers 0 and 1.
@@ -53,8 +44,7 @@ class Options:
     tags: Optional[Tuple[str, ...]] = None
     signature: Optional[str] = None
     allow_training_mode: bool = False
-    labels: Optional[str] = None
-    preprocessing: Optional[Preprocessing] = None
+    adapter: Optional[Any] = None
     samples: Optional[str] = None
     seed: int = 0
     opset: int = opsets.DEFAULT
@@ -80,43 +70,46 @@ def convert(source, out_dir, options=Options()):
     """
     artifact.check_out_dir(out_dir, options.overwrite)
     opsets.check(options.opset)
-    if options.preprocessing and not options.labels:
-        raise ValueError('--preprocess is for image classifiers: give --labels too')
     if not isinstance(source, sources.Source):
         source = sources.read(source, options.tags, options.signature)
     graph_def, signature, found, given = _select(source, options)
     if not options.allow_training_mode:
         graphs.check_inference(graph_def)
-    moved = [tensor.name for tensor in found]
-    properties = {'kind': 'tensors'}
-    if options.labels:
-        labels = read_labels(options.labels)
-        preprocessing = options.preprocessing or Preprocessing()
-        graph_def, pixels, moved[0] = classifying.classifier(graph_def, found, given, labels,
-                                                             preprocessing)
-        signature, found = classifying.CLASSIFIER, [pixels]
-        properties = classifying.metadata(labels, pixels.shape[1:], preprocessing)
+    properties, texts = {'kind': 'tensors'}, {}
+    if options.adapter:
+        graph_def, signature, found, properties = _adapt(options.adapter, graph_def, found, given)
+        texts = options.adapter.texts()
     names = signature.input_names
-    inputs = (samples.read(options.samples, names, found, options.preprocessing)
-              if options.samples
-              else samples.make(names, found, options.seed))
-    lowered = lowering.lower(graph_def)
-    answers = _run(graph_def, signature, inputs)
-    tolerance = _tolerance(graph_def, signature, inputs, moved, answers)
-    _check(signature, answers, _run(lowered, signature, inputs), tolerance)
+    inputs, origin = samples.choose_inputs(options.samples, names, found, options.seed,
+                                           options.adapter and options.adapter.preprocessing)
     properties.update({
         'net': source.name,
         'source_sha256': files.sha256(source.files),
-        'samples': (os.path.basename(os.path.normpath(options.samples)) if options.samples
-                    else 'made up, seed {}'.format(options.seed)),
-        'tolerance': json.dumps({'relative': tolerance}),
-        'versions': artifact.versions(),
+        'samples': origin,
     })
-    if not options.labels:
-        properties['inputs'] = json.dumps([_metadata(name, tensor, value) for name, tensor, value
-                                           in zip(names, found, inputs)])
-    return artifact.write(out_dir, lowered, signature, inputs, answers, properties,
-                          options.keep_graph, options.opset)
+    if not options.adapter:
+        properties['inputs'] = json.dumps([
+            artifact.describe_input(
+                name, [None] * value.ndim if tensor.shape is None else tensor.shape, value)
+            for name, tensor, value in zip(names, found, inputs)])
+    return artifact.write(out_dir, proof.prove(graph_def, signature, inputs), properties,
+                          options.keep_graph, options.opset, texts)
+
+
+def _adapt(adapter, graph_def, found, given):
+    """(GraphDef, its `Signature`, its inputs, its properties) of a graph as another kind."""
+    with tf.Graph().as_default() as graph:
+        def apply(value, output):
+            return tf.import_graph_def(graph_def, {found[0].name: value}, [output],
+                                       name='source')[0]
+        interface = adapter.interface(found, given, apply)
+        inputs = [graphs.Tensor(tensor.name, tensor.dtype, tuple(tensor.shape.as_list()))
+                  for tensor in interface.inputs.values()]
+        signature = onnx_model.Signature(
+            tuple((tensor.op.name, tensor.name) for tensor in interface.inputs.values()),
+            tuple((name, tensor.name) for name, tensor in interface.outputs.items()))
+        whole = graphs.extract(graph.as_graph_def(), [name for _, name in signature.outputs])
+    return whole, signature, inputs, adapter.properties(interface)
 
 
 def _select(source, options):
@@ -140,57 +133,3 @@ def _onnx_name(tensor):
     """The name in the ONNX model: the node's, with the index of an output that is not the first."""
     node, _, index = tensor.rpartition(':')
     return node if index == '0' else '{}_{}'.format(node, index)
-
-
-def _metadata(name, tensor, value):
-    return {'name': name, 'dtype': value.dtype.name, 'example': list(value.shape),
-            'shape': [None] * value.ndim if tensor.shape is None else list(tensor.shape)}
-
-
-def _run(graph_def, signature, values):
-    try:
-        return onnx_model.run_frozen(graph_def, signature, *values)
-    except (tf.errors.OpError, ValueError) as error:
-        message = getattr(error, 'message', str(error))
-        raise RuntimeError('TensorFlow cannot run the graph on the samples: {}'.format(
-            ' '.join(message.split()))) from error
-
-
-def _tolerance(graph_def, signature, inputs, moved, answers):
-    """The relative tolerance of a graph, by what it makes of values moved by one rounding.
-
-    `moved` are the names of the tensors to move, one for each input: what is floating point of it,
-    where an input has pixels.
-    """
-    rng = np.random.RandomState(0)
-    values = _run(graph_def, signature._replace(
-        outputs=tuple((name, name) for name in moved)), inputs)
-    values = [value if not np.issubdtype(value.dtype, np.floating) else np.nextafter(
-        value, np.where(rng.randint(0, 2, value.shape), np.inf, -np.inf).astype(value.dtype))
-        for value in values]
-    others = _run(graph_def, signature._replace(
-        inputs=tuple((name, name) for name in moved)), values)
-    change = max(map(_difference, answers, others), default=0.0)
-    return float(min(max(LEAST, MARGIN * change), MOST))
-
-
-def _difference(expected, found):
-    """The largest difference relative to the largest value; of floating point alone."""
-    if not np.issubdtype(expected.dtype, np.floating) or not expected.size:
-        return 0.0
-    change, scale = np.abs(found.astype(np.float64) - expected).max(), np.abs(expected).max()
-    return float(change / scale) if scale else float(change and np.inf)
-
-
-def _check(signature, answers, lowered, tolerance):
-    """Raises RuntimeError where an answer is no number, or the portable ops give another."""
-    for name, expected, found in zip(signature.output_names, answers, lowered):
-        if np.issubdtype(expected.dtype, np.floating) and not np.isfinite(expected).all():
-            raise RuntimeError('the graph gives NaN or infinity as {} for the samples: give others '
-                               'by --samples'.format(name))
-        if expected.dtype.kind != 'f' and not np.array_equal(expected, found):
-            raise RuntimeError('the portable ops give other values of {}'.format(name))
-        if not _difference(expected, found) <= tolerance:
-            raise RuntimeError('the portable ops give {} with a relative difference of {:.1e}, '
-                               'more than the {:.1e} that roundings explain'.format(
-                                   name, _difference(expected, found), tolerance))

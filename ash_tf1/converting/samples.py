@@ -12,6 +12,28 @@ MAX_ELEMENTS = 2 ** 28  # of an input that is made up, 2 GB of random numbers
 BATCH = 4  # of inputs made up, where the graph leaves the first size open
 
 
+def choose_inputs(path, names, tensors, seed, preprocessing=None):
+    """The inputs from a file, as by `read`, or as by `make` where there is none.
+
+    Returns:
+      (an array for each input, where they are from as text).
+    """
+    if path:
+        return read(path, names, tensors, preprocessing), base_names([path])
+    return make(names, tensors, seed), 'made up, seed {}'.format(seed)
+
+
+def base_names(paths):
+    """The base names of files as text, which a file's name need not be."""
+    names = ', '.join(os.path.basename(os.path.normpath(path)) for path in paths)
+    return os.fsencode(names).decode('utf-8', 'replace')
+
+
+def fit_images(paths, height, width, preprocessing):
+    """Images fitted as a `Preprocessing` says: uint8 [N, height, width, 3], RGB."""
+    return np.stack([preprocessing.fit(read_image(path), height, width) for path in paths])
+
+
 def make(names, tensors, seed):
     """Seeded inputs for a graph: normal numbers; integers 0 and 1; a batch where it is open.
 
@@ -54,7 +76,7 @@ def read(path, names, tensors, preprocessing=None):
       ValueError: it is no such file, lacks an input, or an array does not fit.
     """
     if os.path.isdir(path) or path.lower().endswith(SUFFIXES):
-        return [_images(path, tensors, preprocessing or Preprocessing())]
+        return _images(path, tensors, preprocessing or Preprocessing())
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = dict(loaded) if hasattr(loaded, 'files') else {names[0]: loaded}
@@ -80,11 +102,10 @@ def read(path, names, tensors, preprocessing=None):
 
 
 def _images(path, tensors, preprocessing):
-    """Images as pixels 0 to 255 in the dtype of the one input, [N, H, W, 3] RGB."""
+    """The one input of images: pixels 0 to 255 in its dtype, [N, H, W, 3] RGB."""
     shape = tensors[0].shape
     if len(tensors) != 1 or shape is None or len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
         raise ValueError('{} has images, and the graph takes {}: it needs one input [N, H, W, 3]'
                          .format(path, ', '.join(map(str, tensors))))
-    pixels = [preprocessing.fit(read_image(name), *shape[1:3])
-              for name in sample_images([path], shape[0] or IMAGES)]
-    return np.stack(pixels).astype(tensors[0].dtype.as_numpy_dtype)
+    pixels = fit_images(sample_images([path], shape[0] or IMAGES), *shape[1:3], preprocessing)
+    return [pixels.astype(tensors[0].dtype.as_numpy_dtype)]

@@ -127,7 +127,8 @@ def _read_meta_graph(path, signature):
         raise ValueError('{}: {}; a source is {}'.format(path, error, WHAT)) from None
     graph_path = prefix + '.meta'
     if not os.path.isfile(graph_path):
-        raise ValueError('the checkpoint {} has no graph beside it, {}'.format(prefix, graph_path))
+        raise ValueError('the checkpoint {} has no graph beside it, {}; where it is of one of the '
+                         'nets here, say by --net of which'.format(prefix, graph_path))
     meta_graph = _parse(graph_path, tf.MetaGraphDef())
     if not meta_graph.graph_def.node:
         raise ValueError('{} holds no graph'.format(graph_path))

@@ -82,7 +82,7 @@ class Original:
         self.configs[id(model)] = model.get_config()
 
 
-def copy_model(original, insertions=None, prepare=None):
+def copy_model(original, insertions=None):
     """Builds a model anew in the current graph: new layers with the old connections and weights.
 
     Layers are made from their configs; nested models are copied likewise, and a layer in several
@@ -94,7 +94,6 @@ def copy_model(original, insertions=None, prepare=None):
       insertions: dict layer name -> `Insertion`, for layers of the model itself, not of nested
         models. Wherever the named layer is called, the new one is called instead of it, on its
         outputs or on its inputs (a list where they are several).
-      prepare: function called with each new layer that is no model, before it is used.
 
     Returns:
       A functional tf.keras model of the same name, inputs, order of outputs, trainable flags and,
@@ -103,7 +102,7 @@ def copy_model(original, insertions=None, prepare=None):
     Raises:
       ValueError: a layer cannot be made from its config, or does not fit in where it is inserted.
     """
-    copier = _Copier(original, prepare or (lambda layer: None))
+    copier = _Copier(original)
     copy = copier.copy(original.model, insertions or {}, nested=False)
     copier.copy_weights()
     return copy
@@ -112,9 +111,8 @@ def copy_model(original, insertions=None, prepare=None):
 class _Copier:
     """Holds the copies of all layers, by the identity of the layer."""
 
-    def __init__(self, original, prepare):
+    def __init__(self, original):
         self._original = original
-        self._prepare = prepare
         self._copies = collections.OrderedDict()
 
     def copy(self, model, insertions, nested):
@@ -140,7 +138,6 @@ class _Copier:
                 copy = self.copy(layer, {}, nested=True)
             else:
                 copy = configs.make(layer, self._original.configs[id(layer)])
-                self._prepare(copy)
             self._copies[id(layer)] = layer, copy
         return self._copies[id(layer)][1]
 

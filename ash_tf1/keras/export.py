@@ -5,9 +5,8 @@ import json
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import ops
-from ash_tf1.converting import artifact, onnx_model, opsets
-from ash_tf1.keras import configs, copying, layers
+from ash_tf1.converting import artifact, onnx_model, opsets, proof
+from ash_tf1.keras import copying
 from ash_tf1.sessions import session_config
 
 
@@ -15,9 +14,9 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
                 opset=opsets.DEFAULT):
     """Exports a tf.keras model as an artifact folder, which `tools/verify_onnx.py` verifies.
 
-    The model is copied for inference with its ASH layers in portable ops, frozen and converted.
+    The model is copied for inference, frozen and converted, its ASH layers in portable ops.
     The folder has the layout of the ONNX model zoo: `model.onnx`, with what made it in
-    metadata_props, and `test_data_set_0/`, the inputs given and what TensorFlow answers to them.
+    metadata_props, and `test_data_set_0/`, the inputs given and what the model answers to them.
     The ONNX model has the inputs and outputs of model.input_names and output_names, in the model's
     own dtypes, for any number of examples.
 
@@ -37,7 +36,8 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
     Raises:
       ValueError: the model cannot be copied, the inputs do not fit it, out_dir is in use, or
         models are not made for the opset.
-      RuntimeError: the conversion failed or was not complete.
+      RuntimeError: the conversion failed or was not complete, or the portable ops give other
+        answers.
     """
     if not isinstance(model, tf.keras.Model):
         raise ValueError('model must be a tf.keras model, got {!r}'.format(model))
@@ -50,17 +50,15 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
                          '{}'.format(model.name, ', '.join(names)))
     inputs = _check_inputs(model, inputs)
     graph_def, signature = freeze(model)
-    answers = onnx_model.run_frozen(graph_def, signature, *inputs)
-    return artifact.write(out_dir, graph_def, signature, inputs, answers,
+    return artifact.write(out_dir, proof.prove(graph_def, signature, inputs),
                           _metadata(model, inputs), keep_graph, opset)
 
 
-def freeze(model, portable=True):
-    """The graph of a model for inference.
+def freeze(model):
+    """The graph of a model for inference, its ASH layers in the form that they have.
 
     Args:
       model: as for `export_onnx`.
-      portable: whether its ASH layers become portable ops, or keep their form.
 
     Returns:
       (GraphDef without variables, its `ash_tf1.converting.onnx_model.Signature`).
@@ -71,7 +69,7 @@ def freeze(model, portable=True):
     original = copying.Original(model)
     with tf.Graph().as_default(), _loops_that_freeze(), \
             tf.Session(config=session_config()) as session:
-        copy = copying.copy_model(original, prepare=_make_portable if portable else None)
+        copy = copying.copy_model(original)
         # Placeholders of our own: those of the copy may have a fixed batch size.
         inputs = [tf.placeholder(tensor.dtype, [None] + tensor.shape.as_list()[1:])
                   for tensor in model.inputs]
@@ -94,12 +92,6 @@ def _loops_that_freeze():
         yield
     finally:
         tf.enable_control_flow_v2()
-
-
-def _make_portable(layer):
-    for part in configs.parts(layer):
-        if isinstance(part, layers.ASH):
-            part.implementation = ops.PORTABLE
 
 
 def _check_inputs(model, inputs):
@@ -139,5 +131,4 @@ def _metadata(model, inputs):
         'kind': 'keras_model',
         'net': model.name,
         'input_shapes': json.dumps(shapes),
-        'versions': artifact.versions(),
     }

@@ -46,7 +46,7 @@ def read(path, trust_code=False):
             raise ValueError('{} cannot be loaded by Keras: {}: {}'.format(
                 path, type(error).__name__, error)) from error
         copying.check_model(model)
-        graph_def, signature = export.freeze(model, portable=False)
+        graph_def, signature = export.freeze(model)
     return sources.Source(os.path.basename(path), (path,), graph_def, inputs=signature.inputs,
                           outputs=signature.outputs)
 

@@ -73,19 +73,23 @@ def test_vgg19_in_an_own_loop_becomes_a_model_that_verifies(tmp_path):
     for side, command in commands:
         opset = opsets.get(command.partition(' ')[2])
         run_tool(tmp_path, side, command, *(['--opset', opset] if opset else []))
-    for name in ('frozen', 'saved_model', 'meta_graph', 'classifier'):
+    for name in ('frozen', 'saved_model', 'meta_graph', 'classifier', 'net'):
         result = json.loads(run_tool(tmp_path, 'serve', f'tools/verify_onnx.py artifacts/{name}',
                                      '--json'))
         assert result['passed']
         assert max(row['max_rel_difference'] for row in result['differences']) < 1e-5
-    predicted, = json.loads(run_tool(
-        tmp_path, 'serve', commands[-1][1], '--json', '--top', '10'))['predictions']
     done = run(tmp_path, TRAIN_PYTHON, '-W', 'ignore', '-c', CLASSIFY)
     expected = [float(value) for value in done.stdout.split()]
     assert max(expected) < 0.9, 'one class has everything'
-    found = {row['label']: row['probability'] for row in predicted['top']}
-    # Another build of the JPEG decoder may be off by one in a pixel.
-    np.testing.assert_allclose([found[f'class {i}'] for i in range(10)], expected, atol=1e-3)
+    predict, = (command for _, command in commands if 'predict.py' in command)
+    for name, label in (('classifier', 'class {}'), ('net', '{}')):
+        predicted, = json.loads(run_tool(
+            tmp_path, 'serve', predict.replace('classifier', name), '--json', '--top',
+            '10'))['predictions']
+        found = {row['label']: row['probability'] for row in predicted['top']}
+        # Another build of the JPEG decoder may be off by one in a pixel.
+        np.testing.assert_allclose([found[label.format(i)] for i in range(10)], expected,
+                                   atol=1e-3)
 
 
 def test_without_native_ops_the_graph_holds_graph_ops_and_verifies(tmp_path):

@@ -40,8 +40,9 @@ def check(folder, label):
     assert result['steps'] >= 1
     model = ash_onnx.load_model(str(folder / label / 'artifact'), provider='cpu')
     assert model.form.layers == count_ash(model.path)
-    verification = ash_onnx.verify(model, rtol=1e-4, atol=1e-4)
+    verification = ash_onnx.verify(model)
     assert verification.passed
+    assert verification.tolerance.relative < 1e-2, 'roundings alone give other answers'
     logits, probabilities = model.run(np.zeros((3, *model.input_shape), np.uint8))
     assert logits.shape == probabilities.shape == (3, NETS[label]['classes'])
     return result

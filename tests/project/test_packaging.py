@@ -70,7 +70,7 @@ def test_another_tensorflow_or_none_is_told_in_a_line(tmp_path, command, version
 def test_both_packages_and_all_extras_are_there(setup_arguments):
     packages = set(setup_arguments['packages'])
     assert {'ash_tf1', 'ash_tf1.nets', 'ash_tf1.input_pipelines', 'ash_tf1.keras', 'ash_tf1.native',
-            'ash_tf1.checkpoint_rules', 'ash_onnx', 'ash_onnx.native'} <= packages
+            'ash_tf1.checkpoint_import.rules', 'ash_onnx', 'ash_onnx.native'} <= packages
     assert set(setup_arguments['extras_require']) == {
         'train', 'train-gpu', 'convert', 'serve', 'serve-gpu', 'dev'}
 

@@ -12,14 +12,12 @@ import multiprocessing
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / 'tools'))
-import _train_side  # noqa: E402, F401
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import bases  # noqa: E402
 import cases  # noqa: E402
-import convert  # noqa: E402
+import command  # noqa: E402
 from workplace import CASES, MESSAGES, Workplace  # noqa: E402
 
 OUT_DIR = 'new/newer/artifact'  # beside what is there, with parents that are missing
@@ -54,27 +52,15 @@ def run(folder):
     os.environ.update(HOME=str(folder / 'home'), TMPDIR=str(folder / 'tmp'))
     tempfile.tempdir = None
     os.chdir(str(folder / 'cwd'))
-    before, start = listing(folder), time.monotonic()
-    with tempfile.TemporaryFile(dir=str(folder.parent)) as log:
-        kept = os.dup(2)
-        os.dup2(log.fileno(), 2)
-        try:
-            status = convert.main(arguments[:1] + [str(folder / OUT_DIR)] + LIMITS + arguments[1:])
-        except BaseException as error:  # told by the test
-            status = repr(error)
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-        log.seek(0)
-        stderr = log.read().decode('utf-8', 'replace')
-    seconds, after = time.monotonic() - start, listing(folder)
-    if status == 0:  # the parents of OUT_DIR
+    before = listing(folder)
+    result = command.run(folder.parent, arguments[0], str(folder / OUT_DIR), *LIMITS,
+                         *arguments[1:])
+    after = listing(folder)
+    if result['status'] == 0:  # the parents of OUT_DIR
         after = {name: value for name, value in after.items() if name not in ('new', 'new/newer')}
     changed = sorted(name for name in set(before) | set(after)
                      if before.get(name) != after.get(name))
-    return dict(status=status, stderr=stderr, seconds=seconds, changed=changed,
-                artifact=str(folder / OUT_DIR))
+    return dict(result, changed=changed, artifact=str(folder / OUT_DIR))
 
 
 def main(out, which, part=0, parts=1):
@@ -85,11 +71,8 @@ def main(out, which, part=0, parts=1):
     making.join()
     if making.exitcode:
         sys.exit('the graphs could not be made')
-    sys.argv[0] = 'convert.py'
-    report, sys.stdout = sys.stdout, open(os.devnull, 'w')
     for folder, name in folders.items():
-        report.write(json.dumps(dict(run(folder), name=name, message=MESSAGES[name])) + '\n')
-        report.flush()
+        print(json.dumps(dict(run(folder), name=name, message=MESSAGES[name])), flush=True)
 
 
 if __name__ == '__main__':

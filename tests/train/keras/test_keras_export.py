@@ -14,6 +14,7 @@ import tensorflow.compat.v1 as tf
 from onnx import numpy_helper
 
 import ash_tf1
+from ash_tf1.converting import proof
 from ash_tf1.keras import ASH, Swish
 from ash_tf1.keras.export import export_onnx, freeze
 
@@ -121,6 +122,7 @@ def test_it_says_what_it_wrote_and_what_made_it(tmp_path, randomize):
     values = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(values.pop('versions'))['ash_tf1'] == ash_tf1.__version__
     assert json.loads(values.pop('input_shapes')) == {'d_input': [4]}
+    assert json.loads(values.pop('tolerance')) == {'relative': proof.LEAST}
     assert values == {'kind': 'keras_model', 'net': 'small'}
     graph = tf.GraphDef.FromString((tmp_path / 'a' / 'frozen_graph.pb').read_bytes())
     ops = Counter(node.op for node in graph.node)

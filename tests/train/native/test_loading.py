@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import config, native, ops
+from ash_tf1 import native, ops
+from ash_tf1.training.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -105,7 +106,7 @@ def test_where_it_is_built_it_is_the_default(library, monkeypatch, caplog, value
                 function(tf.zeros([2, 3]))
         types = [op.type for op in tf.get_default_graph().get_operations()]
     assert types.count('AshForward') == 3
-    assert config.Settings().implementation == 'auto'
+    assert Settings().implementation == 'auto'
     assert not caplog.records
 
 

@@ -9,9 +9,9 @@ import threading
 import numpy as np
 import pytest
 
-from ash_tf1 import config, hooks, training
 from ash_tf1.checkpoint import find_checkpoint
-from ash_tf1.run_log import read_rows
+from ash_tf1.training import hooks, loop
+from ash_tf1.training.run_dir import load_settings, read_rows
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -113,7 +113,7 @@ def test_a_finished_run_is_resumed_to_no_effect(tiny, tiny_run, run_copy, tiny_s
     # Where the data lies is the one thing that may have changed.
     settings = tiny_settings(data_dir=str(tmp_path))
     result = train_quietly(settings, run_copy, resume=True)
-    assert config.load(str(run_copy), config.SETTINGS_FILE, config.Settings) == settings
+    assert load_settings(str(run_copy)) == settings
     assert (result.step, result.total_steps, result.signal) == (15, 15, None)
     assert_same_run(run_copy, tiny_run, read_weights)
     assert not (run_copy / 'model.ckpt-5.index').exists()
@@ -122,7 +122,7 @@ def test_a_finished_run_is_resumed_to_no_effect(tiny, tiny_run, run_copy, tiny_s
 @pytest.fixture
 def without_graph(monkeypatch):
     """For what is refused before the graph is used: saves the seconds of building it."""
-    monkeypatch.setattr(training, 'build_training_graph', lambda *args: None)
+    monkeypatch.setattr(loop, 'build_training_graph', lambda *args: None)
 
 
 def test_a_folder_in_use_is_refused_untouched(tiny, tiny_run, tiny_settings, train_quietly,
@@ -137,6 +137,7 @@ def test_a_folder_in_use_is_refused_untouched(tiny, tiny_run, tiny_settings, tra
 @pytest.mark.parametrize('change', [
     dict(learning_rate=0.2), dict(activation='relu'), dict(net='tiny_deeper'), dict(seed=1),
     dict(batch_size=4), dict(epochs=4), dict(step_at=(0.5,)), dict(augmentation='none'),
+    dict(validation_share=0.2),
 ], ids=lambda change: '{}'.format(*change))
 def test_another_setting_cannot_be_resumed(tiny, tiny_run, tiny_settings, train_quietly, contents,
                                            without_graph, change):
@@ -147,6 +148,17 @@ def test_another_setting_cannot_be_resumed(tiny, tiny_run, tiny_settings, train_
     assert repr(value) in str(error.value)
     assert repr(getattr(tiny_settings(), name)) in str(error.value)
     assert contents(tiny_run) == before
+
+
+def test_a_run_of_an_earlier_version_is_not_resumed(tiny, run_copy, tiny_settings, train_quietly,
+                                                    contents, without_graph):
+    record = json.loads((run_copy / 'settings.json').read_text())
+    del record['validation_share']
+    (run_copy / 'settings.json').write_text(json.dumps(record))
+    before = contents(run_copy)
+    with pytest.raises(ValueError, match='earlier version.* evaluated and exported, but not'):
+        train_quietly(load_settings(str(run_copy)), run_copy, resume=True)
+    assert contents(run_copy) == before
 
 
 def test_only_a_run_can_be_resumed(tiny, tiny_settings, train_quietly, tmp_path, without_graph):

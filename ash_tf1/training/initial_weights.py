@@ -1,15 +1,14 @@
-"""Which variables of a checkpoint a new run begins with, whatever scope they have there."""
+"""Which variables of a checkpoint a net takes, whatever scope they have there."""
 import collections
-import dataclasses
 import os
 import re
 from typing import Dict, List, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, config
-from ash_tf1.classifier import build_classifier, pixels_placeholder
-from ash_tf1.nets import default_scope
+from ash_tf1 import checkpoint
+from ash_tf1.ops import get_activation
+from ash_tf1.training import run_dir
 
 SHOWN = 5  # names in a message
 
@@ -40,7 +39,7 @@ class InitialWeights(NamedTuple):
         return line
 
 
-def find_initial_weights(path, variables, spec, exclude=()):
+def find_initial_weights(path, variables, task, spec, exclude=(), exact=False):
     """Finds the variables of a net in a checkpoint, under the one scope that has them all.
 
     A `model.json` beside the checkpoint says which scope that is. Without one it is the net's own,
@@ -50,9 +49,13 @@ def find_initial_weights(path, variables, spec, exclude=()):
     Args:
       path: a checkpoint, as for `checkpoint.find_checkpoint`.
       variables: the net's `tf.Variable`s, in the current graph.
+      task: the `Task`.
       spec: the `ModelSpec` of the net.
       exclude: regular expressions; a variable begins anew where one of them matches the whole of
         its name below the net's scope, or of a scope that it is in.
+      exact: whether the checkpoint must be that of this very net: the activation's variables may
+        not be missing, and nothing may be left below the scope but what optimizers and averages
+        keep beside a variable.
 
     Returns:
       An `InitialWeights`.
@@ -63,26 +66,53 @@ def find_initial_weights(path, variables, spec, exclude=()):
     """
     prefix = checkpoint.find_checkpoint(path)
     stored = checkpoint.list_variables(prefix)
-    own = spec.scope or default_scope(spec.net)
-    below = collections.OrderedDict((v.op.name[len(own) + 1:], v) for v in variables)
+    own = spec.net_scope
+    below = collections.OrderedDict((_below(own, v.op.name), v) for v in variables)
     excluded = _excluded(below, exclude, spec.net)
     wanted = [name for name in below if name not in excluded]
     there = _spec_beside(prefix)
-    preferred = [own] if there is None else [there.scope or default_scope(there.net), own]
-    scope = _find_scope(prefix, stored, wanted, preferred, spec)
+    preferred = [own] if there is None else [there.net_scope, own]
+    scope = _find_scope(prefix, stored, wanted, preferred, task, spec, exact)
     sources = collections.OrderedDict(
         (_join(scope, name), below[name]) for name in wanted if _join(scope, name) in stored)
     misfits = [name for name, variable in sources.items()
                if stored[name].shape != variable.shape.as_list()]
     if misfits:
-        raise ValueError('checkpoint {} does not fit the net: {}; {}'.format(
+        raise ValueError('checkpoint {} does not fit the net: {}{}'.format(
             prefix, _some('{} is {} there, {} here'.format(
                 name, stored[name].shape, sources[name].shape.as_list()) for name in misfits),
-            _advice(name[len(scope):].lstrip('/') for name in misfits)))
+            '' if exact else _advice(name[len(scope):].lstrip('/') for name in misfits)))
     filled = [name for name in wanted if _join(scope, name) not in stored]
-    normalization = '' if there is None else _normalization(there)
+    if exact:
+        _check_exact(prefix, stored, scope, sources, filled, spec)
+    normalization = '' if there is None else there.normalization
     return InitialWeights(prefix, scope, sources, filled, excluded,
-                          '' if normalization == _normalization(spec) else normalization)
+                          '' if normalization == spec.normalization else normalization)
+
+
+def _check_exact(prefix, stored, scope, sources, filled, spec):
+    """Raises ValueError where a checkpoint lacks a variable of a net, or has more at its scope."""
+    if spec.scope not in ('', scope):
+        raise ValueError('checkpoint {} does not fit the net: it has its variables below {}, and '
+                         'not below {}'.format(prefix, scope or 'no scope', spec.scope))
+    if filled:
+        raise ValueError('checkpoint {} does not fit the net: it has no variable {}, which are of '
+                         'the activation {}: give the one that it was trained with'.format(
+                             prefix, _some(_join(scope, name) for name in filled),
+                             spec.activation))
+    homes = {_home(name) for name in sources}
+    more = [name for name in stored if name not in sources and _home(name) not in sources
+            and (name.startswith(scope + '/') if scope else _home(name) in homes)]
+    if more:
+        raise ValueError('checkpoint {} is not of {} with {}, which has no variable {}; where they '
+                         'are to be left out, tools/import_checkpoint.py does it by rules such as '
+                         '`drop {}`'.format(prefix, spec.net, spec.activation, _some(more),
+                                            more[0]))
+
+
+def _home(name):
+    """The scope right around a variable; a variable's own name for what is kept beside it."""
+    return name.rpartition('/')[0]
 
 
 def _excluded(names, patterns, net):
@@ -104,18 +134,12 @@ def _excluded(names, patterns, net):
 def _spec_beside(prefix):
     """The `ModelSpec` in the folder of a checkpoint, if there is one."""
     folder = os.path.dirname(prefix)
-    if not os.path.exists(os.path.join(folder, config.MODEL_FILE)):
+    if not os.path.exists(os.path.join(folder, run_dir.MODEL_FILE)):
         return None
-    return config.load(folder, config.MODEL_FILE, config.ModelSpec)
+    return run_dir.load_model(folder)[1]
 
 
-def _normalization(spec):
-    """The setting that gives a net the input of a `ModelSpec`."""
-    return 'channels={} mean={} std={}'.format(spec.channels, *(
-        ','.join(map(str, values)) for values in (spec.channel_mean, spec.channel_std)))
-
-
-def _find_scope(prefix, stored, wanted, preferred, spec):
+def _find_scope(prefix, stored, wanted, preferred, task, spec, exact):
     """The scope in a checkpoint that has all names wanted below it, but for the activation's.
 
     Of several it is the first of those preferred: what model.json says, and the net's own.
@@ -130,7 +154,7 @@ def _find_scope(prefix, stored, wanted, preferred, spec):
                       if '/'.join(parts[i:]) in known)
     fits = [scope for scope in scopes if not missing(scope, wanted)]
     if not set(preferred) & set(fits):
-        without = _variables_without_activation(spec)
+        without = _variables_without_activation(task, spec)
         wanted = [name for name in wanted if name in without]
         fits = [scope for scope in scopes if not missing(scope, wanted)]
     for scope in preferred:
@@ -139,9 +163,11 @@ def _find_scope(prefix, stored, wanted, preferred, spec):
     if len(fits) == 1:
         return fits[0]
     if fits:
-        raise ValueError('checkpoint {} has variables of the net in each of the scopes {}: leave '
-                         'one, with rules of tools/import_checkpoint.py such as `drop {}/.+`'
-                         .format(prefix, _some(sorted(fits)), sorted(fits)[0]))
+        remedy = ('name the one by --scope' if exact else
+                  'leave one, with rules of tools/import_checkpoint.py such as `drop {}/.+`'.format(
+                      sorted(fits)[0]))
+        raise ValueError('checkpoint {} has variables of the net in each of the scopes {}: {}'
+                         .format(prefix, _some(sorted(fits)), remedy))
     if not scopes:
         raise ValueError('checkpoint {} does not fit the net: no scope of it has a variable {}; '
                          'its variables are below {}'.format(
@@ -149,18 +175,21 @@ def _find_scope(prefix, stored, wanted, preferred, spec):
     best = max(scopes, key=lambda scope: (scopes[scope], scope in preferred))
     lacking = missing(best, wanted)
     raise ValueError('checkpoint {} does not fit the net: it has no variable {}, and no scope of '
-                     'it has more of them than {}; {}'.format(
-                         prefix, _some(lacking), best,
-                         _advice(name[len(best):].lstrip('/') for name in lacking)))
+                     'it has more of them than {}{}'.format(
+                         prefix, _some(lacking), best, '' if exact else _advice(
+                             name[len(best):].lstrip('/') for name in lacking)))
 
 
-def _variables_without_activation(spec):
+def _variables_without_activation(task, spec):
     """The names below the net's scope that it has with an activation that has no variables."""
     with tf.Graph().as_default():
-        build_classifier(pixels_placeholder(spec), dataclasses.replace(spec, activation='relu'),
-                         is_training=False)
-        own = spec.scope or default_scope(spec.net)
-        return {v.op.name[len(own) + 1:] for v in tf.global_variables()}
+        task.forward(task.feeds(spec), spec, get_activation('relu'), is_training=False)
+        return {_below(spec.net_scope, v.op.name) for v in tf.global_variables()}
+
+
+def _below(scope, name):
+    """A variable's name without the scope that it is in."""
+    return name[len(scope) + 1:] if scope else name
 
 
 def _join(scope, name):
@@ -170,7 +199,7 @@ def _join(scope, name):
 def _scopes(names):
     """The scopes right around variables, in order, each once."""
     return list(collections.OrderedDict.fromkeys(
-        name.rpartition('/')[0] or name for name in names))
+        _home(name) or name for name in names))
 
 
 def _tops(names):
@@ -181,7 +210,7 @@ def _advice(names):
     scopes = _scopes(names)
     outer = [scope for scope in scopes
              if not any(scope.startswith(other + '/') for other in scopes)]
-    return 'give --init-exclude {} to begin anew with these'.format(
+    return '; give --init-exclude {} to begin anew with these'.format(
         ' '.join(outer) if len(outer) <= SHOWN else 'PATTERN...')
 
 

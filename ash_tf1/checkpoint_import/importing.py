@@ -1,18 +1,15 @@
 """Makes a checkpoint of today's nets of one with other names, another format or fewer variables."""
 import collections
-import dataclasses
-from typing import Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.checkpoint import find_checkpoint, list_variables, read_variables
-from ash_tf1.checkpoint_rules import apply_rules, read_rules
-from ash_tf1.checkpoint_writing import check_new, write_checkpoint
-from ash_tf1.config import ModelSpec
-from ash_tf1.nets import get_net
+from ash_tf1.checkpoint_import.rules import apply_rules, read_rules
+from ash_tf1.checkpoint_import.writing import check_new, write_checkpoint
 from ash_tf1.ops import get_activation
-from ash_tf1.preprocessing import Preprocessing
+from ash_tf1.tasks import ModelSpec, Task
 
 Report = collections.namedtuple('Report', ['imported', 'reshaped', 'filled', 'initialized',
                                            'dropped', 'unmatched', 'checked'])
@@ -27,48 +24,17 @@ checked: whether there was a net to hold names and shapes against.
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """The net that a checkpoint is imported for; with labels, a model that other commands take."""
-    net: str
-    num_classes: int
-    input_size: tuple = (224, 224, 3)
-    activation: str = 'ash'
-    scope: Optional[str] = None
-    net_options: Tuple[str, ...] = ()
-    labels: Tuple[str, ...] = ()
-    preprocessing: Preprocessing = Preprocessing()
+class Target(NamedTuple):
+    """The net that a checkpoint is imported for."""
 
-    def __post_init__(self):
-        for name, sizes in (('input_size', self.input_size), ('num_classes', [self.num_classes])):
-            if any(size < 1 for size in sizes) or len(sizes) != (3 if name == 'input_size' else 1):
-                raise ValueError('{} takes positive numbers{}, got {}'.format(
-                    name, ' H W C' if name == 'input_size' else '', ' '.join(map(str, sizes))))
-        if self.labels and len(self.labels) != self.num_classes:
-            raise ValueError('there are {} labels for {} classes'.format(
-                len(self.labels), self.num_classes))
-        self.spec  # noqa: B018 - which checks what it is made of
+    task: Task
+    spec: ModelSpec
+    described: bool = True  # whether all of the spec is known, so that it becomes a `model.json`
 
     def build(self, activation_fn):
         """Builds the net for inference in the current graph; its variables by name, in order."""
-        images = tf.placeholder(tf.float32, (None,) + tuple(self.input_size))
-        scope = {} if self.scope is None else {'scope': self.scope}
-        net = get_net(self.net, self.net_options)
-        net(images, self.num_classes, activation_fn, is_training=False, **scope)
+        self.task.forward(self.task.feeds(self.spec), self.spec, activation_fn, is_training=False)
         return collections.OrderedDict((v.op.name, v) for v in tf.global_variables())
-
-    @property
-    def spec(self):
-        """The `ModelSpec` of the imported net; None where its labels are not known."""
-        if not self.labels:
-            return None
-        fit = self.preprocessing
-        return ModelSpec(
-            net=self.net, activation=self.activation, dataset='',
-            input_shape=tuple(self.input_size), channel_mean=fit.mean, channel_std=fit.std,
-            labels=self.labels, training_images=0, net_options=self.net_options,
-            scope=self.scope or '', channels=fit.channels, resize=fit.resize, crop=fit.crop,
-            interpolation=fit.interpolation)
 
 
 def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
@@ -77,14 +43,14 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
 
     Without a target, names are changed and nothing is checked. With one, the new checkpoint has
     exactly the net's variables. Those that only the net's activation has, as z_k and alpha of ASH,
-    get their initial values where the old checkpoint lacks them. With a target that has labels,
-    the folder of the new checkpoint gets a `model.json` too, so that the commands take it as they
-    take the folder of a run.
+    get their initial values where the old checkpoint lacks them. With a target that is
+    described, the folder of the new checkpoint gets a `model.json` too, so that the commands take
+    it as they take the folder of a run.
 
     Args:
       old: a checkpoint of V1 or V2, as for `checkpoint.find_checkpoint`.
       new: prefix of the checkpoint to write; None for a dry run.
-      rules: sequence of sources as for `checkpoint_rules.read_rules`, the first ones first.
+      rules: sequence of sources as for `rules.read_rules`, the first ones first.
       target: the `Target`, or None.
       ignore_unmatched: whether variables that no rule matches, and that the net does not have, are
         left out; an error otherwise.
@@ -103,15 +69,15 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
     """
     rules = [rule for source in rules for rule in read_rules(source)]
     old = find_checkpoint(old, v1=True)
-    spec = None if target is None else target.spec
+    model = None if target is None or not target.described else (target.task, target.spec)
     if not dry_run:
-        check_new(old, new, overwrite, spec)
+        check_new(old, new, overwrite, model)
     stored = list_variables(old)
     with tf.Graph().as_default():
         tf.set_random_seed(seed)
         # The plain form of ASH has the same variables, and is built faster.
         variables = None if target is None else target.build(
-            get_activation(target.activation, 'plain'))
+            get_activation(target.spec.activation, 'plain'))
         sources, dropped, unmatched = _assign(stored, rules, variables)
         filled, initialized = _missing(sources, variables, target)
         problems = _misfits(sources, stored, variables, target) + _left_over(
@@ -129,7 +95,7 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
             value = np.reshape(value, reshaped[-1][2])
         values[name] = (value, stored[sources[name]].dtype)
     if not dry_run:
-        write_checkpoint(new, values, spec)
+        write_checkpoint(new, values, model)
     return Report([(old_name, name) for name, old_name in sources.items()], reshaped, filled,
                   initialized, dropped, unmatched, target is not None)
 
@@ -154,17 +120,17 @@ def _misfits(sources, stored, variables, target):
     """A message for each variable that the net does not have, or has in another shape or dtype."""
     messages = []
     for name, source in sources.items() if target is not None else ():
-        label = name if name == source else '{} (from {})'.format(name, source)
+        shown = name if name == source else '{} (from {})'.format(name, source)
         if name not in variables:
-            messages.append('{} is no variable of {}'.format(label, target.net))
+            messages.append('{} is no variable of {}'.format(shown, target.spec.net))
             continue
         shape, dtype = variables[name].shape.as_list(), variables[name].dtype.base_dtype
         if _without_ones(stored[source].shape) != _without_ones(shape):
             messages.append('{} is {} there, {} in {}'.format(
-                label, stored[source].shape, shape, target.net))
+                shown, stored[source].shape, shape, target.spec.net))
         if stored[source].dtype != dtype:
             messages.append('{} is {} there, {} in {}'.format(
-                label, stored[source].dtype.name, dtype.name, target.net))
+                shown, stored[source].dtype.name, dtype.name, target.spec.net))
     return messages
 
 
@@ -174,10 +140,10 @@ def _left_over(target, unmatched, initialized):
     if unmatched:
         messages.append('no rule matches {}{}'.format(
             ', '.join(unmatched),
-            '' if target is None else ', which {} does not have either'.format(target.net)))
+            '' if target is None else ', which {} does not have either'.format(target.spec.net)))
     if initialized:
         messages.append('{} needs {}, for which there is nothing'.format(
-            target.net, ', '.join(initialized)))
+            target.spec.net, ', '.join(initialized)))
     return messages
 
 

@@ -6,18 +6,18 @@ import tempfile
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import config
 from ash_tf1.checkpoint import checkpoint_files, listed_checkpoints
+from ash_tf1.training.run_dir import MODEL_FILE, SETTINGS_FILE, load_model, save_model
 
 
-def check_new(old, new, overwrite, spec=None):
+def check_new(old, new, overwrite, model=None):
     """Checks that a checkpoint may be written.
 
     Args:
       old: the checkpoint that it is made of, as from `checkpoint.find_checkpoint`.
       new: prefix of the checkpoint to write.
       overwrite: whether what is there may be replaced.
-      spec: the `config.ModelSpec` to write beside it, if any.
+      model: the (`Task`, `ModelSpec`) to write beside it, if any.
 
     Raises:
       ValueError: `new` is a folder or `old` itself, its folder is that of a run, or there is
@@ -33,17 +33,17 @@ def check_new(old, new, overwrite, spec=None):
         raise ValueError('there is a checkpoint at {} already: give another prefix, or --overwrite'
                          .format(new))
     folder = os.path.dirname(os.path.abspath(new))
-    if spec is None or not os.path.exists(os.path.join(folder, config.MODEL_FILE)):
+    if model is None or not os.path.exists(os.path.join(folder, MODEL_FILE)):
         return
-    if os.path.exists(os.path.join(folder, config.SETTINGS_FILE)):
+    if os.path.exists(os.path.join(folder, SETTINGS_FILE)):
         raise ValueError('{} is the folder of a training run, whose {} stays: give a prefix in '
-                         'another folder'.format(folder, config.MODEL_FILE))
-    if not overwrite and config.load(folder, config.MODEL_FILE, config.ModelSpec) != spec:
+                         'another folder'.format(folder, MODEL_FILE))
+    if not overwrite and load_model(folder) != model:
         raise ValueError('{} describes another net: give a prefix in another folder, or '
-                         '--overwrite'.format(os.path.join(folder, config.MODEL_FILE)))
+                         '--overwrite'.format(os.path.join(folder, MODEL_FILE)))
 
 
-def write_checkpoint(prefix, values, spec=None):
+def write_checkpoint(prefix, values, model=None):
     """Writes a V2 checkpoint and makes it the latest of its folder; replaces one of that name.
 
     After an exception there is no new file, and the old ones are as they were.
@@ -51,7 +51,8 @@ def write_checkpoint(prefix, values, spec=None):
     Args:
       prefix: of the checkpoint; its folder is made where it is missing.
       values: a dict: name -> (value, `tf.DType`).
-      spec: the `config.ModelSpec` to write into the folder, as `model.json`; None to write none.
+      model: the (`Task`, `ModelSpec`) to write into the folder, as `model.json`; None to write
+        none.
 
     Raises:
       ValueError: the files cannot be written.
@@ -64,9 +65,9 @@ def write_checkpoint(prefix, values, spec=None):
         os.mkdir(aside)
         _save(os.path.join(fresh, name), values)
         replaced = _files_at(prefix)
-        if spec is not None:
-            config.save(fresh, config.MODEL_FILE, spec)
-            replaced += [path for path in [os.path.join(folder, config.MODEL_FILE)]
+        if model is not None:
+            save_model(fresh, *model)
+            replaced += [path for path in [os.path.join(folder, MODEL_FILE)]
                          if os.path.exists(path)]
         moves = [(path, os.path.join(aside, os.path.basename(path))) for path in replaced]
         moves += [(os.path.join(fresh, part), os.path.join(folder, part))

@@ -1,37 +1,41 @@
 """The graph of a classifier, from pixels to probabilities: the same for training and serving."""
-import collections
+from typing import Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.nets import get_net
-from ash_tf1.ops import AUTO, get_activation
 
-Classifier = collections.namedtuple('Classifier', ['logits', 'probabilities', 'end_points'])
+
+class Classifier(NamedTuple):
+    """What a classifier answers to N images, for C classes."""
+
+    logits: tf.Tensor         # float32 [N, C]
+    probabilities: tf.Tensor  # float32 [N, C], their softmax
+    end_points: Dict[str, tf.Tensor]
 
 
 def pixels_placeholder(spec):
-    """The input of a `ModelSpec`'s graph: `images`, uint8 RGB [None, H, W, 3]."""
+    """The input of a `ClassifierSpec`'s graph: `images`, uint8 RGB [None, H, W, 3]."""
     return tf.placeholder(tf.uint8, (None,) + tuple(spec.input_shape), name='images')
 
 
-def build_classifier(pixels, spec, is_training, implementation=AUTO, reuse=None):
+def build_classifier(pixels, spec, activation_fn, is_training, reuse=None):
     """Builds normalisation, net and softmax in the current graph.
 
     Args:
       pixels: uint8 tensor [N, H, W, 3], RGB.
-      spec: the `ModelSpec`.
+      spec: the `ClassifierSpec`.
+      activation_fn: the activation of every layer.
       is_training: bool or bool scalar tensor, for BatchNorm and dropout.
-      implementation: form of ASH, as for `ops.ASH`.
       reuse: whether the net's variables are reused, as for `tf.variable_scope`.
 
     Returns:
-      A `Classifier` of logits and probabilities, float32 [N, num_classes], and the end_points.
+      A `Classifier`.
 
     Raises:
-      ValueError: the net, one of its options or the activation is unknown.
+      ValueError: the net or one of its options is unknown.
     """
     net = get_net(spec.net, spec.net_options)
-    activation_fn = get_activation(spec.activation, implementation)
     scope = {'scope': spec.scope} if spec.scope else {}
     logits, end_points = net(spec.preprocessing.normalize(pixels), spec.num_classes, activation_fn,
                              is_training, reuse=reuse, **scope)

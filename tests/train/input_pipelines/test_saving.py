@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ash_tf1.input_pipelines import Split
-from ash_tf1.input_pipelines.image_folder import save_image_folder
+from ash_tf1.input_pipelines import ArraySplit
+from ash_tf1.input_pipelines.saving import save_image_folder
 
 LABELS = ('cat', 'dog', 'maple_tree')
 
@@ -14,8 +14,8 @@ LABELS = ('cat', 'dog', 'maple_tree')
 @pytest.fixture
 def split():
     rng = np.random.RandomState(0)
-    return Split(rng.randint(0, 256, (7, 4, 5, 3)).astype(np.uint8),
-                 np.array([0, 2, 0, 2, 2, 0, 0], np.int64))
+    return ArraySplit(image=rng.randint(0, 256, (7, 4, 5, 3)).astype(np.uint8),
+                      label=np.array([0, 2, 0, 2, 2, 0, 0], np.int64))
 
 
 def files(folder):
@@ -32,7 +32,7 @@ def test_files_hold_the_pixels_as_rgb_under_their_label(split, tmp_path):
     for path in files(tmp_path):
         index = int(path[-9:-4])
         bgr = cv2.imread(str(tmp_path / path), cv2.IMREAD_UNCHANGED)
-        np.testing.assert_array_equal(bgr[:, :, ::-1], split.images[index])
+        np.testing.assert_array_equal(bgr[:, :, ::-1], split[index]['image'])
 
 
 def test_per_class_takes_the_first_of_each(split, tmp_path):

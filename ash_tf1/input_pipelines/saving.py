@@ -1,4 +1,4 @@
-"""A split as image files, one folder a class: the form in which the modern side takes images."""
+"""Writes a split of labelled images as files, one folder a class."""
 import os
 
 import cv2
@@ -9,7 +9,7 @@ def save_image_folder(split, labels, folder, per_class=None):
     """Writes the images of a split as `folder/LABEL/INDEX.png`, losslessly.
 
     Args:
-        split: a `Split` of N examples.
+        split: a `Split` of N examples with `image` and `label`.
         labels: the classes' names, which become the names of the folders.
         folder: an existing folder.
         per_class: how many images of each class to write, the first ones; None for all.
@@ -27,12 +27,13 @@ def save_image_folder(split, labels, folder, per_class=None):
         if label in ('.', '..') or any(mark in label for mark in '/\\\0'):
             raise ValueError(f'class name {label!r} cannot be the name of a folder')
     written = 0
+    classes = split.labels
     for index, label in enumerate(labels):
         os.makedirs(os.path.join(folder, label), exist_ok=True)
-        for example in np.flatnonzero(split.labels == index)[:per_class]:
+        for example in np.flatnonzero(classes == index)[:per_class]:
             path = os.path.join(folder, label, f'{example:05d}.png')
             # OpenCV's order is BGR.
-            if not cv2.imwrite(path, np.ascontiguousarray(split.images[example][:, :, ::-1])):
+            if not cv2.imwrite(path, np.ascontiguousarray(split[example]['image'][:, :, ::-1])):
                 raise OSError(f'cannot write {path}')
             written += 1
     return written

@@ -1,0 +1,192 @@
+"""Convert what TensorFlow 1 left to an ONNX artifact."""
+import argparse
+import os
+
+from ash_tf1 import files, preprocessing
+from ash_tf1.commands import export_onnx, options
+from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
+from ash_tf1.commands.import_checkpoint import INPUT_SHAPE, classifier_target
+from ash_tf1.commands.running import run
+from ash_tf1.sessions import compute_in_one_thread
+from ash_tf1.tasks.classification.adapting import GraphClassifier
+from ash_tf1.tasks.classification.labels import read_labels
+from ash_tf1.training.run_dir import MODEL_FILE
+
+KERAS_SUFFIXES = ('.h5', '.hdf5', '.keras')
+
+
+def main(argv=None):
+    """Parses argv and runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        description='Convert a graph that TensorFlow 1 left, with ASH in any of its forms or '
+                    'without, to an artifact: model.onnx, and a test data set of inputs with the '
+                    'answers that the graph itself gave to them. Variables are read from their '
+                    'checkpoint by no op of the graph. An op that reads or writes files, runs '
+                    'Python or draws random numbers is refused, and not run.',
+        epilog='example: python tools/convert.py saved_model/ artifacts/vgg19 --set keep_prob=1.0; '
+               'then, on modern Python: python tools/verify_onnx.py artifacts/vgg19')
+    parser.add_argument('source', metavar='SOURCE',
+                        help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; a '
+                             'MetaGraph (.meta) with its checkpoint: the prefix or folder of both; '
+                             'a Keras model, .h5; the folder of a run, as for '
+                             'tools/export_onnx.py; or, with --net, a checkpoint')
+    parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
+    parser.add_argument('--input', action='append', default=[], metavar='NAME[:SHAPE]',
+                        help='a tensor that becomes an input, with a shape such as ?,224,224,3 or '
+                             '4, (default: those of the signature, or the one placeholder)')
+    parser.add_argument('--output', action='append', default=[], metavar='NAME',
+                        help='a tensor that becomes an output (default: those of the signature, '
+                             'or the one that nothing reads)')
+    parser.add_argument('--set', nargs='+', default=[], metavar='NAME=VALUE',
+                        help='placeholders that become constants, such as is_training=false '
+                             'keep_prob=1.0; branches and dropout that they switch off go')
+    parser.add_argument('--tag', metavar='TAG[,TAG]',
+                        help='of the graph in a SavedModel (default: the only one, or serve)')
+    parser.add_argument('--signature', metavar='KEY',
+                        help='signature that names inputs and outputs (default: the only one, or '
+                             'serving_default)')
+    parser.add_argument('--allow-training-mode', action='store_true',
+                        help='let BatchNorm use the statistics of the batch that it is given')
+    parser.add_argument('--trust-code', action='store_true',
+                        help='load a Keras model with Lambda layers, which run Python code')
+    parser.add_argument('--labels', metavar='FILE',
+                        help='labels of the classes, one a line: the artifact becomes an image '
+                             'classifier, which takes uint8 RGB pixels and which predict.py and '
+                             'evaluate_onnx.py know')
+    options.add_preprocess(parser, 'of an image classifier: how pixels become the input, in the '
+                                   'graph, and photos become pixels')
+    parser.add_argument('--samples', metavar='PATH',
+                        help='inputs of the test data set: .npy, .npz with an array for each '
+                             'input, an image or a folder of images (default: made up)')
+    parser.add_argument('--seed', type=int, default=0, metavar='N',
+                        help='of inputs that are made up (default: %(default)s)')
+    parser.add_argument('--time-limit', type=float, default=1800, metavar='SECONDS',
+                        help='of the process that reads and converts (default: %(default)s)')
+    parser.add_argument('--memory-limit', type=float, metavar='GB',
+                        help='of its data (default: three quarters of the memory there is)')
+    parser.add_argument('--verbose', action='store_true',
+                        help='let through what TensorFlow and tf2onnx say, and tracebacks')
+    options.add_artifact_options(parser)
+    _add_net(parser.add_argument_group(
+        'a checkpoint of a loop of your own around one of the nets here, to an image classifier'))
+    return run(parser, _convert, argv)
+
+
+def _add_net(group):
+    group.add_argument('--net', metavar='NAME', help='the net, as for tools/train.py')
+    group.add_argument('--classes', type=int, metavar='N',
+                       help='number of classes, where there are no --labels: they are called 0, 1, '
+                            '2 and so on')
+    options.add_input_size(group, '224')
+    group.add_argument('--activation', metavar='NAME',
+                       help='its activation, as for tools/train.py (default: ash)')
+    group.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
+                       help='options of the net, such as stride_placement=slim')
+    group.add_argument('--scope', metavar='NAME',
+                       help='variable scope of the net (default: the one that has its variables)')
+
+
+def _convert(args):
+    _check_together(args)
+    if not args.net and os.path.isfile(os.path.join(args.source, MODEL_FILE)):
+        return _convert_run(args)
+    artifact, containment = map(needing_tf2onnx, ('artifact', 'containment'))
+    convert = _net_conversion(args) if args.net else _conversion(args)
+    artifact.check_out_dir(args.out_dir, args.overwrite)
+    with files.replacing_folder(args.out_dir) as folder:
+        os.rmdir(folder)  # which the child makes, or leaves unmade
+        gigabytes = (containment.default_gigabytes() if args.memory_limit is None
+                     else args.memory_limit)
+        result = containment.call(lambda: convert(folder), args.time_limit, gigabytes,
+                                  args.verbose)
+    result = result._replace(folder=args.out_dir)
+    print_exported(result)
+    return 0
+
+
+def _check_together(args):
+    """Raises ValueError for options that are not of the source that there is."""
+    of_graphs = ('input', 'output', 'set', 'tag', 'signature', 'allow_training_mode', 'trust_code')
+    of_nets = ('classes', 'input_size', 'activation', 'net_options', 'scope')
+    for name in of_graphs if args.net else of_nets:
+        if getattr(args, name):
+            raise ValueError('--{} {}'.format(
+                name.replace('_', '-'), 'is for graphs: leave it out, or --net' if args.net else
+                'is for checkpoints: give --net too'))
+
+
+def _convert_run(args):
+    """What tools/export_onnx.py does, with the arguments of tools/convert.py."""
+    for name in ('input', 'output', 'set', 'tag', 'signature', 'labels', 'preprocess'):
+        if getattr(args, name):
+            raise ValueError('{} is the folder of a run, whose {} says that: leave out --{}'.format(
+                args.source, MODEL_FILE, name))
+    return export_onnx.export(argparse.Namespace(
+        checkpoint_dir=args.source, out_dir=args.out_dir, checkpoint=None, data_dir=None,
+        samples=8, keep_graph=args.keep_graph, overwrite=args.overwrite, opset=args.opset,
+        images=args.samples and [args.samples]))
+
+
+def _net_conversion(args):
+    """What converts a checkpoint of --net: a function of the folder to write."""
+    if (args.labels is None) == (args.classes is None):
+        raise ValueError('--net needs --labels, or --classes where the classes have no names')
+    labels = read_labels(args.labels) if args.labels else tuple(map(str, range(args.classes)))
+    target = classifier_target(
+        args.net, len(labels), options.input_shape(args.input_size, INPUT_SHAPE),
+        args.activation or 'ash', args.scope, tuple(args.net_options), labels,
+        preprocessing.parse(args.preprocess))
+    runs = needing_tf2onnx('runs')
+
+    def convert(folder):
+        compute_in_one_thread()
+        return runs.convert_checkpoint(args.source, target.task, target.spec, folder,
+                                       args.samples, args.seed, args.keep_graph, opset=args.opset)
+    return convert
+
+
+def _conversion(args):
+    """What converts a graph: a function of the folder to write."""
+    foreign = needing_tf2onnx('foreign')
+    conversion = foreign.Options(
+        inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
+        values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
+        signature=args.signature, allow_training_mode=args.allow_training_mode,
+        adapter=_adapter(args), samples=args.samples, seed=args.seed, opset=args.opset,
+        keep_graph=args.keep_graph)
+
+    def convert(folder):
+        compute_in_one_thread()
+        source = args.source
+        if source.endswith(KERAS_SUFFIXES):
+            source = needing_tf2onnx('hdf5', 'ash_tf1.keras').read(source, args.trust_code)
+        return foreign.convert(source, folder, conversion)
+    return convert
+
+
+def _adapter(args):
+    """What makes an image classifier of a graph, where labels are given."""
+    if args.labels is None:
+        if args.preprocess:
+            raise ValueError('--preprocess is for image classifiers: give --labels too')
+        return None
+    return GraphClassifier(read_labels(args.labels), preprocessing.parse(args.preprocess))
+
+
+def _input(text):
+    """(name of a tensor, shape or None) from NAME, NAME:SHAPE or NAME:INDEX:SHAPE."""
+    name, separator, sizes = text.rpartition(':')
+    if not separator or sizes.isdigit():
+        return text, None
+    try:
+        return name, [None if size == '?' else int(size) for size in sizes.split(',') if size]
+    except ValueError:
+        raise ValueError('--input takes NAME or NAME:SHAPE, a shape being sizes or ? between '
+                         'commas; got {!r}'.format(text)) from None
+
+
+def _setting(text):
+    name, equals, value = text.partition('=')
+    if not equals or not name:
+        raise ValueError('--set takes NAME=VALUE, got {!r}'.format(text))
+    return name, value

@@ -1,0 +1,56 @@
+"""Evaluate a checkpoint of a training run with TensorFlow."""
+import argparse
+import json
+
+from ash_tf1.commands.running import run
+from ash_tf1.input_pipelines import DATASETS
+from ash_tf1.training.evaluation import SPLITS, evaluate
+
+
+def main(argv=None):
+    """Parses argv and runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        description='Evaluate a checkpoint of a training run on its data set, with TensorFlow; '
+                    'or one that was imported with --labels, or any on photos in folders.',
+        epilog='example: python tools/evaluate.py runs/ash --data-dir cifar-10-batches-py; '
+               'python tools/evaluate.py imported --images photos')
+    parser.add_argument('run_dir', metavar='RUN_DIR',
+                        help='folder of the run, or of what tools/import_checkpoint.py wrote')
+    parser.add_argument('--checkpoint', metavar='PATH',
+                        help='"best", or a checkpoint: its folder, its prefix, or its .index, '
+                             '.meta or .data-* file (default: the latest)')
+    parser.add_argument('--dataset', metavar='NAME',
+                        help='data set with the same labels and image size: {} (default: the one '
+                             'of the run)'.format(', '.join(DATASETS)))
+    parser.add_argument('--images', metavar='DIR',
+                        help='in place of a data set: a folder with a folder of PNG or JPEG files '
+                             'for each class, named by its label')
+    parser.add_argument('--data-dir', metavar='PATH',
+                        help='folder or archive of the data set (default: as in training)')
+    parser.add_argument('--split', choices=SPLITS, default='test',
+                        help='default: %(default)s')
+    parser.add_argument('--batch-size', type=int, metavar='N',
+                        help='images a step; changes no result (default: 500, fewer of large '
+                             'images)')
+    parser.add_argument('--json', action='store_true', help='print JSON instead of text')
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    return run(parser, _evaluate, argv)
+
+
+def _evaluate(args):
+    evaluation, spec, prefix = evaluate(
+        args.run_dir, args.checkpoint, args.data_dir, args.split, args.batch_size,
+        not args.quiet, args.dataset, args.images)
+    if args.json:
+        where = {'split': args.split} if args.images is None else {'images': args.images}
+        print(json.dumps(dict({'checkpoint': prefix}, **where, **evaluation.to_json(spec)),
+                         indent=2, allow_nan=False))
+        return 0
+    print('{}: {} on {}'.format(prefix, spec.net, args.images or '{}, {} split'.format(
+        args.dataset or spec.dataset, args.split)))
+    print(evaluation.summary())
+    rows = evaluation.table(spec)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        print('  {:<{}}  {:>7}'.format(name, width, text))
+    return 0

@@ -1,0 +1,44 @@
+"""Export a checkpoint as an ONNX artifact."""
+import argparse
+
+from ash_tf1.commands import options
+from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
+from ash_tf1.commands.running import run
+from ash_tf1.sessions import compute_in_one_thread
+
+
+def main(argv=None):
+    """Parses argv and runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        description='Export a checkpoint of a training run, or one that was imported with '
+                    '--labels, as an artifact: model.onnx, and a test data set of real images with '
+                    'the answers that TensorFlow gave to them.',
+        epilog='example: python tools/export_onnx.py runs/ash artifacts/ash; '
+               'python tools/export_onnx.py imported artifacts/resnet50 --images photos; '
+               'then, on modern Python: python tools/verify_onnx.py artifacts/ash')
+    parser.add_argument('checkpoint_dir', metavar='CHECKPOINT_DIR',
+                        help='folder of the run, or of what tools/import_checkpoint.py wrote')
+    parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
+    parser.add_argument('--checkpoint', metavar='PATH',
+                        help='"best", or a checkpoint: its folder, its prefix, or its .index, '
+                             '.meta or .data-* file (default: the latest)')
+    parser.add_argument('--data-dir', metavar='PATH',
+                        help='folder or archive of the data set (default: as in training)')
+    parser.add_argument('--images', metavar='PATH', nargs='+',
+                        help='PNG or JPEG files, or folders of them, for the test data set '
+                             '(default: the validation split of the data set, or its test '
+                             'split)')
+    parser.add_argument('--samples', type=int, default=8, metavar='N',
+                        help='examples in the test data set (default: %(default)s)')
+    options.add_artifact_options(parser)
+    return run(parser, export, argv)
+
+
+def export(args):
+    """Does what parsed arguments ask for; returns the exit status."""
+    compute_in_one_thread()  # so that the artifact is the same on any machine
+    result = needing_tf2onnx('runs').export(
+        args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir, args.samples,
+        args.keep_graph, args.overwrite, args.opset, args.images)
+    print_exported(result)
+    return 0

@@ -1,0 +1,44 @@
+"""Save a data set as image files."""
+import argparse
+import os
+
+from ash_tf1 import files
+from ash_tf1.commands.running import run
+from ash_tf1.input_pipelines import load_dataset
+from ash_tf1.input_pipelines.saving import save_image_folder
+from ash_tf1.training.evaluation import SPLITS, find_split
+
+
+def main(argv=None):
+    """Parses argv and runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        description='Save a data set as PNG files, OUT_DIR/LABEL/INDEX.png: what tools/predict.py '
+                    'and tools/evaluate_onnx.py take. The files hold the very pixels.',
+        epilog='example: python tools/save_images.py cifar10 images --data-dir cifar-10-batches-py')
+    parser.add_argument('dataset', metavar='DATASET', help='name of the data set')
+    parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to make')
+    parser.add_argument('--data-dir', metavar='PATH', help='folder or archive of the data set')
+    parser.add_argument('--split', choices=SPLITS, default='test',
+                        help='default: %(default)s')
+    parser.add_argument('--image-size', type=int, nargs=2, metavar=('H', 'W'),
+                        help='size of the images, for a data set of photos in folders')
+    parser.add_argument('--per-class', type=int, metavar='N',
+                        help='images of each class, the first ones (default: all)')
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT_DIR')
+    return run(parser, _save_images, argv)
+
+
+def _save_images(args):
+    dataset = load_dataset(args.dataset, args.data_dir, image_size=args.image_size)
+    split = find_split(dataset, args.split)
+    if os.path.exists(args.out_dir):
+        if not args.overwrite:
+            raise ValueError('{} exists: give another folder, or --overwrite'.format(args.out_dir))
+        foreign = sorted(set(os.listdir(args.out_dir)) - set(dataset.labels))
+        if foreign:
+            raise ValueError('{} holds more than images of {}: {}; it will not be replaced'.format(
+                args.out_dir, args.dataset, foreign[0]))
+    with files.replacing_folder(args.out_dir) as folder:
+        count = save_image_folder(split, dataset.labels, folder, args.per_class)
+    print('{}: {} images of {} classes'.format(args.out_dir, count, len(dataset.labels)))
+    return 0

@@ -1,0 +1,75 @@
+"""Print the layers of a net."""
+import argparse
+import json
+
+from ash_tf1.commands import options
+from ash_tf1.commands.running import run
+from ash_tf1.nets import NETS, get_net, reference_task
+from ash_tf1.nets import summary as summaries
+from ash_tf1.ops import ACTIVATIONS, get_activation
+
+
+def main(argv=None):
+    """Parses argv and runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        description='Print what a net is made of: each layer\'s output (without the batch), its '
+                    'trained parameters, its multiply-adds for one image, and its activation. The '
+                    'parameters of the activation are counted apart.',
+        epilog='example: python tools/summarize.py resnet_v1_50 --activation ash '
+               '--net-options stride_placement=3x3')
+    parser.add_argument('net', metavar='NET', help=', '.join(NETS))
+    options.add_input_size(parser, '32 or 224, what the net was published for')
+    parser.add_argument('--classes', type=int, metavar='N',
+                        help='number of classes (default: 10 or 1000, likewise)')
+    parser.add_argument('--activation', default='ash', metavar='NAME',
+                        help='%s (default: %%(default)s)' % ', '.join(ACTIVATIONS))
+    parser.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
+                        help='options of the net, such as dropout_rate=0.3')
+    parser.add_argument('--json', action='store_true', help='print JSON')
+    return run(parser, _summarize, argv)
+
+
+def _summarize(args):
+    net = get_net(args.net, args.net_options)
+    shape, classes = reference_task(args.net)
+    shape = options.input_shape(args.input_size, shape)
+    classes = classes if args.classes is None else args.classes
+    if classes < 1:
+        raise ValueError('--classes must be 1 or more, got {}'.format(classes))
+    # The plain form has the same variables, and is built faster.
+    summary = summaries.summarize(net, shape, classes, get_activation(args.activation, 'plain'),
+                                  args.activation)
+    if args.json:
+        print(json.dumps({
+            'net': args.net, 'net_options': args.net_options, 'input_shape': shape,
+            'classes': classes, 'activation': args.activation,
+            'parameters': summary.parameters, 'multiply_adds': summary.multiply_adds,
+            'activations': summary.activations,
+            'activation_parameters': summary.activation_parameters,
+            'layers': [layer._asdict() for layer in summary.layers]}, indent=2))
+        return 0
+    rows = [('layer', 'output', 'parameters', 'multiply-adds', 'activation')]
+    rows += [(layer.name, 'x'.join(map(str, layer.output_shape)), _number(layer.parameters),
+              _number(layer.multiply_adds), _activation(layer.activation,
+                                                        layer.activation_parameters))
+             for layer in summary.layers]
+    rows.append(('total', '', _number(summary.parameters), _number(summary.multiply_adds),
+                 _activation(str(summary.activations), summary.activation_parameters)))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    ruler = '  '.join('-' * width for width in widths)
+    print(' '.join([args.net] + args.net_options), 'of {}x{}x{} for {} classes'.format(
+        *shape, classes))
+    for i, row in enumerate(rows):
+        if i in (1, len(rows) - 1):
+            print(ruler)
+        print('{:<{}}  {:>{}}  {:>{}}  {:>{}}  {}'.format(
+            *(part for pair in zip(row, widths[:4]) for part in pair), row[4]).rstrip())
+    return 0
+
+
+def _number(value):
+    return '{:,}'.format(value) if value else ''
+
+
+def _activation(text, parameters):
+    return text + (' +{} parameters'.format(_number(parameters)) if parameters else '')

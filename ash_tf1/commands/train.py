@@ -1,0 +1,72 @@
+"""Train a net with a chosen activation."""
+import argparse
+import dataclasses
+import os
+
+from ash_tf1 import training
+from ash_tf1.commands import options
+from ash_tf1.commands.running import run
+from ash_tf1.training.recipes import RECIPES, get_recipe
+from ash_tf1.training.run_dir import load_settings
+from ash_tf1.training.settings import Settings
+
+
+def main(argv=None):
+    """Parses argv and runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        description='Train a net with a chosen activation. A recipe sets everything; the options '
+                    'change single settings of it. Ctrl-C stops after the current step and saves.',
+        epilog='example: python tools/train.py --recipe cifar-short --data-dir cifar-10-batches-py '
+               '--activation ash --run-dir runs/ash')
+    parser.add_argument('--run-dir', required=True, metavar='DIR',
+                        help='folder for checkpoints, logs and the learning curve')
+    parser.add_argument('--resume', action='store_true',
+                        help='go on with the run in --run-dir, under its own settings')
+    parser.add_argument('--recipe', help='one of {} (default: digits)'.format(
+        ', '.join(RECIPES)))
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    options.add_settings(parser)
+    return run(parser, _train, argv)
+
+
+def _train(args):
+    result = training.train(settings_from(args), args.run_dir, args.resume,
+                            progress=not args.quiet)
+    if result.curve:
+        print('learning curve: {}'.format(result.curve))
+    if result.signal is None or result.step == result.total_steps:
+        print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
+        return 0
+    print('stopped by signal {} and saved at step {} of {}; go on by: --resume --run-dir {}'.format(
+        result.signal, result.step, result.total_steps, args.run_dir))
+    return 128 + result.signal
+
+
+def settings_from(args):
+    """The `Settings` that arguments mean: a recipe's, or a resumed run's, with what was given.
+
+    Raises:
+      ValueError: a value is impossible, --recipe is given for a resumed run, or the recipe leaves
+        open what was not given.
+    """
+    given = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)
+             if hasattr(args, field.name)}
+    given = {name: tuple(value) if isinstance(value, list) else value
+             for name, value in given.items()}
+    for name in ('data_dir', 'init_from'):
+        if given.get(name):
+            given[name] = os.path.abspath(given[name])
+    if args.resume:
+        if args.recipe:
+            raise ValueError('--resume takes the settings of the run; leave --recipe out')
+        base = load_settings(args.run_dir)
+    else:
+        base = get_recipe(args.recipe or 'digits')
+    if 'steps' in given or 'epochs' in given:
+        # The one that is given replaces whichever the recipe has.
+        base = dataclasses.replace(base, steps=0, epochs=0)
+    settings = dataclasses.replace(base, **given)
+    if not settings.dataset:
+        raise ValueError('the recipe {} leaves the data set to you: give --dataset'.format(
+            args.recipe))
+    return settings
