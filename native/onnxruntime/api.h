@@ -67,6 +67,8 @@ using KernelContextGetOutput =
 using ReleaseTypeAndShape = Function<99, void(TypeAndShape*)>;
 using ReleaseAllocator = Function<132, void(Allocator*)>;
 using KernelContextGetGpuStream = Function<193, Status*(const KernelContext*, void**)>;
+using KernelInfoGetConstantInput =
+    Function<249, Status*(const KernelInfo*, size_t, int* is_constant, const Value**)>;
 using ShapeInferContextGetInput =
     Function<268, Status*(const ShapeInferContext*, size_t, TypeAndShape**)>;
 using ShapeInferContextSetOutput =

@@ -113,6 +113,27 @@ inline double LeakOf(const Api* api, const KernelInfo* info) {
   return leak;
 }
 
+// Raises std::invalid_argument unless z_k and alpha have one element each.
+inline void CheckParameters(const Api* api, const Value* z_k, const Value* alpha) {
+  const std::vector<int64_t> one = ShapeOf(api, z_k), other = ShapeOf(api, alpha);
+  if (Elements(one) != 1 || Elements(other) != 1) {
+    throw std::invalid_argument("z_k and alpha must have one element each; got shapes " +
+                                Text(one) + " and " + Text(other));
+  }
+}
+
+// Whether z_k and alpha are constants of the model, which need no check in each call. Checks them.
+inline bool HasConstantParameters(const Api* api, const KernelInfo* info) {
+  const Value* values[2];
+  for (size_t i = 0; i < 2; ++i) {
+    int is_constant = 0;
+    Check(KernelInfoGetConstantInput::Call(api, info, 1 + i, &is_constant, &values[i]));
+    if (!is_constant) return false;
+  }
+  CheckParameters(api, values[0], values[1]);
+  return true;
+}
+
 // A call of the op. z_k and alpha are where the device has its memory.
 template <typename T>
 struct Call {
@@ -129,7 +150,8 @@ template <typename Device, typename T>
 class Kernel {
  public:
   Kernel(const Api* api, const KernelInfo* info)
-      : api_(api), leak_(LeakOf(api, info)), device_(api, info) {}
+      : api_(api), leak_(LeakOf(api, info)), is_checked_(HasConstantParameters(api, info)),
+        device_(api, info) {}
 
   Status* Compute(KernelContext* context) const noexcept {
     return Guarded(api_, [&] {
@@ -143,11 +165,7 @@ class Kernel {
         throw std::invalid_argument("ASH needs rank 2 or more, batch first; got shape " +
                                     Text(shape));
       }
-      const std::vector<int64_t> one = ShapeOf(api_, z_k), other = ShapeOf(api_, alpha);
-      if (Elements(one) != 1 || Elements(other) != 1) {
-        throw std::invalid_argument("z_k and alpha must have one element each; got shapes " +
-                                    Text(one) + " and " + Text(other));
-      }
+      if (!is_checked_) CheckParameters(api_, z_k, alpha);
       Value* y;
       Check(KernelContextGetOutput::Call(api_, context, 0, shape.data(), shape.size(), &y));
       if (Elements(shape) == 0) return;
@@ -160,6 +178,7 @@ class Kernel {
  private:
   const Api* const api_;
   const double leak_;
+  const bool is_checked_;
   const Device device_;
 };
 

@@ -27,6 +27,7 @@ ASH_PLACE(KernelContextGetOutput, KernelContext_GetOutput);
 ASH_PLACE(ReleaseTypeAndShape, ReleaseTensorTypeAndShapeInfo);
 ASH_PLACE(ReleaseAllocator, ReleaseAllocator);
 ASH_PLACE(KernelContextGetGpuStream, KernelContext_GetGPUComputeStream);
+ASH_PLACE(KernelInfoGetConstantInput, KernelInfoGetConstantInput_tensor);
 ASH_PLACE(ShapeInferContextGetInput, ShapeInferContext_GetInputTypeShape);
 ASH_PLACE(ShapeInferContextSetOutput, ShapeInferContext_SetOutputTypeShape);
 ASH_PLACE(KernelContextParallelFor, KernelContext_ParallelFor);

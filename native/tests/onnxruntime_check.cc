@@ -39,6 +39,7 @@ struct Domain {
 };
 struct KernelInfo {
   std::string leak;
+  const Value* constants[2];  // z_k and alpha; nullptr where they are none
 };
 struct Value {
   std::vector<int64_t> shape;
@@ -142,6 +143,12 @@ Api MakeApi() {
     return nullptr;
   });
   Put<KernelInfoGetAttributeString>(&api, GetText);
+  Put<KernelInfoGetConstantInput>(
+      &api, [](const KernelInfo* info, size_t i, int* is_constant, const Value** out) -> Status* {
+        *out = info->constants[i - 1];
+        *is_constant = *out != nullptr;
+        return nullptr;
+      });
   Put<KernelContextGetInput>(
       &api, [](const KernelContext* context, size_t i, const Value** out) -> Status* {
         *out = context->inputs[i];
@@ -246,7 +253,7 @@ void Run(const CustomOp& op, void* kernel, std::vector<int64_t> shape, double le
 void CheckOp(const CustomOp& op) {
   Hold("name", std::string(op.GetName(&op)) == "Ash");
   for (const char* text : {"0", "0.25"}) {
-    const KernelInfo info{text};
+    const KernelInfo info{text, {}};
     void* kernel = nullptr;
     Hold("a kernel", op.CreateKernelV2(&op, TheApi(), &info, &kernel) == nullptr && kernel);
     unsigned seed = 0;
@@ -266,9 +273,15 @@ void CheckOp(const CustomOp& op) {
     Hold("rank", ErrorOf(op.KernelComputeV2(kernel, &low)).find("[3]") != std::string::npos);
     Hold("z_k", ErrorOf(op.KernelComputeV2(kernel, &many)).find("[2] and [1]") != std::string::npos);
     op.KernelDestroy(kernel);
+    const KernelInfo known{text, {&one, &one}}, wrong{text, {&one, &two}};
+    Hold("constants", !op.CreateKernelV2(&op, TheApi(), &known, &kernel));
+    Run(op, kernel, {3, 7}, std::stod(text), 1, 0);
+    op.KernelDestroy(kernel);
+    Hold("wrong constants", ErrorOf(op.CreateKernelV2(&op, TheApi(), &wrong, &kernel))
+                                    .find("[1] and [2]") != std::string::npos);
   }
   for (const std::string text : {"1", "nan", "", "0.5x"}) {
-    const KernelInfo info{text};
+    const KernelInfo info{text, {}};
     void* kernel = nullptr;
     const std::string error = ErrorOf(op.CreateKernelV2(&op, TheApi(), &info, &kernel));
     Hold("leak", error.find("got '" + text + "'") != std::string::npos);
