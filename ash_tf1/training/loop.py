@@ -37,7 +37,7 @@ def _say(line):
     sys.stdout.flush()
 
 
-def train(settings, run_dir, resume=False, progress=True, report=_say):
+def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=None):
     """Trains a net and leaves in run_dir all that is needed to resume, evaluate and export it.
 
     Writes `settings.json`, `model.json`, a checkpoint an epoch (the latest two kept; where there is
@@ -53,6 +53,7 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
       resume: whether to go on from run_dir's latest checkpoint.
       progress: whether a terminal shows a progress bar.
       report: function of a line of text, for the user.
+      on_begin: function without arguments that is called once the folder is the run's.
 
     Returns:
       A `Result`.
@@ -78,6 +79,8 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
             initial = find_initial_weights(settings.init_from, graph.net_variables, task, spec,
                                            settings.init_exclude)
         with contextlib.closing(RunDir(run_dir, settings, task, spec, resume)) as folder:
+            if on_begin is not None:
+                on_begin()
             report(_first_line(settings, dataset, total_steps, folder.step))
             if initial is not None:
                 report(str(initial))
