@@ -24,6 +24,9 @@ def add_settings(parser):
         common = dict(dest=field.name, default=argparse.SUPPRESS, help=help_text)
         if isinstance(field.default, bool):
             group.add_argument(option, action='store_true', **common)
+            group.add_argument(option.replace('--', '--no-', 1), action='store_false',
+                               dest=field.name, default=argparse.SUPPRESS,
+                               help='the opposite of {}'.format(option))
         elif isinstance(field.default, tuple):
             group.add_argument(option, type=field.metadata['of'], nargs='*', metavar='X', **common)
         else:

@@ -42,7 +42,7 @@ IMAGENET_NETS = (
 )
 NETS = {net.__name__: net for net in CIFAR_NETS + IMAGENET_NETS}
 
-_COMMON = ('inputs', 'num_classes', 'activation_fn', 'is_training', 'reuse', 'scope')
+ARGUMENTS = ('inputs', 'num_classes', 'activation_fn', 'is_training', 'reuse', 'scope')
 _PARSERS = {bool: {'true': True, 'false': False}.__getitem__, int: int, float: float, str: str}
 
 
@@ -82,7 +82,7 @@ def net_options(name):
     """The options of a net that a string can set: a dict of their defaults."""
     parameters = inspect.signature(NETS[name]).parameters.values()
     return {p.name: p.default for p in parameters
-            if p.name not in _COMMON and type(p.default) in _PARSERS}
+            if p.name not in ARGUMENTS and type(p.default) in _PARSERS}
 
 
 def _parse_options(name, options):

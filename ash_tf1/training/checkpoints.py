@@ -8,7 +8,6 @@ import tensorflow.compat.v1 as tf
 from ash_tf1 import checkpoint, files
 
 PREFIX, BEST_FOLDER = 'model.ckpt', 'best'
-_LATEST, _BEST = 2, 1  # how many are kept
 _SCRATCH = '.partial-checkpoint'
 _FILE = re.compile(re.escape(PREFIX) + r'-(\d+)\.(index|data-\d{5}-of-\d{5}|interval\.json)')
 _GLOBAL_STEP = 'global_step'
@@ -55,19 +54,21 @@ def _was_under_way(folder):
 
 
 class Checkpoints:
-    """The latest two checkpoints of a run, and the best one in a folder of its own.
+    """The latest checkpoints of a run, and the best one in a folder of its own.
 
     A checkpoint may have the open interval of the log beside it: metrics of the steps since the
     last row, which the next row is to average too.
     """
 
-    def __init__(self, folder, resumed_from):
+    def __init__(self, folder, resumed_from, keep):
         """Adds the ops that save the variables of the current graph.
 
         Args:
           folder: of the run.
           resumed_from: prefix of the checkpoint that the run goes on from; None where it begins.
+          keep: how many of the latest checkpoints stay.
         """
+        self._keep = keep
         self._folder, self._best_folder = folder, os.path.join(folder, BEST_FOLDER)
         self._resumed_from = resumed_from
         self.saver = tf.train.Saver(save_relative_paths=True)
@@ -101,11 +102,11 @@ class Checkpoints:
 
     def save(self, session, step, open_interval=()):
         """Saves all variables, and then removes all but the latest checkpoints."""
-        self._save(session, self._folder, step, _LATEST, list(open_interval))
+        self._save(session, self._folder, step, self._keep, list(open_interval))
 
     def save_best(self, session, step):
         """Saves all variables, and then removes the best checkpoint before."""
-        self._save(session, self._best_folder, step, _BEST, [])
+        self._save(session, self._best_folder, step, 1, [])
 
     def _save(self, session, folder, step, keep, open_interval):
         scratch = os.path.join(folder, _SCRATCH)

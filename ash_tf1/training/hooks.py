@@ -1,4 +1,5 @@
 """What happens beside the training steps, each as a `tf.train.SessionRunHook`."""
+import datetime
 import signal
 import threading
 import time
@@ -73,21 +74,38 @@ class StopOnSignal(tf.train.SessionRunHook):
 
 
 class ShowProgress(tf.train.SessionRunHook):
-    """A progress bar over the steps of the run, with the metrics of the last ones."""
+    """A progress bar over the steps of the run, with the metrics of the last ones.
 
-    def __init__(self, meter, total_steps, shown):
-        self._meter, self._total, self._shown = meter, total_steps, shown
+    Where stderr, on which the bar is, is no terminal, a line once a minute takes its place.
+    """
+
+    SECONDS = 60  # between two lines
+
+    def __init__(self, meter, total_steps, shown, report):
+        """Takes the `LogMetrics`, a Python int, a bool, and a function of a line of text."""
+        self._meter, self._total, self._shown, self._report = meter, total_steps, shown, report
         self._bar = None
+        self._first = self._step = self._started = self._said = None
 
     def after_create_session(self, session, coord):
         step = int(session.run(tf.train.get_global_step()))
         self._bar = tqdm(total=self._total, initial=step,
                          desc='train', unit='step', dynamic_ncols=True, smoothing=0.05,
                          disable=None if self._shown else True)
+        self._first = self._step = step
+        self._started = self._said = time.monotonic()
 
     def after_run(self, run_context, run_values):
         self._bar.set_postfix_str(self._meter.text, refresh=False)
         self._bar.update()
+        self._step += 1
+        now = time.monotonic()
+        if self._shown and self._bar.disable and now - self._said >= self.SECONDS:
+            self._said = now
+            seconds = (now - self._started) / (self._step - self._first)
+            self._report('step {} of {}, {}; {:.3g} s a step, {} left'.format(
+                self._step, self._total, self._meter.text or 'no line of the log yet', seconds,
+                datetime.timedelta(seconds=round(seconds * (self._total - self._step)))))
 
     def close(self):
         """Leaves the bar as it stands; to be called when the run is over, however it ended."""
@@ -167,16 +185,21 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
       checkpoints: the run's `Checkpoints`.
       log: the `RunLog`.
       meter: the `LogMetrics`.
-      steps_per_epoch, total_steps, batch_size: Python ints.
+      steps_per_epoch, total_steps: Python ints.
+      settings: the `Settings`.
       report: function of a line of text, for the user.
     """
 
     def __init__(self, task, graph, dataset, checkpoints, log, meter, steps_per_epoch, total_steps,
-                 batch_size, report):
+                 settings, report):
         self._metrics, self._graph, self._split = task.metrics, graph, dataset.validation
-        self._first = next(ordered_batches(dataset.validation or dataset.train, batch_size))
+        self._batch_size = settings.eval_batch_size
+        self._first = next(ordered_batches(dataset.validation or dataset.train,
+                                           self._batch_size))
         self._checkpoints, self._log, self._meter = checkpoints, log, meter
-        self._epoch, self._total, self._batch_size = steps_per_epoch, total_steps, batch_size
+        self._epoch, self._total = steps_per_epoch, total_steps
+        self._timer = tf.train.SecondOrStepTimer(settings.save_seconds, settings.save_steps) \
+            if settings.save_every else None
         self._report = report
         self._name, self._better = task.best or (None, None)
         self._best = None
@@ -190,6 +213,8 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
 
     def after_create_session(self, session, coord):
         step = int(session.run(tf.train.get_global_step()))
+        if self._timer:
+            self._timer.update_last_triggered_step(step)
         self._best = self._find_best(step)
         if step == 0:
             self._save(session, step)
@@ -207,6 +232,8 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
         if self._is_evaluated(step):
             self._save(run_context.session, step)
             self._measure(run_context.session, step)
+        elif self._timer and self._timer.should_trigger_for_step(step):
+            self._save(run_context.session, step)
 
     def end(self, session):
         step = int(session.run(tf.train.get_global_step()))
@@ -235,6 +262,8 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
                                 'again in another folder, with a lower learning rate'.format(step))
         self._checkpoints.save(session, step, self._meter.open_interval)
         self.step = step
+        if self._timer:
+            self._timer.update_last_triggered_step(step)
 
     def _measure(self, session, step):
         epoch, values = step / self._epoch, {}

@@ -40,7 +40,7 @@ def _say(line):
 def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=None):
     """Trains a net and leaves in run_dir all that is needed to resume, evaluate and export it.
 
-    Writes `settings.json`, `model.json`, a checkpoint an epoch (the latest two kept; where there is
+    Writes `settings.json`, `model.json`, a checkpoint an epoch (the latest are kept; where there is
     a validation split, the best on it in `best/`), `metrics.csv`, `activations.csv`, TensorBoard
     summaries and `learning_curve.png`. SIGINT, SIGTERM, SIGHUP and SIGUSR1 end the run after the
     current step, saved. A run that is resumed, after a signal or a crash at any moment, ends as it
@@ -93,16 +93,16 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
 def _run(task, settings, graph, dataset, folder, initial, epoch_steps, total_steps, progress,
          report):
     """Steps through a run; (the step reached, the number of the signal that ended it or None)."""
-    checkpoints = Checkpoints(folder.path, folder.resumed_from)
+    checkpoints = Checkpoints(folder.path, folder.resumed_from, settings.keep)
     checkpoints.clean()
     log = RunLog(folder, [metric.name for metric in task.metrics])
     batches = prefetch(_batches(dataset.train, settings, folder.step, total_steps, epoch_steps))
     stop = hooks.StopOnSignal()
     meter = hooks.LogMetrics(log, graph, task.metrics, settings.batch_size, settings.log_every,
                              epoch_steps, total_steps, checkpoints.open_interval())
-    bar = hooks.ShowProgress(meter, total_steps, progress)
+    bar = hooks.ShowProgress(meter, total_steps, progress, report)
     save = hooks.SaveAndEvaluate(task, graph, dataset, checkpoints, log, meter, epoch_steps,
-                                 total_steps, settings.eval_batch_size, report)
+                                 total_steps, settings, report)
     scaffold = tf.train.Scaffold(saver=checkpoints.saver,
                                  init_fn=_init_fn(folder, checkpoints, initial))
     with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \

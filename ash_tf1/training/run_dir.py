@@ -19,7 +19,7 @@ from ash_tf1.training.settings import Settings
 SETTINGS_FILE, MODEL_FILE, LOCK_FILE = 'settings.json', 'model.json', '.lock'
 DEFAULT_TASK = 'classification'  # of a model.json that names none
 # Settings that change no weight. What the data set is must be the same, where it is need not.
-RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size')
+RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size', 'save_every', 'keep')
 
 
 def load_settings(run_dir):

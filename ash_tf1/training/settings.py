@@ -67,11 +67,15 @@ class Settings:
                                    choices=(AUTO,) + tuple(IMPLEMENTATIONS))
     seed: int = _setting(0, 'of weights, order and augmentation')
     log_every: int = _setting(50, 'steps between two lines of the log')
+    save_every: str = _setting('', 'how often to save between the ends of epochs: a number of '
+                                   'steps, as 500, or of minutes, as 10m (default: never)')
+    keep: int = _setting(2, 'how many of the latest checkpoints stay')
     eval_batch_size: int = _setting(500, 'images a step in evaluation; changes no result')
 
     def __post_init__(self):
         """Raises ValueError, naming the setting, for a value that no run could have."""
-        positive = ('batch_size', 'learning_rate', 'log_every', 'eval_batch_size', 'step_factor')
+        positive = ('batch_size', 'learning_rate', 'log_every', 'eval_batch_size', 'step_factor',
+                    'keep')
         natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'clip_norm', 'seed')
         for name in positive + natural:
             value = getattr(self, name)
@@ -92,6 +96,7 @@ class Settings:
         if not all(0.0 < share < 1.0 for share in self.step_at):
             raise ValueError('step_at must be shares in (0, 1), got {!r}'.format(self.step_at))
         preprocessing.parse(self.normalization)
+        self.save_steps, self.save_seconds  # noqa: B018 - which check save_every
         for pattern in self.init_exclude:
             try:
                 re.compile(pattern)
@@ -106,6 +111,24 @@ class Settings:
             if choices and value not in choices:
                 raise ValueError('{} must be one of {}, got {!r}'.format(
                     field.name, ', '.join(choices), value))
+
+    @property
+    def save_steps(self):
+        """How many steps lie between two saves, by `save_every`; None where it does not say."""
+        return self._save_every('')
+
+    @property
+    def save_seconds(self):
+        """How many seconds lie between two saves, by `save_every`; None where it does not say."""
+        minutes = self._save_every('m')
+        return None if minutes is None else 60 * minutes
+
+    def _save_every(self, unit):
+        if not re.fullmatch(r'([1-9]\d*m?)?', self.save_every):
+            raise ValueError('save_every must be a number of steps, as 500, or of minutes, as 10m, '
+                             'got {!r}'.format(self.save_every))
+        found = re.fullmatch(r'(\d+)' + unit, self.save_every)
+        return int(found.group(1)) if found else None
 
 
 def read_settings(path):

@@ -1,14 +1,24 @@
-"""Runs in child processes that end, as by a crash, at any change that they make on the disk."""
+"""Runs in child processes that end, as by a crash, at any change that they make on the disk.
+
+They train on 24 images of the miniature data set: three steps an epoch, by eight.
+"""
 import csv
+import dataclasses
+import multiprocessing
 import os
+import resource
 import signal
 import traceback
 
-from ash_tf1 import files, training
+from ash_tf1 import files, input_pipelines, training
+from ash_tf1.input_pipelines import Subset
 from ash_tf1.sessions import compute_in_one_thread
 from ash_tf1.training import plotting
+from tests.train import conftest
 
-KILLED = 9
+_CONTEXT = multiprocessing.get_context('forkserver')
+_CONTEXT.set_forkserver_preload([__name__])
+KILLED, FULL = 9, 28  # exit statuses
 # Not compared: what has times in it, and who wrote last.
 TIMES = ('images_per_second',)
 PASSED_OVER = ('.lock', 'settings.json')
@@ -37,32 +47,42 @@ class Changes:
 
 
 def in_child(function, *arguments):
-    """Calls a function in a forked process; its exit status, and what it printed or raised.
+    """Calls a function of this module in a process of its own; its exit status and what it wrote.
 
-    The parent must not have run a session: TensorFlow's threads do not come along.
+    The process is forked from one that has imported TensorFlow and has run no session: the threads
+    of a session would not come along.
     """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(reading)
-            os.dup2(writing, 1)
-            os.dup2(writing, 2)
-            compute_in_one_thread()
-            status = function(*arguments) or 0
-        except BaseException:
-            os.write(writing, traceback.format_exc().encode())
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading, errors='replace') as output:
+    reading, writing = _CONTEXT.Pipe(duplex=False)
+    child = _CONTEXT.Process(target=_in_child, args=(writing, function, arguments))
+    child.start()
+    writing.close()
+    with os.fdopen(os.dup(reading.fileno()), errors='replace') as output:
         text = output.read()
-    return os.WEXITSTATUS(os.waitpid(child, 0)[1]), text
+    reading.close()
+    child.join()
+    return child.exitcode, text
+
+
+def _in_child(writing, function, arguments):
+    status = 1
+    try:
+        os.dup2(writing.fileno(), 1)
+        os.dup2(writing.fileno(), 2)
+        writing.close()
+        compute_in_one_thread()
+        with conftest._registered():
+            whole = input_pipelines.DATASETS['tiny']()
+            input_pipelines.DATASETS['tiny'] = lambda data_dir: dataclasses.replace(
+                whole, train=Subset(whole.train, range(24)))
+            status = function(*arguments) or 0
+    except BaseException:
+        os.write(1, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
 
 
 def train(settings, run_dir, resume=False, last=None, stop_at=None):
-    """A run, for `in_child`: prints the number of places between changes that it passed.
+    """A run, for `in_child`: writes the number of places between changes that it passed.
 
     Args:
       settings, run_dir, resume: as for `training.train`.
@@ -75,7 +95,19 @@ def train(settings, run_dir, resume=False, last=None, stop_at=None):
     if stop_at is not None:
         _signal_before(stop_at)
     training.train(settings, str(run_dir), resume, progress=False, report=lambda line: None)
-    os.write(1, ' {}'.format(changes.count).encode())
+    os.write(1, '\nplaces: {}\n'.format(changes.count).encode())
+
+
+def train_on_a_small_disk(settings, run_dir, limit):
+    """A run whose files cannot be larger than a limit, in bytes; its error must be one line."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        train(settings, run_dir)
+    except OSError as error:
+        line, = str(error).splitlines()
+        assert str(run_dir) in line
+        return FULL
 
 
 def _signal_before(number):

@@ -1,33 +1,25 @@
 """A run that ends at any change on the disk goes on as if nothing had been, bit for bit."""
 import dataclasses
-import resource
+import re
 import shutil
-import signal
 
 import pytest
 
-from ash_tf1 import input_pipelines
-from ash_tf1.input_pipelines import Subset
 from tests.train.training import killing
 
-FULL = 28  # exit status of a child whose disk was full
 EVERY = 3  # of the places; each of them is for `pytest -m slow`
 
 
 @pytest.fixture(scope='module')
-def settings(registered_tiny, tiny_settings):
+def settings(tiny_settings):
     """Two epochs of three steps, with the log's rows across them."""
-    with registered_tiny(), pytest.MonkeyPatch.context() as patch:
-        whole = input_pipelines.DATASETS['tiny']()
-        patch.setitem(input_pipelines.DATASETS, 'tiny', lambda data_dir: dataclasses.replace(
-            whole, train=Subset(whole.train, range(24))))
-        yield tiny_settings(epochs=2, log_every=2)
+    return tiny_settings(epochs=2, log_every=2)
 
 
-def whole_run(settings, run_dir, **how):
-    status, text = killing.in_child(lambda: killing.train(settings, run_dir, **how))
+def whole_run(settings, run_dir, *how):
+    status, text = killing.in_child(killing.train, settings, run_dir, *how)
     assert status == 0, text
-    return int(text.split()[-1])
+    return int(re.search(r'^places: (\d+)$', text, re.MULTILINE).group(1))
 
 
 def start(kind, settings, tmp_path):
@@ -38,7 +30,7 @@ def start(kind, settings, tmp_path):
         whole_run(settings, tmp_path / 'initial')
         return dataclasses.replace(settings, init_from=str(tmp_path / 'initial'),
                                    seed=1), None, False
-    whole_run(settings, tmp_path / 'stopped', stop_at=5)
+    whole_run(settings, tmp_path / 'stopped', False, None, 5)
     assert (tmp_path / 'stopped' / 'model.ckpt-5.interval.json').exists()
     return settings, tmp_path / 'stopped', True
 
@@ -54,17 +46,16 @@ def test_a_run_killed_at_any_change_ends_as_if_nothing_had_been(kind, every, set
         if begun is not None:
             shutil.copytree(str(begun), str(tmp_path / name))
         return tmp_path / name
-    places = whole_run(settings, fresh('whole'), resume=resume)
+    places = whole_run(settings, fresh('whole'), resume)
     expected = killing.content(tmp_path / 'whole')
     assert 'best/model.ckpt-6.index' in expected or 'best/model.ckpt-3.index' in expected
     assert places > 30
     for place in range(0, places, every):
         run_dir = fresh('killed')
-        status, text = killing.in_child(
-            lambda run_dir=run_dir, place=place: killing.train(settings, run_dir, resume, place))
+        status, text = killing.in_child(killing.train, settings, run_dir, resume, place)
         assert status == killing.KILLED, text
         has_begun = (run_dir / 'settings.json').exists()
-        whole_run(settings, run_dir, resume=has_begun)
+        whole_run(settings, run_dir, has_begun)
         assert killing.content(run_dir) == expected, 'killed at {}'.format(place)
         shutil.rmtree(str(run_dir))
 
@@ -74,19 +65,10 @@ def test_a_full_disk_ends_a_run_in_one_line_and_it_goes_on_when_there_is_room(
         settings, tmp_path, limit):
     """A limit of a file's size stands for a disk: the CSV, the index, or the data are too large."""
     whole_run(settings, tmp_path / 'whole')
-
-    def on_a_small_disk():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        try:
-            killing.train(settings, tmp_path / 'run')
-        except OSError as error:
-            line, = str(error).splitlines()
-            assert str(tmp_path / 'run') in line
-            return FULL
-    status, text = killing.in_child(on_a_small_disk)
-    assert status == FULL, text
-    whole_run(settings, tmp_path / 'run', resume=(tmp_path / 'run' / 'settings.json').exists())
+    status, text = killing.in_child(killing.train_on_a_small_disk, settings, tmp_path / 'run',
+                                    limit)
+    assert status == killing.FULL, text
+    whole_run(settings, tmp_path / 'run', (tmp_path / 'run' / 'settings.json').exists())
     assert killing.content(tmp_path / 'run') == killing.content(tmp_path / 'whole')
 
 
@@ -96,8 +78,7 @@ def test_a_run_that_began_with_other_weights_goes_on_without_them(settings, tmp_
     whole_run(settings, tmp_path / 'whole')
     for place, gone in ((6, False), (30, True)):
         run_dir = tmp_path / 'run{}'.format(place)
-        status, text = killing.in_child(
-            lambda run_dir=run_dir, place=place: killing.train(settings, run_dir, last=place))
+        status, text = killing.in_child(killing.train, settings, run_dir, False, place)
         assert status == killing.KILLED, text
         assert (run_dir / 'model.ckpt-0.index').exists() == gone
         initial = tmp_path / 'initial'
@@ -105,9 +86,26 @@ def test_a_run_that_began_with_other_weights_goes_on_without_them(settings, tmp_
             initial.rename(tmp_path / 'gone')
         else:
             initial.rename(tmp_path / 'away')
-            status, text = killing.in_child(
-                lambda run_dir=run_dir: killing.train(settings, run_dir, resume=True))
+            status, text = killing.in_child(killing.train, settings, run_dir, True)
             assert status == 1 and 'no checkpoint at {}'.format(initial) in text
             (tmp_path / 'away').rename(initial)
-        whole_run(settings, run_dir, resume=True)
+        whole_run(settings, run_dir, True)
         assert killing.content(run_dir) == killing.content(tmp_path / 'whole')
+
+
+def test_a_run_saved_between_its_epochs_goes_on_from_there(settings, tmp_path):
+    whole_run(settings, tmp_path / 'whole')
+    saving = dataclasses.replace(settings, save_every='2', keep=3)
+    places = whole_run(saving, tmp_path / 'saving')
+    assert {name for name in killing.content(tmp_path / 'saving') if name.endswith('.index')} >= {
+        'model.ckpt-3.index', 'model.ckpt-5.index', 'model.ckpt-6.index'}
+    for place in range(30, places, 12):
+        run_dir = tmp_path / 'killed'
+        status, text = killing.in_child(killing.train, saving, run_dir, False, place)
+        assert status == killing.KILLED, text
+        whole_run(saving, run_dir, True)
+        assert killing.content(run_dir) == killing.content(tmp_path / 'saving')
+        for name, content in killing.content(tmp_path / 'whole').items():
+            if name != 'model.ckpt-0.index':
+                assert killing.content(run_dir).get(name, content) == content
+        shutil.rmtree(str(run_dir))

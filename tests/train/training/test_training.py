@@ -2,6 +2,7 @@
 15 steps have had time to enlarge: 1e-4 relative, 1e-5 absolute."""
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from ash_tf1.ops import resolve
 from ash_tf1.tasks import TASKS
 from ash_tf1.tasks.classification.evaluation import Evaluation
 from ash_tf1.training import graph as training_graph
-from ash_tf1.training import hooks, plotting
+from ash_tf1.training import hooks, plotting, train
 from ash_tf1.training.optimizer import decayed_variables
 from ash_tf1.training.run_dir import load_model, load_settings, read_rows
 from ash_tf1.training.run_log import ACTIVATIONS, metrics_columns
@@ -382,3 +383,18 @@ def test_an_aborted_op_ends_the_run(tiny, tiny_settings, train_quietly, tmp_path
     with pytest.raises(tf.errors.AbortedError):
         train_quietly(tiny_settings(activation='relu'), tmp_path)
     assert find_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-5')
+
+
+@pytest.mark.parametrize('shown', [True, False])
+def test_a_line_a_minute_where_there_is_no_terminal(tiny, tiny_settings, tmp_path, monkeypatch,
+                                                    shown):
+    monkeypatch.setattr(plotting, 'plot_learning_curve', lambda run_dir, metrics: None)
+    monkeypatch.setattr(hooks.ShowProgress, 'SECONDS', 0)
+    lines = []
+    train(tiny_settings(activation='relu', epochs=1), str(tmp_path), progress=shown,
+          report=lines.append)
+    found = [line for line in lines if line.startswith('step ')]
+    assert len(found) == (5 if shown else 0)
+    if shown:
+        assert re.fullmatch(r'step 4 of 5, loss \S+, top-1 \S+; \S+ s a step, 0:00:0\d left',
+                            found[3])
