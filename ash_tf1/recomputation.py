@@ -210,7 +210,7 @@ def _check_copies(op):
     if op.type in _EXITS + _FUNCTIONS or op.op_def.is_stateful:
         raise ValueError(
             'op {!r} ({}) cannot be computed again in the backward pass: it is {}. Keep what the '
-            'block computes: a DenseNet does by recompute=False'.format(
+            'block computes instead: in a DenseNet, set recompute=False'.format(
                 op.name, op.type, 'control flow' if op.type in _EXITS + _FUNCTIONS
                 else 'random, or does something besides giving its outputs'))
 
