@@ -35,7 +35,7 @@ $(NATIVE): $(NATIVE_SOURCES) .venv/train/.made-from
 $(FUSED): $(NATIVE_SOURCES)
 	@$(SERVE)/python native/build.py --host onnxruntime --if-possible $(BUILD_CUDA)
 
-native: ## build native ASH again for TensorFlow and onnxruntime; CUDA=1: for a GPU too (nvcc)
+native: ## build native ASH again for TensorFlow and onnxruntime; CUDA=1: for a GPU too, with nvcc
 	@tools/setup_env.sh train
 	@tools/setup_env.sh serve
 	@$(TRAIN)/python -W ignore native/build.py $(BUILD_CUDA)
