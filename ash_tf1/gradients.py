@@ -35,7 +35,7 @@ class Gradient:
     """A gradient of our own, and the way to attach it to a tensor.
 
     Args:
-      name: fixed name, by which graphs that are saved refer to it.
+      name: fixed name; saved graphs refer to the gradient by it.
       function: function (op, dy, *unused) -> a list with a gradient for each of op.inputs. The
         first input is the tensor that the gradient is attached to, and gets None. The others are
         the inputs that `attach` was given.

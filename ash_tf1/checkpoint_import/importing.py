@@ -86,7 +86,7 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
             [] if initialize_missing else initialized)
         if problems or not sources:
             raise ValueError('checkpoint {} cannot be imported: {}'.format(
-                old, '; '.join(problems) or 'nothing is left of its variables'))
+                old, '; '.join(problems) or 'none of its variables would be imported'))
         values = _initial_values([variables[name] for name in filled + initialized])
     reshaped = []
     for name, value in read_variables(old, stored, sources):

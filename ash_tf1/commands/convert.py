@@ -115,7 +115,7 @@ def _check_together(args):
     for name in of_graphs if args.net else of_nets:
         if getattr(args, name):
             raise ValueError('--{} {}'.format(
-                name.replace('_', '-'), 'is for graphs: leave it out, or --net' if args.net else
+                name.replace('_', '-'), 'is for graphs: leave out it or --net' if args.net else
                 'is for checkpoints: give --net too'))
 
 
@@ -134,7 +134,7 @@ def _convert_run(args):
 def _net_conversion(args):
     """Returns the function that converts a checkpoint of --net into the folder that it is given."""
     if (args.labels is None) == (args.classes is None):
-        raise ValueError('--net needs --labels, or --classes where the classes have no names')
+        raise ValueError('--net needs --labels, or --classes if the classes have no names')
     labels = read_labels(args.labels) if args.labels else tuple(map(str, range(args.classes)))
     target = classifier_target(
         args.net, len(labels), options.input_shape(args.input_size, INPUT_SHAPE),

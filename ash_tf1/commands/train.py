@@ -37,8 +37,8 @@ def _train(args):
     except OSError as error:
         if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
             raise
-        raise OSError('{}; what was saved before stays: when this is mended, {}'.format(
-            error, go_on)) from error
+        raise OSError('{}; the checkpoints saved before are kept; when the cause is removed, {}'
+                      .format(error, go_on)) from error
     if result.curve:
         print('learning curve: {}'.format(result.curve))
     if result.signal is None or result.step == result.total_steps:
@@ -74,6 +74,5 @@ def settings_from(args):
         base = dataclasses.replace(base, steps=0, epochs=0)
     settings = dataclasses.replace(base, **given)
     if not settings.dataset:
-        raise ValueError('the recipe {} leaves the data set to you: give --dataset'.format(
-            args.recipe))
+        raise ValueError('the recipe {} names no data set: give --dataset'.format(args.recipe))
     return settings

@@ -60,8 +60,8 @@ def _read_config(path):
     except OSError as error:
         raise ValueError('{} cannot be read as HDF5: {}'.format(path, error)) from None
     if config is None:
-        raise ValueError('{} holds no model: it was written by save_weights, perhaps; save the '
-                         'whole by model.save'.format(path))
+        raise ValueError('{} holds no model. Perhaps save_weights wrote it: save the whole model '
+                         'by model.save'.format(path))
     try:
         return json.loads(config.decode() if isinstance(config, bytes) else config)
     except (ValueError, RecursionError) as error:

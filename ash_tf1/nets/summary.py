@@ -16,7 +16,7 @@ class Layer(NamedTuple):
     output_shape: Tuple[Optional[int], ...]  # without the batch
     parameters: int              # trained ones, without those of the activation
     multiply_adds: int           # of convolutions and dense layers, for one image
-    activation: str              # '' where there is none
+    activation: str              # name of the activation; '' if there is none
     activation_parameters: int
 
 

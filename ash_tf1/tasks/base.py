@@ -192,7 +192,7 @@ class Task:
           ValueError: the task cannot use photos in files, or a file does not fit.
           OSError: a folder or file cannot be read.
         """
-        raise ValueError('photos at {} cannot be used: {} has no form for them'.format(
+        raise ValueError('photos at {} cannot be used: the task {} does not take photos'.format(
             path, self.name))
 
     def photo_samples(self, spec, paths):

@@ -92,7 +92,7 @@ def evaluate(run_dir, checkpoint_path=None, data_dir=None, split='test', batch_s
     if images is None:
         data = find_split(load_model_dataset(task, spec, run_dir, dataset, data_dir), split)
     elif dataset or data_dir:
-        raise ValueError('images stand for a data set: give one of the two')
+        raise ValueError('images are used instead of a data set: give one of the two')
     else:
         data = task.photos(spec, images)
     if batch_size is None:
@@ -111,7 +111,7 @@ def find_split(dataset, name):
     split = getattr(dataset, name)
     if split is None:
         raise ValueError('data set {} has no {} split{}'.format(
-            dataset.name, name, ', for nothing was held out (validation_share 0)'
+            dataset.name, name, ', because nothing was held out (validation_share 0)'
             if name == 'validation' else ''))
     return split
 
@@ -136,7 +136,7 @@ def load_model_dataset(task, spec, run_dir, dataset=None, data_dir=None):
     """
     name = dataset or spec.dataset
     if not name:
-        raise ValueError('{} has no data set of its own, for its weights were imported: give '
+        raise ValueError('{} has no data set of its own, because its weights were imported: give '
                          '--dataset, or --images'.format(run_dir))
     validation_share = None
     if name == spec.dataset:

@@ -116,8 +116,8 @@ class RunDir:
             run, or another one. In both cases: another process writes to the folder.
         """
         if not path or set(str(path)) & set('*?[]\\'):
-            raise ValueError('give the folder of the run a name without *, ?, [, ] and \\, which '
-                             'TensorFlow takes for a pattern, not {!r}'.format(str(path)))
+            raise ValueError('the folder of a run needs a name without *, ?, [, ] and \\, because '
+                             'TensorFlow reads these as a pattern; got {!r}'.format(str(path)))
         self.path = path
         if resume:
             _check_resumable(path, settings, task, spec)

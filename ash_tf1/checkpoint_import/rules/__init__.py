@@ -79,7 +79,8 @@ def _parse(words, origin):
         if word == 'rename' or escaped not in list('123456789'):
             raise ValueError('{!r} is no reference to a group'.format('\\' + escaped))
         if int(escaped) > pattern.groups:
-            raise ValueError('\\{} is one of {} groups'.format(escaped, pattern.groups))
+            raise ValueError('there is no group \\{}: the pattern has {} groups'.format(
+                escaped, pattern.groups))
     return Rule(pattern, template, origin)
 
 

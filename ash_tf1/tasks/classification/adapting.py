@@ -93,6 +93,7 @@ def _logits(scores):
     while op.type in _SAME_VALUES:
         op = op.inputs[0].op
     if op.type == 'Sigmoid':
-        raise ValueError('output {!r} is a sigmoid, of labels that do not exclude each other: no '
-                         'image classifier'.format(op.name.partition('/')[2]))
+        raise ValueError('output {!r} is a sigmoid, for labels that do not exclude each other; an '
+                         'image classifier needs a softmax or logits'.format(
+                             op.name.partition('/')[2]))
     return op.inputs[0] if op.type == 'Softmax' else scores
