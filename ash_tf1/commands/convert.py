@@ -2,7 +2,7 @@
 import argparse
 import os
 
-from ash_tf1 import files, preprocessing
+from ash_tf1 import files, plugins, preprocessing
 from ash_tf1.commands import export_onnx, options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
 from ash_tf1.commands.import_checkpoint import INPUT_SHAPE, classifier_target
@@ -69,6 +69,7 @@ def main(argv=None):
                              'machine\'s memory)')
     parser.add_argument('--verbose', action='store_true',
                         help='show the messages of TensorFlow and tf2onnx, and tracebacks')
+    options.add_plugin(parser)
     options.add_artifact_options(parser)
     _add_net(parser.add_argument_group(
         'for a checkpoint that your own training loop wrote for one of the nets here; the artifact '
@@ -92,6 +93,7 @@ def _add_net(group):
 
 def _convert(args):
     _check_together(args)
+    plugins.load(args.plugin)
     if not args.net and os.path.isfile(os.path.join(args.source, MODEL_FILE)):
         return _convert_run(args)
     artifact, containment = map(needing_tf2onnx, ('artifact', 'containment'))
@@ -128,6 +130,7 @@ def _convert_run(args):
     return export_onnx.export(argparse.Namespace(
         checkpoint_dir=args.source, out_dir=args.out_dir, checkpoint=None, data_dir=None,
         samples=8, keep_graph=args.keep_graph, overwrite=args.overwrite, opset=args.opset,
+        plugin=args.plugin,
         images=args.samples and [args.samples]))
 
 

@@ -3,7 +3,7 @@ import argparse
 import dataclasses
 import os
 
-from ash_tf1 import training
+from ash_tf1 import plugins, training
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
 from ash_tf1.training.recipes import RECIPES, get_recipe
@@ -25,15 +25,18 @@ def main(argv=None):
     parser.add_argument('--recipe', help='one of {} (default: digits)'.format(
         ', '.join(RECIPES)))
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    options.add_plugin(parser)
     options.add_settings(parser)
     return run(parser, _train, argv)
 
 
 def _train(args):
     go_on = 'go on by: python tools/train.py --resume --run-dir {}'.format(args.run_dir)
+    mine = plugins.load_for(args.run_dir, args.plugin) if args.resume else plugins.load(args.plugin)
     try:
         result = training.train(settings_from(args), args.run_dir, args.resume,
-                                progress=not args.quiet)
+                                progress=not args.quiet,
+                                on_begin=lambda: plugins.record(args.run_dir, mine))
     except OSError as error:
         if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
             raise

@@ -37,7 +37,7 @@ def _say(line):
     sys.stdout.flush()
 
 
-def train(settings, run_dir, resume=False, progress=True, report=_say):
+def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=None):
     """Trains a net and writes all that is needed to resume, evaluate and export it into run_dir.
 
     This is `settings.json`, `model.json`, a checkpoint per epoch (of which the latest two are
@@ -55,6 +55,7 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
       resume: whether to go on from run_dir's latest checkpoint.
       progress: whether to show a progress bar, if stderr is a terminal.
       report: function that shows a line of text to the user.
+      on_begin: function without arguments that is called once the run owns the folder.
 
     Returns:
       A `Result`.
@@ -80,6 +81,8 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
             initial = find_initial_weights(settings.init_from, graph.net_variables, task, spec,
                                            settings.init_exclude)
         with contextlib.closing(RunDir(run_dir, settings, task, spec, resume)) as folder:
+            if on_begin is not None:
+                on_begin()
             report(_first_line(settings, dataset, total_steps, folder.step))
             if initial is not None:
                 report(str(initial))

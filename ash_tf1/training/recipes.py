@@ -1,5 +1,5 @@
 """Recipes: settings that were published with a net, or that we chose."""
-from ash_tf1.training.settings import Settings
+from ash_tf1.training.settings import Settings, read_settings
 
 # Each recipe states what differs from the defaults of `Settings`.
 RECIPES = {
@@ -41,7 +41,19 @@ RECIPES = {
 
 
 def get_recipe(name):
-    """The `Settings` of a recipe; raises ValueError, listing the known ones, for another name."""
+    """The `Settings` of a recipe.
+
+    Args:
+      name: a key of `RECIPES`, or the path of a file that ends in `.json`. The file holds a JSON
+        object with the fields that differ from the defaults of `Settings`.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: there is no recipe of this name (the message lists the known ones), or the file
+        does not hold settings.
+    """
+    if name.endswith('.json'):
+        return read_settings(name)
     if name not in RECIPES:
         raise ValueError('unknown recipe {!r}; known are {}'.format(
             name, ', '.join(sorted(RECIPES))))
