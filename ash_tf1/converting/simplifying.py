@@ -23,8 +23,9 @@ _KNOWN = {
 def simplify(graph_def):
     """Takes out of a graph what its constants decide.
 
-    A Switch whose predicate is known becomes an Identity, and what it does not take goes. Dropout
-    of a known rate 0 goes, random numbers and all, by the range of random_uniform: [0, 1).
+    A Switch whose predicate is known becomes an Identity, and what it does not take goes. Of a
+    condition of control flow v2 it becomes a call of the function that is taken. Dropout of a known
+    rate 0 goes, random numbers and all, by the range of random_uniform: [0, 1).
 
     Args:
       graph_def: a GraphDef; not changed.
@@ -34,7 +35,7 @@ def simplify(graph_def):
     """
     known = _known_values(graph_def)
     taken, alive = _taken_branches(graph_def, known)
-    changed = {**taken, **_without_dropout(graph_def, known)}
+    changed = {**taken, **_taken_functions(graph_def, known), **_without_dropout(graph_def, known)}
     fresh = tf.GraphDef(versions=graph_def.versions, library=graph_def.library)
     switches = {node.name for node in graph_def.node if node.op == 'Switch'} & set(taken)
     for node in graph_def.node:
@@ -121,6 +122,28 @@ def _taken_branches(graph_def, known):
         if node.op == 'Merge' and node.name in alive and len(running) < len(read):
             changed[node.name] = _merge(node, running)
     return changed, alive
+
+
+def _taken_functions(graph_def, known):
+    """Changed nodes by name: calls, of those that choose a function by what is known."""
+    changed = {}
+    for node in graph_def.node:
+        if node.op not in ('If', 'StatelessIf', 'Case') or not node.input:
+            continue
+        chosen_by = known.get(node.input[0])
+        if chosen_by is None or chosen_by.ndim:
+            continue
+        if node.op == 'Case':
+            branches = node.attr['branches'].list.func
+            taken = branches[int(chosen_by) if 0 <= chosen_by < len(branches) else -1]
+        else:
+            taken = node.attr['then_branch' if chosen_by else 'else_branch'].func
+        call = tf.NodeDef(name=node.name, op='PartitionedCall', input=node.input[1:])
+        call.attr['f'].func.CopyFrom(taken)
+        for key in ('Tin', 'Tout'):
+            call.attr[key].CopyFrom(node.attr[key])
+        changed[node.name] = call
+    return changed
 
 
 def _merge(node, running):

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from onnx import numpy_helper
 
 from ash_tf1 import checkpoint_import, ops
-from ash_tf1.converting import runs
+from ash_tf1.converting import runs, sources
 from ash_tf1.nets import get_net
 from ash_tf1.preprocessing import parse
 
@@ -90,3 +90,9 @@ def test_another_net_than_the_checkpoint_has_is_refused(tiny, tmp_path, trained,
     with pytest.raises(ValueError, match=message):
         runs.convert_checkpoint(str(tmp_path / 'net.ckpt'), spec(**given), str(tmp_path / 'a'))
     assert not (tmp_path / 'a').exists()
+
+
+def test_a_checkpoint_without_a_graph_asks_which_net_it_is_of(tiny, tmp_path):
+    train(tmp_path / 'net.ckpt', 'tiny')
+    with pytest.raises(ValueError, match='no graph beside it, .*net.ckpt.meta; .*--net'):
+        sources.read(str(tmp_path / 'net.ckpt'))
