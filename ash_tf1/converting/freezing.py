@@ -141,11 +141,14 @@ def _part(value, slot):
     """The part of a stored tensor that a `Slot` names."""
     if not slot.part:
         return value
-    spec = slot.part.split(' ')[-1]
-    if not re.fullmatch(r'(-|\d+,\d+)(:(-|\d+,\d+))*', spec) or spec.count(':') + 1 != value.ndim:
+    *sizes, spec = slot.part.split(' ')
+    axes = [axis.split(',') for axis in spec.split(':')]
+    if (sizes != list(map(str, value.shape)) or len(axes) != value.ndim
+            or not re.fullmatch(r'(-|\d+,\d+)(:(-|\d+,\d+))*', spec)
+            or any(len(axis) > 1 and sum(map(int, axis)) > size
+                   for axis, size in zip(axes, value.shape))):
         raise ValueError('the graph restores {!r} from {}, of shape {}'.format(
             slot.part, slot.key, list(value.shape)))
-    axes = [axis.split(',') for axis in spec.split(':')]
     return value[tuple(slice(None) if len(axis) == 1 else
                        slice(int(axis[0]), int(axis[0]) + int(axis[1])) for axis in axes)]
 

@@ -179,8 +179,9 @@ def _check_inputs(found, shapes, outputs):
         raise ValueError('the outputs do not depend on {}'.format(', '.join(sorted(unused))))
     others = [tensor for tensor in found if tensor.name not in shapes]
     if others and shapes:
-        raise ValueError('the outputs depend on inputs that are not given: {}{}'.format(
-            _described(others), suggest_settings(others)))
+        raise ValueError('the outputs depend on inputs that are not given: {}{}; or name by '
+                         '--output what does without'.format(_described(others),
+                                                             suggest_settings(others)))
     if len(others) > 1:
         raise ValueError('{} depends on {} placeholders: {}; name those that are inputs by '
                          '--input{}'.format(_listed(outputs), len(others), _described(others),
