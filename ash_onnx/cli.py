@@ -12,6 +12,7 @@ from ash_onnx.session import PROVIDERS
 from ash_onnx.verify import format_verification, verify
 
 OK, BEYOND_TOLERANCE, BAD_INPUT, READER_GONE = 0, 1, 2, 141
+_FUSED = {'auto': 'auto', 'yes': True, 'no': False}
 
 
 def add_model_arguments(parser):
@@ -22,7 +23,16 @@ def add_model_arguments(parser):
                              '(default: %(default)s)')
     parser.add_argument('--threads', type=int, metavar='N',
                         help='CPU threads within one operator (default: all cores)')
+    parser.add_argument('--fused', choices=_FUSED, default='auto',
+                        help='whether each ASH runs as one fused op: auto is yes where the op is '
+                             'built (default: %(default)s)')
     parser.add_argument('--json', action='store_true', help='write JSON to stdout')
+
+
+def model_arguments(args):
+    """What `add_model_arguments` added, as the arguments of the functions below: a dict."""
+    opening = {'provider': args.provider, 'threads': args.threads, 'fused': _FUSED[args.fused]}
+    return {'artifact': args.artifact, 'opening': opening, 'as_json': args.json}
 
 
 def run_command(program, command, **arguments):
@@ -46,9 +56,9 @@ def run_command(program, command, **arguments):
         return BAD_INPUT
 
 
-def verify_artifact(program, artifact, provider, threads, as_json, rtol, atol):
+def verify_artifact(program, artifact, opening, as_json, rtol, atol):
     """Prints a verification; returns 0, or 1 where it failed."""
-    result = verify(load_artifact(artifact, provider, threads), rtol=rtol, atol=atol)
+    result = verify(load_artifact(artifact, **opening), rtol=rtol, atol=atol)
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})
     else:
@@ -56,16 +66,16 @@ def verify_artifact(program, artifact, provider, threads, as_json, rtol, atol):
     return OK if result.passed else BEYOND_TOLERANCE
 
 
-def predict_files(program, artifact, provider, threads, as_json, paths, top, save):
+def predict_files(program, artifact, opening, as_json, paths, top, save):
     """Prints predictions; returns 0, or 2 where a path could not be read (the others are done)."""
     if save is not None:
         check_picture_path(save)
-    model = load_model(artifact, provider, threads)
+    model = load_model(artifact, **opening)
     errors = []
     predictions = predict(model, paths, top,
                           on_error=lambda path, error: errors.append((path, error)))
     if as_json:
-        _print_json({'artifact': artifact, 'provider': provider,
+        _print_json({'artifact': artifact, 'provider': model.provider,
                      'predictions': [prediction.to_dict() for prediction in predictions],
                      'errors': [{'path': path, 'error': _one_line(error)}
                                 for path, error in errors]})
@@ -78,9 +88,9 @@ def predict_files(program, artifact, provider, threads, as_json, paths, top, sav
     return BAD_INPUT if errors else OK
 
 
-def evaluate_folder(program, artifact, provider, threads, as_json, image_dir, batch_size, quiet):
+def evaluate_folder(program, artifact, opening, as_json, image_dir, batch_size, quiet):
     """Prints an evaluation; returns 0."""
-    model = load_model(artifact, provider, threads)
+    model = load_model(artifact, **opening)
     result = evaluate(model, image_dir, batch_size, quiet)
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})

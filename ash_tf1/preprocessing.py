@@ -3,16 +3,11 @@ import dataclasses
 import math
 from typing import Tuple
 
-import cv2
-import numpy as np
 import tensorflow.compat.v1 as tf
 
+from ash_tf1.input_pipelines.fitting import INTERPOLATIONS, RESIZES, fit_image
+
 CHANNELS = ('RGB', 'BGR')
-RESIZES = ('cover', 'stretch')
-# None stands for area where a side shrinks, and then cubic where one grows.
-INTERPOLATIONS = {'auto': None, 'area': cv2.INTER_AREA, 'bilinear': cv2.INTER_LINEAR,
-                  'bicubic': cv2.INTER_CUBIC, 'nearest': cv2.INTER_NEAREST}
-MAX_EXCESS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +18,7 @@ class Preprocessing:
       channels: the order that the net takes, 'RGB' or 'BGR'; pixels are RGB until the graph.
       mean, std: a float for each channel, in that order and in units of pixels, 0 to 255: the net
         sees (pixel - mean) / std.
-      resize: 'cover' scales an image, keeping its aspect, until it just covers height / crop and
-        width / crop, and cuts out the centre; 'stretch' scales it to height and width.
-      crop: what share of the covered sides is cut out, in (0, 1]; 0.875 makes 256 and 224.
-      interpolation: a key of `INTERPOLATIONS`.
+      resize, crop, interpolation: as for `fit_image`; a crop of 0.875 makes 256 and 224.
     """
 
     channels: str = 'RGB'
@@ -59,21 +51,8 @@ class Preprocessing:
             return (tf.cast(pixels, tf.float32) - mean) / std
 
     def fit(self, image, height, width):
-        """Fits an image, uint8 [any height, any width, 3], to uint8 [height, width, 3].
-
-        Pixel for pixel as `ash_onnx` does it: below a crop of 1 the image is scaled whole, as is
-        usual, unless that takes `MAX_EXCESS` times what is left of it; else its centre is cut out
-        first, at whole pixels.
-        """
-        if self.resize == 'stretch':
-            return np.ascontiguousarray(_scale(image, height, width, self.interpolation))
-        scale = max(height / image.shape[0], width / image.shape[1]) / self.crop
-        rows, columns = image.shape[0] * scale, image.shape[1] * scale
-        if self.crop < 1 and rows * columns <= MAX_EXCESS * height * width:
-            image = _scale(image, round(rows), round(columns), self.interpolation)
-            return np.ascontiguousarray(_centre(image, height, width))
-        image = _centre(image, max(1, round(height / scale)), max(1, round(width / scale)))
-        return np.ascontiguousarray(_scale(image, height, width, self.interpolation))
+        """Fits an image, uint8 [any height, any width, 3], to uint8 [height, width, 3]."""
+        return fit_image(image, height, width, self.resize, self.crop, self.interpolation)
 
     def to_json(self):
         """What an artifact's metadata say of it, as JSON values."""
@@ -135,18 +114,3 @@ def _number(option, text):
         return float(numerator) / float(denominator or 1)
     except (ValueError, ZeroDivisionError):
         raise ValueError('{!r} needs numbers, such as 103.9 or 1/255'.format(option)) from None
-
-
-def _centre(image, height, width):
-    height, width = min(image.shape[0], height), min(image.shape[1], width)
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    return image[top:top + height, left:left + width]
-
-
-def _scale(image, height, width, interpolation):
-    if INTERPOLATIONS[interpolation] is None:
-        image = _scale(image, min(height, image.shape[0]), min(width, image.shape[1]), 'area')
-        interpolation = 'bicubic'
-    if image.shape[:2] == (height, width):
-        return image
-    return cv2.resize(image, (width, height), interpolation=INTERPOLATIONS[interpolation])

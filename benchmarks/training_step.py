@@ -11,8 +11,12 @@ import _measuring  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow.compat.v1 as tf  # noqa: E402
 
-from ash_tf1 import config, nets, training  # noqa: E402
+from ash_tf1 import nets  # noqa: E402
 from ash_tf1.sessions import session_config  # noqa: E402
+from ash_tf1.tasks import TASKS  # noqa: E402
+from ash_tf1.tasks.classification.spec import ClassifierSpec  # noqa: E402
+from ash_tf1.training.graph import build_training_graph  # noqa: E402
+from ash_tf1.training.settings import Settings  # noqa: E402
 
 # What is compared: the activation, and the form of ASH.
 CANDIDATES = {'relu': ('relu', 'auto'), 'swish': ('swish', 'auto'),
@@ -33,19 +37,20 @@ class Step:
 
     def __init__(self, net, activation, implementation, batch):
         shape, classes = nets.reference_task(net)
-        spec = config.ModelSpec(net, activation, 'noise', tuple(shape), (120.0,) * 3, (70.0,) * 3,
-                                tuple(map(str, range(classes))), batch)
-        settings = config.Settings(net=net, activation=activation, implementation=implementation,
-                                   steps=1000, batch_size=batch, learning_rate=1e-3)
+        spec = ClassifierSpec(net, activation, 'noise', tuple(shape), (120.0,) * 3, (70.0,) * 3,
+                              tuple(map(str, range(classes))), batch)
+        settings = Settings(net=net, activation=activation, implementation=implementation,
+                            steps=1000, batch_size=batch, learning_rate=1e-3)
         with tf.Graph().as_default():
             tf.set_random_seed(0)
-            graph = training.build_training_graph(spec, settings, settings.steps)
+            graph = build_training_graph(TASKS['classification'], spec, settings, settings.steps)
             self.session = tf.Session(config=session_config())
             self.session.run(tf.global_variables_initializer())
         rng = np.random.RandomState(0)
-        self.feeds = {graph.pixels: rng.randint(0, 256, (batch,) + tuple(shape)).astype(np.uint8),
-                      graph.labels: np.arange(batch) % classes}
-        self.train_op, self.layers = graph.train_op, graph.layers
+        self.feeds = graph.feed({
+            'image': rng.randint(0, 256, (batch,) + tuple(shape)).astype(np.uint8),
+            'label': np.arange(batch) % classes})
+        self.train_op, self.layers = graph.train_ops[0], graph.layers
 
     def __call__(self):
         self.session.run(self.train_op, self.feeds)

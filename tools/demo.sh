@@ -36,12 +36,14 @@ else
         --run-dir "$dir/run" ${data_dir:+--data-dir "$data_dir"} ${net:+--net "$net"} \
         ${epochs:+--epochs "$epochs"} ${options:+--net-options "$options"}
 fi
-step "evaluating with TensorFlow"
-$train tools/evaluate.py "$dir/run"
+step "evaluating with TensorFlow on the validation split, which chose the best checkpoint"
+$train tools/evaluate.py "$dir/run" --split validation
+step "evaluating with TensorFlow on the test split, which chose nothing"
+$train tools/evaluate.py "$dir/run" --split test
 step "exporting to ONNX"
 $train tools/export_onnx.py "$dir/run" "$artifact" --overwrite
 $train tools/save_images.py "$dataset" "$dir/images" ${data_dir:+--data-dir "$data_dir"} \
-    --per-class 2 --overwrite
+    --split validation --per-class 2 --overwrite
 step "verifying under onnxruntime, without TensorFlow"
 $serve tools/verify_onnx.py "$artifact"
 step "classifying sample images under onnxruntime"

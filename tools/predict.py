@@ -35,8 +35,7 @@ def build_parser():
 
 def main(argv=None):
     args = build_parser().parse_args(argv)
-    return cli.run_command('predict.py', cli.predict_files, artifact=args.artifact,
-                           provider=args.provider, threads=args.threads, as_json=args.json,
+    return cli.run_command('predict.py', cli.predict_files, **cli.model_arguments(args),
                            paths=args.paths, top=args.top, save=args.save)
 
 

@@ -11,9 +11,9 @@ def needing_tf2onnx(name, package='ash_tf1.converting'):
             error)) from error
 
 
-def print_exported(result, samples):
-    """Prints what an `artifact.Exported` is; samples are what its test data set holds."""
-    print('{}: {:.2f} MB, {} nodes ({}), {} {}'.format(
+def print_exported(result):
+    """Prints what an `artifact.Exported` is."""
+    print('{}: {:.2f} MB, {} nodes ({}), {} examples in the test data set'.format(
         result.folder, result.size / 1e6, sum(result.nodes.values()),
         ', '.join('{} {}'.format(count, op) for op, count in result.nodes.most_common()),
-        result.samples, samples))
+        result.samples))

@@ -2,12 +2,15 @@
 import argparse
 import os
 
-from ash_tf1 import checkpoint_import, config, files, preprocessing
+from ash_tf1 import files, plugins, preprocessing
 from ash_tf1.commands import export_onnx, options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
+from ash_tf1.commands.import_checkpoint import INPUT_SHAPE, classifier_target
 from ash_tf1.commands.running import run
-from ash_tf1.labels import read_labels
 from ash_tf1.sessions import compute_in_one_thread
+from ash_tf1.tasks.classification.adapting import GraphClassifier
+from ash_tf1.tasks.classification.labels import read_labels
+from ash_tf1.training.run_dir import MODEL_FILE
 
 KERAS_SUFFIXES = ('.h5', '.hdf5', '.keras')
 
@@ -63,6 +66,7 @@ def main(argv=None):
                         help='of its data (default: three quarters of the memory there is)')
     parser.add_argument('--verbose', action='store_true',
                         help='let through what TensorFlow and tf2onnx say, and tracebacks')
+    options.add_plugin(parser)
     options.add_artifact_options(parser)
     _add_net(parser.add_argument_group(
         'a checkpoint of a loop of your own around one of the nets here, to an image classifier'))
@@ -85,7 +89,8 @@ def _add_net(group):
 
 def _convert(args):
     _check_together(args)
-    if not args.net and os.path.isfile(os.path.join(args.source, config.MODEL_FILE)):
+    plugins.load(args.plugin)
+    if not args.net and os.path.isfile(os.path.join(args.source, MODEL_FILE)):
         return _convert_run(args)
     artifact, containment = map(needing_tf2onnx, ('artifact', 'containment'))
     convert = _net_conversion(args) if args.net else _conversion(args)
@@ -97,7 +102,7 @@ def _convert(args):
         result = containment.call(lambda: convert(folder), args.time_limit, gigabytes,
                                   args.verbose)
     result = result._replace(folder=args.out_dir)
-    print_exported(result, 'examples in the test data set')
+    print_exported(result)
     return 0
 
 
@@ -117,10 +122,11 @@ def _convert_run(args):
     for name in ('input', 'output', 'set', 'tag', 'signature', 'labels', 'preprocess'):
         if getattr(args, name):
             raise ValueError('{} is the folder of a run, whose {} says that: leave out --{}'.format(
-                args.source, config.MODEL_FILE, name))
+                args.source, MODEL_FILE, name))
     return export_onnx.export(argparse.Namespace(
         checkpoint_dir=args.source, out_dir=args.out_dir, checkpoint=None, data_dir=None,
         samples=8, keep_graph=args.keep_graph, overwrite=args.overwrite, opset=args.opset,
+        plugin=args.plugin,
         images=args.samples and [args.samples]))
 
 
@@ -129,16 +135,16 @@ def _net_conversion(args):
     if (args.labels is None) == (args.classes is None):
         raise ValueError('--net needs --labels, or --classes where the classes have no names')
     labels = read_labels(args.labels) if args.labels else tuple(map(str, range(args.classes)))
-    spec = checkpoint_import.Target(
-        args.net, len(labels), options.input_shape(args.input_size, (224, 224, 3)),
+    target = classifier_target(
+        args.net, len(labels), options.input_shape(args.input_size, INPUT_SHAPE),
         args.activation or 'ash', args.scope, tuple(args.net_options), labels,
-        preprocessing.parse(args.preprocess)).spec
+        preprocessing.parse(args.preprocess))
     runs = needing_tf2onnx('runs')
 
     def convert(folder):
         compute_in_one_thread()
-        return runs.convert_checkpoint(args.source, spec, folder, args.samples, args.seed,
-                                       args.keep_graph, opset=args.opset)
+        return runs.convert_checkpoint(args.source, target.task, target.spec, folder,
+                                       args.samples, args.seed, args.keep_graph, opset=args.opset)
     return convert
 
 
@@ -149,9 +155,8 @@ def _conversion(args):
         inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
         values=tuple(map(_setting, args.set)), tags=args.tag and tuple(args.tag.split(',')),
         signature=args.signature, allow_training_mode=args.allow_training_mode,
-        labels=args.labels,
-        preprocessing=preprocessing.parse(args.preprocess) if args.preprocess else None,
-        samples=args.samples, seed=args.seed, opset=args.opset, keep_graph=args.keep_graph)
+        adapter=_adapter(args), samples=args.samples, seed=args.seed, opset=args.opset,
+        keep_graph=args.keep_graph)
 
     def convert(folder):
         compute_in_one_thread()
@@ -160,6 +165,15 @@ def _conversion(args):
             source = needing_tf2onnx('hdf5', 'ash_tf1.keras').read(source, args.trust_code)
         return foreign.convert(source, folder, conversion)
     return convert
+
+
+def _adapter(args):
+    """What makes an image classifier of a graph, where labels are given."""
+    if args.labels is None:
+        if args.preprocess:
+            raise ValueError('--preprocess is for image classifiers: give --labels too')
+        return None
+    return GraphClassifier(read_labels(args.labels), preprocessing.parse(args.preprocess))
 
 
 def _input(text):

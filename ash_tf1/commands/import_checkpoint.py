@@ -2,11 +2,17 @@
 import argparse
 import json
 
-from ash_tf1 import checkpoint, checkpoint_import, config, preprocessing
-from ash_tf1.checkpoint_rules import ready_rules
+from ash_tf1 import checkpoint, checkpoint_import, preprocessing
+from ash_tf1.checkpoint_import.rules import ready_rules
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
-from ash_tf1.labels import read_labels
+from ash_tf1.preprocessing import Preprocessing
+from ash_tf1.tasks import TASKS
+from ash_tf1.tasks.classification.labels import read_labels
+from ash_tf1.tasks.classification.spec import ClassifierSpec
+from ash_tf1.training.run_dir import MODEL_FILE
+
+INPUT_SHAPE = (224, 224, 3)  # of images, where none is given
 
 
 def main(argv=None):
@@ -69,10 +75,10 @@ def _import_checkpoint(args):
         args.old, args.new, args.map, target, args.ignore_unmatched, args.initialize_missing,
         args.seed, args.overwrite, args.dry_run)
     _print_import(report)
-    if target is not None and target.spec is not None:
+    if target is not None and target.described:
         print('{} for {} labels, images {}, {}'.format(
-            config.MODEL_FILE, len(target.labels), 'x'.join(map(str, target.input_size)),
-            json.dumps(target.preprocessing.to_json())))
+            MODEL_FILE, target.spec.num_classes, 'x'.join(map(str, target.spec.input_shape)),
+            json.dumps(target.spec.preprocessing.to_json())))
     print('dry run: nothing was written' if args.dry_run else 'checkpoint: {}'.format(args.new))
     return 0
 
@@ -86,11 +92,44 @@ def _target(args):
     if args.net is None and (args.initialize_missing or args.net_options):
         raise ValueError('--initialize-missing and --net-options need a --net')
     if args.preprocess and not labels:
-        raise ValueError('--preprocess needs --labels: both are written into {}'.format(
-            config.MODEL_FILE))
-    return None if args.net is None else checkpoint_import.Target(
-        args.net, classes, options.input_shape(args.input_size, (224, 224, 3)), args.activation,
+        raise ValueError('--preprocess needs --labels: both are written into {}'.format(MODEL_FILE))
+    return None if args.net is None else classifier_target(
+        args.net, classes, options.input_shape(args.input_size, INPUT_SHAPE), args.activation,
         args.scope, tuple(args.net_options), labels, preprocessing.parse(args.preprocess))
+
+
+def classifier_target(net, num_classes, input_size=INPUT_SHAPE, activation='ash', scope=None,
+                      net_options=(), labels=(), preprocessing=None):
+    """The `Target` of an image classifier; one with labels is described.
+
+    Args:
+      net, activation, net_options: as in `Settings`.
+      num_classes: number of logits.
+      input_size: height, width and channels of the images.
+      scope: variable scope of the net; its own where it is None.
+      labels: the classes' names; none where they are not known.
+      preprocessing: the `Preprocessing` that the net was trained on; none by default.
+
+    Raises:
+      ValueError: a number is impossible, or there are more or fewer labels than classes.
+    """
+    for name, sizes, count in (('input_size', input_size, 3), ('num_classes', [num_classes], 1)):
+        if any(size < 1 for size in sizes) or len(sizes) != count:
+            raise ValueError('{} takes positive numbers{}, got {}'.format(
+                name, ' H W C' if name == 'input_size' else '', ' '.join(map(str, sizes))))
+    if labels and len(labels) != num_classes:
+        raise ValueError('there are {} labels for {} classes'.format(len(labels), num_classes))
+    preprocessing = preprocessing or Preprocessing()
+    mean, std = preprocessing.mean, preprocessing.std
+    if not labels:  # only names and shapes are checked, of images with any number of channels
+        mean, std = (0.0,) * input_size[2], (1.0,) * input_size[2]
+    spec = ClassifierSpec(
+        net=net, activation=activation, dataset='', input_shape=tuple(input_size),
+        channel_mean=mean, channel_std=std, training_images=0, net_options=net_options,
+        labels=labels or tuple(map(str, range(num_classes))), scope=scope or '',
+        channels=preprocessing.channels, resize=preprocessing.resize, crop=preprocessing.crop,
+        interpolation=preprocessing.interpolation)
+    return checkpoint_import.Target(TASKS['classification'], spec, bool(labels))
 
 
 def _list_checkpoint(path):

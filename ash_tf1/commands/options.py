@@ -2,19 +2,21 @@
 import argparse
 import dataclasses
 
-from ash_tf1 import config, preprocessing
+from ash_tf1 import preprocessing
 from ash_tf1.converting import opsets
 from ash_tf1.input_pipelines import DATASETS
 from ash_tf1.nets import NETS
 from ash_tf1.ops import ACTIVATIONS
+from ash_tf1.tasks import TASKS
+from ash_tf1.training.settings import Settings
 
-_NAMES = {'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
+_NAMES = {'task': TASKS, 'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
 
 
 def add_settings(parser):
     """Adds an option for each field of `Settings` to a parser; none has a default of its own."""
     group = parser.add_argument_group('settings (default: those of the recipe)')
-    for field in dataclasses.fields(config.Settings):
+    for field in dataclasses.fields(Settings):
         option = '--' + field.name.replace('_', '-')
         help_text = field.metadata['help']
         if field.name in _NAMES:
@@ -27,6 +29,13 @@ def add_settings(parser):
         else:
             group.add_argument(option, type=type(field.default), choices=field.metadata['choices'],
                                metavar=None if field.metadata['choices'] else 'X', **common)
+
+
+def add_plugin(parser):
+    """Adds --plugin, which `plugins.load` and `plugins.load_for` read, to a parser."""
+    parser.add_argument('--plugin', action='append', default=[], metavar='FILE',
+                        help='Python file with an activation, net, data set, task or recipe of '
+                             'your own, which is run; see docs/extending.md')
 
 
 def add_artifact_options(parser):

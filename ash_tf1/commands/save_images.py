@@ -5,7 +5,8 @@ import os
 from ash_tf1 import files
 from ash_tf1.commands.running import run
 from ash_tf1.input_pipelines import load_dataset
-from ash_tf1.input_pipelines.image_folder import save_image_folder
+from ash_tf1.input_pipelines.saving import save_image_folder
+from ash_tf1.training.evaluation import SPLITS, find_split
 
 
 def main(argv=None):
@@ -17,8 +18,10 @@ def main(argv=None):
     parser.add_argument('dataset', metavar='DATASET', help='name of the data set')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to make')
     parser.add_argument('--data-dir', metavar='PATH', help='folder or archive of the data set')
-    parser.add_argument('--split', choices=('test', 'train'), default='test',
+    parser.add_argument('--split', choices=SPLITS, default='test',
                         help='default: %(default)s')
+    parser.add_argument('--image-size', type=int, nargs=2, metavar=('H', 'W'),
+                        help='size of the images, for a data set of photos in folders')
     parser.add_argument('--per-class', type=int, metavar='N',
                         help='images of each class, the first ones (default: all)')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT_DIR')
@@ -26,7 +29,8 @@ def main(argv=None):
 
 
 def _save_images(args):
-    dataset = load_dataset(args.dataset, args.data_dir)
+    dataset = load_dataset(args.dataset, args.data_dir, image_size=args.image_size)
+    split = find_split(dataset, args.split)
     if os.path.exists(args.out_dir):
         if not args.overwrite:
             raise ValueError('{} exists: give another folder, or --overwrite'.format(args.out_dir))
@@ -35,7 +39,6 @@ def _save_images(args):
             raise ValueError('{} holds more than images of {}: {}; it will not be replaced'.format(
                 args.out_dir, args.dataset, foreign[0]))
     with files.replacing_folder(args.out_dir) as folder:
-        count = save_image_folder(getattr(dataset, args.split), dataset.labels, folder,
-                                  args.per_class)
+        count = save_image_folder(split, dataset.labels, folder, args.per_class)
     print('{}: {} images of {} classes'.format(args.out_dir, count, len(dataset.labels)))
     return 0

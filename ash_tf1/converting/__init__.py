@@ -6,7 +6,7 @@
 - `sources` reads a file, and `freezing` makes constants of its variables,
 - `graphs` cuts it to what lies between inputs and outputs and refuses what is no mathematics, by
   what `definitions` and `functions` know of it, and `simplifying` takes out what constants decide,
-- `classifying` makes an image classifier of it, and `samples` finds inputs.
+- `samples` finds inputs.
 
 From there on both go one way:
 

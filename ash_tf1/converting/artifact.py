@@ -43,7 +43,7 @@ def check_out_dir(out_dir, overwrite):
                          '(--overwrite, overwrite=True)'.format(out_dir))
 
 
-def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT):
+def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT, texts=()):
     """Converts a graph and writes the artifact folder, or nothing.
 
     Args:
@@ -52,6 +52,7 @@ def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT):
       properties: dict of strings, what the metadata_props say beyond tolerance and versions.
       keep_graph: whether the frozen TensorFlow graph is kept too.
       opset: as for `onnx_model.convert`.
+      texts: dict of names of further files, `LABELS_FILE` alone, to what they hold.
 
     Returns:
       What was `Exported`.
@@ -73,9 +74,8 @@ def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT):
     with files.replacing_folder(out_dir) as folder:
         onnx.save(model, os.path.join(folder, MODEL_FILE))
         _write_text(os.path.join(folder, CARD_FILE), card.text(properties, model))
-        if 'labels' in properties:
-            _write_text(os.path.join(folder, LABELS_FILE),
-                        ''.join(label + '\n' for label in json.loads(properties['labels'])))
+        for name, text in dict(texts).items():
+            _write_text(os.path.join(folder, name), text)
         write_test_data(os.path.join(folder, TEST_DATA_FOLDER),
                         list(zip(signature.input_names, proof.inputs)),
                         list(zip(signature.output_names, proof.answers)))
@@ -96,6 +96,18 @@ def _versions():
     return json.dumps({'python': platform.python_version(), 'ash_tf1': ash_tf1.__version__,
                        'tensorflow': tf.__version__, 'tf2onnx': tf2onnx.__version__,
                        'onnx': onnx.__version__, 'numpy': np.__version__})
+
+
+def describe_input(name, shape, example):
+    """What the metadata `inputs` of an artifact of kind `tensors` say of an input.
+
+    Args:
+      name: in the model.
+      shape: sizes, None for each that is open.
+      example: the array of the test data set.
+    """
+    return {'name': name, 'dtype': example.dtype.name, 'example': list(example.shape),
+            'shape': list(shape)}
 
 
 def write_test_data(folder, inputs, outputs):

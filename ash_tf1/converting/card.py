@@ -23,6 +23,9 @@ engine, answers can be held against that.
 _PIXELS = """Pixels are uint8 RGB, 0 to 255: the normalisation is in the graph. A photo is fitted to
 height and width as `preprocessing` says. Class i is line i, from 0, of `labels.txt`.
 """
+# What each kind of artifact is, by the last size of its first output, and how it is used.
+_KINDS = {'image_classifier': ('An image classifier of {} classes', _PIXELS),
+          'tensors': ('A graph of tensors', '')}
 
 
 def text(properties, model):
@@ -40,10 +43,10 @@ def text(properties, model):
              if properties.get(key) not in (None, '', '[]')]
     rows += [('model version', properties.get('model_version', 'none')),
              ('licence', 'not recorded: ask who trained the net')]
-    classes = 'labels' in properties
-    kind = 'An image classifier of {} classes'.format(
-        len(json.loads(properties['labels']))) if classes else 'A graph of tensors'
-    return _TEXT.format(title=_cell(properties['net']), kind=kind, use=_PIXELS if classes else '',
+    kind, use = _KINDS.get(properties.get('kind'), _KINDS['tensors'])
+    last = model.graph.output[0].type.tensor_type.shape.dim[-1:]
+    return _TEXT.format(title=_cell(properties['net']), use=use,
+                        kind=kind.format(last[0].dim_value if last else 'no'),
                         rows='\n'.join('| {} | {} |'.format(title, _cell(value))
                                        for title, value in rows)).rstrip('\n') + '\n'
 

@@ -1,12 +1,13 @@
-"""From a graph that other code wrote to an artifact: of tensors, or of an image classifier."""
+"""From a graph that other code wrote to an artifact: of its tensors, or of another kind."""
 import json
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
+
+import tensorflow.compat.v1 as tf
 
 from ash_tf1 import files
 from ash_tf1.converting import (
     artifact,
-    classifying,
     freezing,
     graphs,
     onnx_model,
@@ -15,8 +16,6 @@ from ash_tf1.converting import (
     samples,
     sources,
 )
-from ash_tf1.labels import read_labels
-from ash_tf1.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class Options:
       values: (name of a placeholder, text) of each that becomes a constant.
       tags, signature: as for `sources.read`.
       allow_training_mode: whether BatchNorm may use the statistics of its batch.
-      labels: path of a file of labels, one a line: the artifact becomes an image classifier.
-      preprocessing: the `Preprocessing` of its pixels; none by default.
+      adapter: what makes another kind of artifact of the graph, such as a
+        `tasks.classification.adapting.GraphClassifier`; none for its own tensors.
       samples: the test data set: path of a `.npy` file (one input), of a `.npz` file (arrays by the
         names of the inputs), or of an image file or a folder of them. By default inputs are made
         up: normal numbers, and integers 0 and 1.
@@ -45,8 +44,7 @@ class Options:
     tags: Optional[Tuple[str, ...]] = None
     signature: Optional[str] = None
     allow_training_mode: bool = False
-    labels: Optional[str] = None
-    preprocessing: Optional[Preprocessing] = None
+    adapter: Optional[Any] = None
     samples: Optional[str] = None
     seed: int = 0
     opset: int = opsets.DEFAULT
@@ -72,33 +70,46 @@ def convert(source, out_dir, options=Options()):
     """
     artifact.check_out_dir(out_dir, options.overwrite)
     opsets.check(options.opset)
-    if options.preprocessing and not options.labels:
-        raise ValueError('--preprocess is for image classifiers: give --labels too')
     if not isinstance(source, sources.Source):
         source = sources.read(source, options.tags, options.signature)
     graph_def, signature, found, given = _select(source, options)
     if not options.allow_training_mode:
         graphs.check_inference(graph_def)
-    properties = {'kind': 'tensors'}
-    if options.labels:
-        labels = read_labels(options.labels)
-        preprocessing = options.preprocessing or Preprocessing()
-        graph_def, pixels = classifying.classifier(graph_def, found, given, labels, preprocessing)
-        signature, found = classifying.CLASSIFIER, [pixels]
-        properties = classifying.metadata(labels, pixels.shape[1:], preprocessing)
+    properties, texts = {'kind': 'tensors'}, {}
+    if options.adapter:
+        graph_def, signature, found, properties = _adapt(options.adapter, graph_def, found, given)
+        texts = options.adapter.texts()
     names = signature.input_names
     inputs, origin = samples.choose_inputs(options.samples, names, found, options.seed,
-                                           options.preprocessing)
+                                           options.adapter and options.adapter.preprocessing)
     properties.update({
         'net': source.name,
         'source_sha256': files.sha256(source.files),
         'samples': origin,
     })
-    if not options.labels:
-        properties['inputs'] = json.dumps([_metadata(name, tensor, value) for name, tensor, value
-                                           in zip(names, found, inputs)])
+    if not options.adapter:
+        properties['inputs'] = json.dumps([
+            artifact.describe_input(
+                name, [None] * value.ndim if tensor.shape is None else tensor.shape, value)
+            for name, tensor, value in zip(names, found, inputs)])
     return artifact.write(out_dir, proof.prove(graph_def, signature, inputs), properties,
-                          options.keep_graph, options.opset)
+                          options.keep_graph, options.opset, texts)
+
+
+def _adapt(adapter, graph_def, found, given):
+    """(GraphDef, its `Signature`, its inputs, its properties) of a graph as another kind."""
+    with tf.Graph().as_default() as graph:
+        def apply(value, output):
+            return tf.import_graph_def(graph_def, {found[0].name: value}, [output],
+                                       name='source')[0]
+        interface = adapter.interface(found, given, apply)
+        inputs = [graphs.Tensor(tensor.name, tensor.dtype, tuple(tensor.shape.as_list()))
+                  for tensor in interface.inputs.values()]
+        signature = onnx_model.Signature(
+            tuple((tensor.op.name, tensor.name) for tensor in interface.inputs.values()),
+            tuple((name, tensor.name) for name, tensor in interface.outputs.items()))
+        whole = graphs.extract(graph.as_graph_def(), [name for _, name in signature.outputs])
+    return whole, signature, inputs, adapter.properties(interface)
 
 
 def _select(source, options):
@@ -122,8 +133,3 @@ def _onnx_name(tensor):
     """The name in the ONNX model: the node's, with the index of an output that is not the first."""
     node, _, index = tensor.rpartition(':')
     return node if index == '0' else '{}_{}'.format(node, index)
-
-
-def _metadata(name, tensor, value):
-    return {'name': name, 'dtype': value.dtype.name, 'example': list(value.shape),
-            'shape': [None] * value.ndim if tensor.shape is None else list(tensor.shape)}

@@ -1,15 +1,14 @@
 """CIFAR-10 and CIFAR-100 from the publisher's files: both layouts, as folder or as archive."""
-import gzip
 import hashlib
 import os
-import tarfile
 import warnings
-import zlib
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from ash_tf1.input_pipelines.dataset import DataFileError, Dataset, Split
+from ash_tf1.input_pipelines.archives import read_members
+from ash_tf1.input_pipelines.dataset import ArraySplit, DataFileError, LabelledImages
+from ash_tf1.input_pipelines.files import open_regular, read_bounded
 from ash_tf1.input_pipelines.restricted_pickle import load_pickle
 
 HOME_PAGE = 'https://www.cs.toronto.edu/~kriz/cifar.html'
@@ -17,7 +16,6 @@ HOME_PAGE = 'https://www.cs.toronto.edu/~kriz/cifar.html'
 _SIDE = 32
 _PIXELS = 3 * _SIDE * _SIDE
 _META_LIMIT = 65536  # bytes; the official files have at most 1.5 kB
-_PLAIN_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
 _MOST_MEMBERS = 64  # the official archives have at most 9
 
 
@@ -43,7 +41,7 @@ class CifarSpec(NamedTuple):
         names_key: key of the class names in the pickled meta file.
         train_records: records in each official training file.
         test_records: records in the official test file.
-        channel_mean, channel_std: of the training images, as in `Dataset`.
+        channel_mean, channel_std: of the training images, as in `LabelledImages`.
         layouts: the forms to look for, in order of preference.
     """
 
@@ -91,7 +89,8 @@ def load(spec, data_dir):
             fewer records than the official ones are read too.
 
     Returns:
-        A `Dataset` of 32x32 images in the files' order; CIFAR-100 with its fine labels.
+        `LabelledImages` of 32x32 pixels in the files' order, without a validation split; CIFAR-100
+        with its fine labels.
 
     Raises:
         ValueError: `data_dir` is None, or a file is truncated, wrong, too large or unsafe; the
@@ -116,11 +115,11 @@ def load(spec, data_dir):
 
     def split(files):
         parts = [decode(spec, place + file, contents[file]) for file in files]
-        return Split(np.concatenate([images for images, _ in parts]),
-                     np.concatenate([labels for _, labels in parts]))
+        return ArraySplit(image=np.concatenate([images for images, _ in parts]),
+                          label=np.concatenate([labels for _, labels in parts]))
 
-    return Dataset(spec.name, split(layout.train), split([layout.test]), names,
-                   spec.channel_mean, spec.channel_std)
+    return LabelledImages(spec.name, split(layout.train), None, split([layout.test]), names,
+                          spec.channel_mean, spec.channel_std)
 
 
 def _size_limits(spec, layout):
@@ -152,85 +151,30 @@ def _read_folder(spec, path):
 
 
 def _read_file(path, limit):
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise FileNotFoundError(f'{path}: missing; see {HOME_PAGE}')
-    size = os.path.getsize(path)
-    if size > limit:
-        raise DataFileError(f'{path}: has {size} bytes, expected are at most {limit}')
-    with open(path, 'rb') as handle:
-        return handle.read(limit)
-
-
-class _BoundedReader:
-    """The front of a decompressed stream: no header can ask for more than the files need."""
-
-    def __init__(self, stream, path, limit):
-        self._stream, self._path, self._limit = stream, path, limit
-        self.tell = stream.tell
-
-    def read(self, size):
-        self._check(self._stream.tell() + size)
-        return self._stream.read(size)
-
-    def seek(self, position):
-        self._check(position)
-        return self._stream.seek(position)
-
-    def _check(self, position):
-        if position > self._limit:
-            raise DataFileError(f'{self._path}: holds more than the expected {self._limit} bytes')
+    return read_bounded(path, limit)
 
 
 def _read_archive(spec, path):
     """The same as `_read_folder` for a .tar.gz archive, in one pass and in memory."""
     _warn_of_checksum(spec, path)
-    expected = {(layout.folder + '/' + file): (layout, file, limit) for layout in spec.layouts
-                for file, limit in _size_limits(spec, layout).items()}
-    limit = sum(limit for _, _, limit in expected.values()) + 2 ** 20
-    found = {layout: {} for layout in spec.layouts}
-    try:
-        with open(path, 'rb') as packed, gzip.open(packed) as stream:
-            reader = _BoundedReader(stream, path, limit)
-            with tarfile.open(fileobj=reader, mode='r:') as archive:
-                for count, member in enumerate(archive, 1):
-                    _check_member(path, member, count, expected)
-                    layout, file, _ = expected.get(_plain_name(member), (None, None, None))
-                    if layout and member.isfile():
-                        found[layout][file] = archive.extractfile(member).read()
-            while reader.read(65536):  # to the end, where gzip compares its own checksum
-                pass
-    except DataFileError:
-        raise
-    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
-        raise DataFileError(f'{path}: truncated or not a .tar.gz archive ({error})') from None
-    for layout, contents in found.items():
-        missing = [file for file in _size_limits(spec, layout) if file not in contents]
-        if contents and missing:
-            raise DataFileError(f'{path}: has no member {layout.folder}/{missing[0]}')
-        if contents:
-            return layout, f'{path}:{layout.folder}/', contents
-    raise DataFileError(f'{path}: holds none of the files of {spec.title}, such as {min(expected)}')
-
-
-def _plain_name(member):
-    return member.name[2:] if member.name.startswith('./') else member.name
-
-
-def _check_member(path, member, count, expected):
-    """Refuses an archive whose member could harm: here, or whoever extracts it later."""
-    name = member.name.replace('\\', '/')
-    limit = expected.get(_plain_name(member), (None, None, _META_LIMIT))[2]
-    if name.startswith('/') or '..' in name.split('/') or name[1:2] == ':':
-        problem = 'its path leads out of the archive'
-    elif member.type not in _PLAIN_TYPES or member.issparse():
-        problem = 'it is a link or another special file'
-    elif not 0 <= member.size <= limit:
-        problem = f'it declares {member.size} bytes, expected are at most {limit}'
-    elif count > _MOST_MEMBERS:
-        problem = f'it comes after {count - 1} others, more than any official archive has'
-    else:
-        return
-    raise DataFileError(f'{path}: refused because of its member {member.name!r:.200}: {problem}')
+    limits = {layout: _size_limits(spec, layout) for layout in spec.layouts}
+    contents = read_members(path, {layout.folder + '/' + file: limit for layout in spec.layouts
+                                   for file, limit in limits[layout].items()},
+                            _META_LIMIT, _MOST_MEMBERS)
+    for layout in spec.layouts:
+        prefix = layout.folder + '/'
+        found = {file: contents[prefix + file] for file in limits[layout]
+                 if prefix + file in contents}
+        missing = [file for file in limits[layout] if file not in found]
+        if found and missing:
+            raise DataFileError(f'{path}: has no member {prefix}{missing[0]}')
+        if found:
+            return layout, f'{path}:{prefix}', found
+    first = spec.layouts[0]
+    raise DataFileError(f'{path}: holds none of the files of {spec.title}, such as '
+                        f'{first.folder}/{first.test}')
 
 
 def _warn_of_checksum(spec, path):
@@ -238,7 +182,7 @@ def _warn_of_checksum(spec, path):
     if official is None:
         return
     digest = hashlib.md5()
-    with open(path, 'rb') as handle:
+    with open_regular(path) as handle:
         for block in iter(lambda: handle.read(2 ** 20), b''):
             digest.update(block)
     if digest.hexdigest() != official:

@@ -1,6 +1,7 @@
-"""The contract that every data set keeps: what its arrays hold, and the check that they do."""
+"""The contract of a data set: splits of examples, and the check that a data set keeps it."""
+import dataclasses
 import numbers
-from typing import NamedTuple, Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -9,42 +10,176 @@ class DataFileError(ValueError):
     """A file of a data set does not hold what it should; the message names the file and why."""
 
 
-class Split(NamedTuple):
-    """The examples of one half (training or test) of a data set.
+class Split:
+    """A sequence of examples; a subclass gives `__len__` and `__getitem__`.
+
+    An example is a dict of name -> NumPy array or scalar, with the same names in every example.
+    For classification these are `image`, uint8 [H, W, 3], C-contiguous, RGB, 0..255, neither
+    normalised nor augmented, and `label`, an int64 scalar. Examples may share memory with the
+    split: treat them as read-only.
 
     Attributes:
-        images: uint8 [N, H, W, 3], C-contiguous, RGB, 0..255, as the publisher gives them: neither
-            normalised nor augmented. N is at least 1. Treat them as read-only.
-        labels: int64 [N], indices into `Dataset.labels`.
+        in_memory: whether making an example costs nothing. Where it does, examples are made by a
+            pool of threads, so `__getitem__` must be safe to call from several at once.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    in_memory = False
+
+    def __len__(self):
+        raise NotImplementedError
+
+    def __getitem__(self, index):
+        """Returns the example at `index`, 0..len - 1; raises IndexError beyond."""
+        raise NotImplementedError
+
+    def __iter__(self):
+        return (self[index] for index in range(len(self)))
+
+    def batch(self, indices):
+        """Returns the examples at `indices` [B] as a dict of new arrays, stacked along axis 0."""
+        return stack_examples([self[index] for index in indices])
+
+    @property
+    def labels(self):
+        """The `label` of every example, int64 [N]; override it where that needs no image."""
+        return np.array([example['label'] for example in self], np.int64)
 
 
-class Dataset(NamedTuple):
-    """A labelled set of images, whole in memory.
+class ArraySplit(Split):
+    """A split whose examples are rows of arrays in memory.
+
+    Args:
+        **arrays: name -> array [N, ...]; example i holds the row i of each.
+
+    Raises:
+        ValueError: there are no arrays, or they differ in length.
+    """
+
+    in_memory = True
+
+    def __init__(self, **arrays):
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f'the arrays of a split must be of one length, got {lengths}')
+        self.arrays = arrays
+
+    def __len__(self):
+        return len(next(iter(self.arrays.values())))
+
+    def __getitem__(self, index):
+        return {name: array[index] for name, array in self.arrays.items()}
+
+    def batch(self, indices):
+        indices = np.asarray(indices, np.intp)
+        return {name: array[indices] for name, array in self.arrays.items()}
+
+    @property
+    def labels(self):
+        return self.arrays['label']
+
+
+class Subset(Split):
+    """Some examples of another split, without a copy of them.
+
+    Args:
+        split: a `Split` of N examples.
+        indices: integers [M] in 0..N - 1; example i of the subset is example indices[i] of `split`.
+
+    Raises:
+        ValueError: an index is out of range.
+    """
+
+    def __init__(self, split, indices):
+        self.split, self.indices = split, np.asarray(indices, np.intp)
+        wrong = self.indices[(self.indices < 0) | (self.indices >= len(split))]
+        if wrong.size:
+            raise ValueError(f'indices must be in 0..{len(split) - 1}, got {wrong[0]}')
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        return self.split[self.indices[index]]
+
+    def batch(self, indices):
+        return self.split.batch(self.indices[indices])
+
+    @property
+    def in_memory(self):
+        return self.split.in_memory
+
+    @property
+    def labels(self):
+        return self.split.labels[self.indices]
+
+
+def stack_examples(examples):
+    """Stacks a list of B examples to a dict of arrays [B, ...].
+
+    Raises:
+        ValueError: the arrays of a name differ in shape, or an example lacks a name.
+    """
+    batch = {}
+    for name in examples[0]:
+        try:
+            batch[name] = np.stack([example[name] for example in examples])
+        except (KeyError, ValueError):
+            shapes = sorted({str(list(np.shape(example[name]))) if name in example else 'none'
+                             for example in examples})
+            raise ValueError(f'the examples of a batch differ in the shape of {name!r}: '
+                             f'{", ".join(shapes)}') from None
+    return batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """The splits of a data set.
 
     Attributes:
         name: the name under which `load_dataset` finds it.
         train: the `Split` to train on.
-        test: the `Split` to evaluate on, with images of the same size.
+        validation: the `Split` on which choices are made, such as that of the best checkpoint;
+            None where there is none.
+        test: the `Split` that is looked at once, after all choices; None where there is none.
+    """
+
+    name: str
+    train: Split
+    validation: Optional[Split]
+    test: Optional[Split]
+
+    @property
+    def splits(self):
+        """The splits that there are, as a dict of name -> `Split`."""
+        named = {name: getattr(self, name) for name in ('train', 'validation', 'test')}
+        return {name: split for name, split in named.items() if split is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledImages(Dataset):
+    """A data set of images of one size, each of one class.
+
+    Attributes:
         labels: the classes' names; the place of a name is its class index.
         channel_mean: three floats (R, G, B) in pixel units, 0..255.
         channel_std: three positive floats (R, G, B) in pixel units. A net sees
             (pixel - channel_mean) / channel_std, computed in its graph and nowhere else.
     """
 
-    name: str
-    train: Split
-    test: Split
     labels: Tuple[str, ...]
     channel_mean: Tuple[float, float, float]
     channel_std: Tuple[float, float, float]
 
+    @property
+    def image_shape(self):
+        """(height, width, 3) of every image."""
+        return tuple(self.train[0]['image'].shape)
+
 
 def validate(dataset):
-    """Checks that a data set keeps the contract of `Dataset` and `Split`.
+    """Checks that a data set keeps the contract of its class.
+
+    Of the examples only the first of each split is made; labels are checked in all.
 
     Args:
         dataset: a `Dataset`.
@@ -56,14 +191,9 @@ def validate(dataset):
         ValueError: a shape, dtype, label or constant breaks the contract; the message names the
             data set, the part and the offending value.
     """
-    problem = (_labels_problem(dataset.labels)
-               or _split_problem('train', dataset.train, len(dataset.labels))
-               or _split_problem('test', dataset.test, len(dataset.labels))
-               or _sizes_problem(dataset.train, dataset.test)
-               or _channels_problem('channel_mean', dataset.channel_mean)
-               or _channels_problem('channel_std', dataset.channel_std))
-    if not problem and min(dataset.channel_std) == 0:
-        problem = f'channel_std must be positive, got {dataset.channel_std!r}'
+    problem = _emptiness_problem(dataset)
+    if isinstance(dataset, LabelledImages):
+        problem = problem or _labelled_images_problem(dataset)
     if problem:
         raise ValueError(f'data set {dataset.name!r}: {problem}')
     return dataset
@@ -71,22 +201,47 @@ def validate(dataset):
 
 # Each of these says in words how its part breaks the contract; an empty string where it does not.
 
-def _labels_problem(labels):
+def _emptiness_problem(dataset):
+    for name, split in dataset.splits.items():
+        if not len(split):
+            return f'{name} must not be empty'
+    return ''
+
+
+def _labelled_images_problem(dataset):
+    problem = _names_problem(dataset.labels)
+    for name, split in dataset.splits.items():
+        problem = (problem or _image_problem(name, split)
+                   or _labels_problem(name, split, len(dataset.labels)))
+    problem = (problem or _sizes_problem(dataset)
+               or _channels_problem('channel_mean', dataset.channel_mean)
+               or _channels_problem('channel_std', dataset.channel_std))
+    if not problem and min(dataset.channel_std) == 0:
+        problem = f'channel_std must be positive, got {dataset.channel_std!r}'
+    return problem
+
+
+def _names_problem(labels):
     if not (isinstance(labels, tuple) and labels
             and all(isinstance(label, str) and label for label in labels)):
         return f'labels must be a tuple of non-empty strings, got {labels!r:.200}'
     return ''
 
 
-def _split_problem(part, split, num_classes):
-    images, labels = split.images, split.labels
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not images.size:
-        return (f'{part} images must be uint8 [N, H, W, 3] and not empty, '
-                f'got {images.dtype} {list(images.shape)}')
-    if not images.flags.c_contiguous:
+def _image_problem(part, split):
+    image = split[0]['image']
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        return (f'{part} images must be uint8 [H, W, 3] and not empty, '
+                f'got {image.dtype} {list(image.shape)}')
+    if not image.flags.c_contiguous:
         return f'{part} images must be C-contiguous'
-    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
-        return (f'{part} labels must be int64 [{len(images)}], '
+    return ''
+
+
+def _labels_problem(part, split, num_classes):
+    labels = split.labels
+    if labels.dtype != np.int64 or labels.shape != (len(split),):
+        return (f'{part} labels must be int64 [{len(split)}], '
                 f'got {labels.dtype} {list(labels.shape)}')
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if wrong.size:
@@ -95,10 +250,10 @@ def _split_problem(part, split, num_classes):
     return ''
 
 
-def _sizes_problem(train, test):
-    if train.images.shape[1:] != test.images.shape[1:]:
-        return (f'train images are {train.images.shape[1:3]} and test images '
-                f'{test.images.shape[1:3]}; they must be of one size')
+def _sizes_problem(dataset):
+    sizes = {name: split[0]['image'].shape[:2] for name, split in dataset.splits.items()}
+    if len(set(sizes.values())) > 1:
+        return f'the images of all splits must be of one size, got {sizes}'
     return ''
 
 

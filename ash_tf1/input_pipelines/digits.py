@@ -1,10 +1,10 @@
 """Handwritten digits that come with scikit-learn: a data set that needs no files."""
 import numpy as np
 
-from ash_tf1.input_pipelines.dataset import Dataset, Split
+from ash_tf1.input_pipelines.dataset import ArraySplit, LabelledImages
+from ash_tf1.input_pipelines.holding_out import draw_share
 
 SIDE = 32
-SPLIT_SEED = 2022
 TEST_SHARE = 0.2
 
 # Measured on the training images made below; the three channels are equal.
@@ -15,14 +15,14 @@ CHANNEL_STD = (82.4, 82.4, 82.4)
 def load(data_dir=None):
     """Loads scikit-learn's 1797 digits, enlarged from 8x8 grey to 32x32 RGB.
 
-    A fifth of each class, drawn with the seed `SPLIT_SEED`, is the test split; the split depends
-    on nothing else and keeps the digits' order.
+    A fifth of each class, as `draw_share` draws it, is the test split. Both splits keep the digits'
+    order.
 
     Args:
         data_dir: None; the digits are part of scikit-learn.
 
     Returns:
-        A `Dataset` named 'digits' with the labels '0' ... '9'.
+        `LabelledImages` named 'digits' with the labels '0' ... '9', without a validation split.
 
     Raises:
         ValueError: `data_dir` is given.
@@ -39,17 +39,8 @@ def load(data_dir=None):
                          for image in grey])
     images = np.repeat(enlarged[..., np.newaxis], 3, axis=3)
     labels = digits.target.astype(np.int64)
-    held_out = _draw_test(labels)
-    return Dataset('digits', Split(images[~held_out], labels[~held_out]),
-                   Split(images[held_out], labels[held_out]),
-                   tuple(str(digit) for digit in range(10)), CHANNEL_MEAN, CHANNEL_STD)
-
-
-def _draw_test(labels):
-    """Returns bool [N], True for `TEST_SHARE` of each class."""
-    rng = np.random.RandomState(SPLIT_SEED)
-    held_out = np.zeros(len(labels), bool)
-    for label in range(10):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        held_out[members[:int(round(TEST_SHARE * len(members)))]] = True
-    return held_out
+    in_test = draw_share(labels, TEST_SHARE)
+    train, test = (ArraySplit(image=images[chosen], label=labels[chosen])
+                   for chosen in (~in_test, in_test))
+    return LabelledImages('digits', train, None, test, tuple(str(digit) for digit in range(10)),
+                          CHANNEL_MEAN, CHANNEL_STD)

@@ -1,17 +1,18 @@
-"""Photos in files: decoded within bounds to uint8 RGB, found in folders, and put into batches."""
+"""Photos in files: decoded within bounds to uint8 RGB, found in folders, and as a split."""
 import itertools
 import os
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 
+from ash_tf1.input_pipelines.dataset import Split
+from ash_tf1.input_pipelines.files import open_regular
+
 SUFFIXES = ('.jpeg', '.jpg', '.png')
 MAX_PIXELS = 2 ** 26  # 200 MB decoded; looked up in the header, before anything is decoded
 MAX_BYTES = 2 ** 29   # of a file
-READERS = 4           # threads; OpenCV decodes without the interpreter's lock
 
 _PNG, _JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8'
 _SIZE_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the frame headers of JPEG
@@ -32,9 +33,10 @@ def read_image(path):
 
     Raises:
         OSError: it cannot be opened.
-        ValueError: it is no whole PNG or JPEG file, or larger than `MAX_PIXELS` or `MAX_BYTES`.
+        ValueError: it is no regular file or no whole PNG or JPEG file, or larger than `MAX_PIXELS`
+            or `MAX_BYTES`.
     """
-    with open(path, 'rb') as handle:
+    with open_regular(path) as handle:
         data = handle.read(MAX_BYTES + 1)
     size = None
     if len(data) <= MAX_BYTES:
@@ -51,6 +53,17 @@ def read_image(path):
     if pixels is None:
         raise ValueError(f'{path} cannot be decoded: the file is damaged')
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def is_image(path):
+    """Whether a file begins as a PNG or JPEG file does.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is no regular file.
+    """
+    with open_regular(path) as handle:
+        return handle.read(len(_PNG)).startswith((_PNG, _JPEG))
 
 
 def _png_size(data):
@@ -161,28 +174,25 @@ def sample_images(paths, count):
     return files[:count]
 
 
-def image_batches(files, fit, batch_size):
-    """Reads the images of a list, batch by batch.
+class ImageFiles(Split):
+    """Photos of classes, each read and fitted when its example is asked for.
 
     Args:
         files: sequence of (path, class index).
         fit: function of uint8 [any height, any width, 3] to uint8 [H, W, 3]; called in threads.
-        batch_size: B, at least 1.
-
-    Returns:
-        An iterator of (images, labels): uint8 [B, H, W, 3] and int64 [B], the last one smaller.
-
-    Raises:
-        ValueError: `batch_size` is smaller than 1, raised by the call; or as `read_image`.
     """
-    if batch_size < 1:
-        raise ValueError(f'batch_size must be at least 1, got {batch_size!r}')
 
-    def batches():
-        with ThreadPoolExecutor(READERS, thread_name_prefix='read_image') as pool:
-            for first in range(0, len(files), batch_size):
-                paths, labels = zip(*files[first:first + batch_size])
-                images = pool.map(lambda path: fit(read_image(path)), paths)
-                yield np.stack(list(images)), np.array(labels, np.int64)
+    def __init__(self, files, fit):
+        self.files, self._fit = tuple(files), fit
 
-    return batches()
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, index):
+        """Returns the example; raises OSError or ValueError as `read_image`."""
+        path, label = self.files[index]
+        return {'image': self._fit(read_image(path)), 'label': np.int64(label)}
+
+    @property
+    def labels(self):
+        return np.array([label for _, label in self.files], np.int64)

@@ -1,53 +1,57 @@
-"""Augmentations of whole batches of images: each takes its random state and loops over nothing."""
+"""Augmentations: each takes one example and its random state, and gives a new example.
+
+An example is the dict that a split gives. A transform changes all that it must change together,
+such as an image and what lies on it, and passes the rest on.
+"""
 import numpy as np
 
 
-def pad_and_crop(images, rng, padding=4):
-    """Pads every image with zeros and cuts a window of the old size at a random place.
+def pad_and_crop(example, rng, padding=4):
+    """Pads the image with zeros and cuts a window of the old size at a random place.
 
-    Each image has its own place, uniform over the (2 * padding + 1) ** 2 possible ones.
+    The place is uniform over the (2 * padding + 1) ** 2 possible ones.
 
     Args:
-        images: uint8 [N, H, W, C]; left as it is.
-        rng: `np.random.RandomState`; gives N x 2 integers.
+        example: a dict with `image`, uint8 [H, W, C]; left as it is.
+        rng: `np.random.RandomState`; gives 2 integers.
         padding: zero pixels added on each of the four sides, at least 0.
 
     Returns:
-        uint8 [N, H, W, C], a new array.
+        The example with a new `image` of the same shape.
 
     Raises:
         ValueError: `padding` is negative.
     """
     if padding < 0:
         raise ValueError(f'padding must be at least 0, got {padding!r}')
-    count, height, width, channels = images.shape
-    offsets = rng.randint(0, 2 * padding + 1, size=(count, 2))
-    padded = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)), 'constant')
-    # A view with every window of every image costs nothing; the indexing below then copies whole
-    # rows of pixels, which is several times faster than gathering pixel by pixel.
-    per_image, per_row, per_column, per_channel = padded.strides
-    windows = np.lib.stride_tricks.as_strided(
-        padded,
-        shape=(count, 2 * padding + 1, 2 * padding + 1, height, width, channels),
-        strides=(per_image, per_row, per_column, per_row, per_column, per_channel),
-        writeable=False)
-    return windows[np.arange(count), offsets[:, 0], offsets[:, 1]]
+    image = example['image']
+    height, width = image.shape[:2]
+    # Where the window begins in the image: negative where it begins in the padding.
+    top, left = (int(offset) for offset in rng.randint(-padding, padding + 1, size=2))
+    window = np.zeros_like(image)
+    window[_inside(-top, height), _inside(-left, width)] = (
+        image[_inside(top, height), _inside(left, width)])
+    return dict(example, image=window)
 
 
-def flip(images, rng):
-    """Mirrors each image left to right with probability 1/2.
+def _inside(offset, side):
+    """The part of 0..side that is covered by 0..side moved by `offset`."""
+    return slice(max(0, offset), max(0, side + min(0, offset)))
+
+
+def flip(example, rng):
+    """Mirrors the image left to right with probability 1/2.
 
     Args:
-        images: uint8 [N, H, W, C]; left as it is.
-        rng: `np.random.RandomState`; gives N integers.
+        example: a dict with `image`, uint8 [H, W, C]; left as it is.
+        rng: `np.random.RandomState`; gives 1 integer.
 
     Returns:
-        uint8 [N, H, W, C], a new array.
+        The example, with a new `image` of the same shape where it is mirrored.
     """
-    chosen = rng.randint(0, 2, size=len(images)).astype(bool)
-    flipped = images.copy()
-    flipped[chosen] = images[chosen, :, ::-1]
-    return flipped
+    if not rng.randint(0, 2):
+        return example
+    return dict(example, image=np.ascontiguousarray(example['image'][:, ::-1]))
 
 
 # Applied from left to right. 'crop_flip' is the usual CIFAR recipe; 'crop' is for images whose
@@ -66,7 +70,7 @@ def get_augmentation(name):
         name: a key of `AUGMENTATIONS`.
 
     Returns:
-        A tuple of functions (images, rng) -> images, to be applied in order.
+        A tuple of functions (example, rng) -> example, to be applied in order.
 
     Raises:
         ValueError: no augmentation has this name.

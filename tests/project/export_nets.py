@@ -19,10 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
 import _train_side  # noqa: E402, F401
 import numpy as np  # noqa: E402
 
-from ash_tf1 import config, input_pipelines, nets, training  # noqa: E402
+from ash_tf1 import input_pipelines, nets, training  # noqa: E402
 from ash_tf1.converting import runs  # noqa: E402
-from ash_tf1.input_pipelines import Dataset, Split  # noqa: E402
+from ash_tf1.input_pipelines import ArraySplit, LabelledImages  # noqa: E402
 from ash_tf1.nets import densenet, resnet  # noqa: E402
+from ash_tf1.training import plotting  # noqa: E402
+from ash_tf1.training.settings import Settings  # noqa: E402
 
 BATCH, SAMPLES = 2, 2
 THIN_STEPS, FULL_STEPS = 1, 40  # 0.9 ** 40 = 1.5 % is left of an average's first value
@@ -45,10 +47,11 @@ def noise(shape, classes, training_images):
     """A data set of noise."""
     def load(data_dir=None):
         rng = np.random.RandomState(0)
-        train, test = (Split(rng.randint(0, 256, (count,) + shape).astype(np.uint8),
-                             np.arange(count) % classes) for count in (training_images, SAMPLES))
-        return Dataset('noise', train, test, tuple(str(label) for label in range(classes)),
-                       (128.0,) * 3, (70.0,) * 3)
+        train, test = (ArraySplit(image=rng.randint(0, 256, (count,) + shape).astype(np.uint8),
+                                  label=np.arange(count) % classes)
+                       for count in (training_images, SAMPLES))
+        return LabelledImages('noise', train, test, test, tuple(map(str, range(classes))),
+                              (128.0,) * 3, (70.0,) * 3)
     return load
 
 
@@ -58,7 +61,7 @@ def train_and_export(net, options, full, folder):
     input_pipelines.DATASETS['noise'] = noise(shape if full else (32, 32, 3), classes,
                                               BATCH * steps)
     # A rate so low that what is exported still gives logits of an ordinary size.
-    settings = config.Settings(net=net, net_options=options, dataset='noise', activation='ash',
+    settings = Settings(net=net, net_options=options, dataset='noise', activation='ash',
                                steps=steps, batch_size=BATCH, eval_batch_size=SAMPLES, log_every=1,
                                learning_rate=1e-4, augmentation='crop')
     start = time.perf_counter()
@@ -75,7 +78,7 @@ def main(out, *names):
     full = '--full' in names
     if not full:
         make_thin()
-    training.plotting.plot_learning_curve = lambda run_dir: None  # a point would be all it shows
+    plotting.plot_learning_curve = lambda run_dir, metrics: None  # a point would be all it shows
     for label in names:
         if label == '--full':
             continue

@@ -11,24 +11,27 @@ import numpy as np
 import pytest
 
 CLASSES = ('dark', 'grey', 'light')
-TRAIN_COUNT, TEST_COUNT = 40, 22  # by 8: 5 steps an epoch, and a short last batch of the test split
+# By 8: 5 steps an epoch, and a short last batch of each other split.
+TRAIN_COUNT, VALIDATION_COUNT, TEST_COUNT = 40, 22, 23
 
 
 def _split(count, seed):
     """Noise, brighter by class: easy to learn, but not at once."""
-    from ash_tf1.input_pipelines import Split
+    from ash_tf1.input_pipelines import ArraySplit
     rng = np.random.RandomState(seed)
     labels = (np.arange(count) % len(CLASSES)).astype(np.int64)
     noise = rng.randint(0, 120, (count, 8, 8, 3))
-    return Split((noise + 60 * labels[:, None, None, None]).astype(np.uint8), labels)
+    images = (noise + 60 * labels[:, None, None, None]).astype(np.uint8)
+    return ArraySplit(image=images, label=labels)
 
 
 def tiny_dataset(data_dir=None, classes=CLASSES):
-    from ash_tf1.input_pipelines import Dataset
+    from ash_tf1.input_pipelines import LabelledImages
     if data_dir is not None and not os.path.isdir(data_dir):
         raise FileNotFoundError('no data set at {}'.format(data_dir))
-    return Dataset('tiny', _split(TRAIN_COUNT, 1), _split(TEST_COUNT, 2), classes,
-                   (120.0, 120.0, 120.0), (60.0, 60.0, 60.0))
+    return LabelledImages('tiny', _split(TRAIN_COUNT, 1), _split(VALIDATION_COUNT, 3),
+                          _split(TEST_COUNT, 2), classes, (120.0, 120.0, 120.0),
+                          (60.0, 60.0, 60.0))
 
 
 def _net(blocks, inputs, num_classes, activation_fn, is_training, reuse=None, scope='tiny'):
@@ -65,7 +68,7 @@ def registered_tiny():
 @pytest.fixture(scope='session')
 def tiny_settings():
     """Function of changes: the `Settings` of a run of 3 epochs, every step of which is logged."""
-    from ash_tf1.config import Settings
+    from ash_tf1.training.settings import Settings
     return functools.partial(
         Settings, net='tiny', activation='ash', dataset='tiny', batch_size=8, epochs=3,
         schedule='one_cycle', learning_rate=0.1, augmentation='crop', log_every=1,
@@ -79,11 +82,12 @@ def train_quietly():
     The learning curve is left out unless asked for: it takes a third of the time.
     """
     from ash_tf1 import training
+    from ash_tf1.training import plotting
 
     def train(settings, run_dir, resume=False, plot=False):
         with pytest.MonkeyPatch.context() as patch:
             if not plot:
-                patch.setattr(training.plotting, 'plot_learning_curve', lambda run_dir: None)
+                patch.setattr(plotting, 'plot_learning_curve', lambda run_dir, metrics: None)
             return training.train(settings, str(run_dir), resume, progress=False,
                                   report=lambda line: None)
     return train
@@ -124,8 +128,8 @@ def before_step(monkeypatch):
 
     Without arguments it arranges for nothing, again.
     """
-    from ash_tf1 import training
-    prefetch = training.prefetch
+    from ash_tf1.training import loop
+    prefetch = loop.prefetch
 
     def arrange(count=None, action=None):
         def batches(iterator):
@@ -134,5 +138,5 @@ def before_step(monkeypatch):
                     if number == count:
                         action()
                     yield batch
-        monkeypatch.setattr(training, 'prefetch', batches)
+        monkeypatch.setattr(loop, 'prefetch', batches)
     return arrange

@@ -11,9 +11,11 @@ import pytest
 import tf2onnx
 
 import ash_tf1
-from ash_tf1 import evaluation, input_pipelines, training
-from ash_tf1.config import Settings
-from ash_tf1.evaluation import Evaluation
+from ash_tf1 import input_pipelines
+from ash_tf1.commands import evaluate as evaluate_command
+from ash_tf1.tasks.classification.evaluation import Evaluation
+from ash_tf1.training import loop
+from ash_tf1.training.settings import Settings
 
 TINY = ['--quiet', '--net', 'tiny', '--dataset', 'tiny', '--batch-size', '8', '--epochs', '1',
         '--log-every', '1']
@@ -99,7 +101,7 @@ def test_training_refuses_bad_input_in_one_line(refused, tmp_path, given, words)
 
 def test_training_refuses_a_folder_in_use(refused, tiny_run, monkeypatch):
     # It is refused before its graph is used, which takes seconds to build.
-    monkeypatch.setattr(training, 'build_training_graph', lambda *args: None)
+    monkeypatch.setattr(loop, 'build_training_graph', lambda *args: None)
     refused([str(tiny_run), '--resume'], 'train', '--run-dir', tiny_run, *TINY)
     refused(['learning_rate', '0.25', '0.1'], 'train', '--run-dir', tiny_run, '--resume',
             '--learning-rate', '0.25')
@@ -145,7 +147,7 @@ def test_an_evaluation_is_printed_for_people(command, tiny_run):
     assert (status, err) == (0, '')
     head, shares, *classes = out.splitlines()
     assert str(tiny_run / 'best' / 'model.ckpt-') in head
-    assert ' of 22), top-5 100.00%' in shares
+    assert ' of 23), top-5 100.00%' in shares
     assert [line.split()[0] for line in classes] == ['dark', 'grey', 'light']
 
 
@@ -165,8 +167,8 @@ def test_a_class_without_examples_is_null_in_json(command, tiny_run, monkeypatch
         result, spec, prefix = evaluate(*args, **kwargs)
         return Evaluation(result.loss, result.predictions % 2, result.labels % 2,
                           result.in_top5), spec, prefix
-    evaluate = evaluation.evaluate
-    monkeypatch.setattr(evaluation, 'evaluate', without_the_last)
+    evaluate = evaluate_command.evaluate
+    monkeypatch.setattr(evaluate_command, 'evaluate', without_the_last)
 
     def no_constant(name):
         raise AssertionError('{} is no JSON'.format(name))
@@ -180,7 +182,7 @@ def test_an_export_says_what_it_wrote(command, refused, tiny_run, tmp_path):
     assert (status, err) == (0, '')
     assert out.startswith('{}: '.format(out_dir))
     assert ' 3 Sigmoid' in out
-    assert '2 test images' in out
+    assert '2 examples in the test data set' in out
     refused([str(out_dir), '--overwrite'], 'export_onnx', tiny_run, out_dir)
     refused([str(tiny_run), 'no artifact'], 'export_onnx', tiny_run, tiny_run, '--overwrite')
     refused(['0'], 'export_onnx', tiny_run, tmp_path / 'none', '--samples', '0')
@@ -227,7 +229,7 @@ def test_what_failed_without_fault_of_the_input_has_another_status(command, tiny
 def test_ctrl_c_outside_of_training_leaves_no_traceback(command, tiny_run, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
-    monkeypatch.setattr(evaluation, 'evaluate', interrupt)
+    monkeypatch.setattr(evaluate_command, 'evaluate', interrupt)
     status, _, err = command('evaluate', tiny_run)
     assert (status, err) == (130, 'evaluate.py: interrupted\n')
 

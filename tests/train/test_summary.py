@@ -5,7 +5,7 @@ import tf_slim as slim
 
 from ash_tf1 import ops
 from ash_tf1.nets import NETS
-from ash_tf1.summary import Layer, summarize
+from ash_tf1.nets.summary import Layer, summarize
 
 
 def odd_net(inputs, num_classes, activation_fn, is_training, reuse=None, scope='odd'):

@@ -71,8 +71,8 @@ def small():
 @pytest.fixture
 def tiny_target():
     """The miniature net with ReLU, as a target."""
-    from ash_tf1.checkpoint_import import Target
-    return Target('tiny', 3, (8, 8, 3), 'relu')
+    from ash_tf1.commands.import_checkpoint import classifier_target
+    return classifier_target('tiny', 3, (8, 8, 3), 'relu')
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, checkpoint_writing
-from ash_tf1.checkpoint_import import import_checkpoint
+from ash_tf1 import checkpoint
+from ash_tf1.checkpoint_import import import_checkpoint, writing
 
 FORMATS = ['v2', 'v1', 'v1 sharded']
 
@@ -84,7 +84,7 @@ def test_variables_in_parts_are_imported_whole(tmp_path, to_new, read_weights, k
 def test_strings_are_imported(tmp_path, to_new, read_weights):
     values = {'old/one': (b'ends in zeros\0\0', tf.string),
               'old/many': (np.array([b'a', b'\0', b''], object), tf.string)}
-    checkpoint_writing.write_checkpoint(str(tmp_path / 'old.ckpt'), values)
+    writing.write_checkpoint(str(tmp_path / 'old.ckpt'), values)
     import_checkpoint(str(tmp_path / 'old.ckpt'), str(tmp_path / 'new.ckpt'), to_new)
     actual = read_weights(tmp_path / 'new.ckpt')
     assert actual['new/one'] == b'ends in zeros\0\0'

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ash_tf1.checkpoint_import import Target, import_checkpoint
+from ash_tf1.checkpoint_import import import_checkpoint
+from ash_tf1.commands.import_checkpoint import classifier_target
 
 FORMATS = ['v2', 'v1', 'v1 sharded']
 
@@ -63,7 +64,7 @@ def test_names_that_are_right_need_no_rule(tiny_values, tmp_path, read_weights, 
 def test_the_scope_of_the_net_may_be_another(tiny_values, tmp_path, save):
     values = {name.replace('tiny', 'mine'): value for name, value in tiny_values.items()}
     old = save(tmp_path / 'm.ckpt', values)
-    target = Target('tiny', 3, (8, 8, 3), 'relu', scope='mine')
+    target = classifier_target('tiny', 3, (8, 8, 3), 'relu', scope='mine')
     assert len(import_checkpoint(old, None, [], target, dry_run=True).imported) == len(values)
 
 
@@ -129,7 +130,7 @@ def test_a_kept_name_that_the_net_lacks_is_unmatched(old_tiny, tmp_path, tiny_ta
 ])
 def test_the_activations_own_variables_are_filled(old_tiny, tiny_values, tmp_path, read_weights,
                                                   activation, names, initial):
-    target = Target('tiny', 3, (8, 8, 3), activation)
+    target = classifier_target('tiny', 3, (8, 8, 3), activation)
     report = import_checkpoint(old_tiny(), str(tmp_path / 'new.ckpt'), old_tiny.rules, target)
     layers = ['tiny/block1/unit_1/preact', 'tiny/block1/unit_1/conv1', 'tiny/postnorm']
     expected = ['{}/{}'.format(layer, name) for layer in layers for name in names]
@@ -143,7 +144,7 @@ def test_the_activations_own_variables_are_filled(old_tiny, tiny_values, tmp_pat
 def test_what_there_is_of_the_activations_own_is_kept(old_tiny, tmp_path, read_weights):
     old = old_tiny(old__postnorm__z_k=np.array([0.7], np.float32))
     report = import_checkpoint(old, str(tmp_path / 'new.ckpt'), old_tiny.rules,
-                               Target('tiny', 3, (8, 8, 3), 'ash'))
+                               classifier_target('tiny', 3, (8, 8, 3), 'ash'))
     assert len(report.filled) == 5 and 'tiny/postnorm/z_k' not in report.filled
     actual = read_weights(tmp_path / 'new.ckpt')
     np.testing.assert_allclose(actual['tiny/postnorm/z_k'], [0.7], rtol=1e-6)
@@ -155,8 +156,8 @@ def test_missing_variables_are_initialized_by_a_seed(old_tiny, tiny_values, tmp_
     for i, seed in enumerate([5, 5, 6]):
         new = tmp_path / 'new-{}.ckpt'.format(i)
         report = import_checkpoint(old, str(new), old_tiny.rules,
-                                   Target('tiny', 3, (8, 8, 3), 'ash'), initialize_missing=True,
-                                   seed=seed)
+                                   classifier_target('tiny', 3, (8, 8, 3), 'ash'),
+                                   initialize_missing=True, seed=seed)
         values.append(read_weights(new))
     assert report.initialized == ['tiny/logits/weights', 'tiny/logits/biases']
     assert len(report.filled) == 6
@@ -177,4 +178,5 @@ def test_missing_variables_are_initialized_by_a_seed(old_tiny, tiny_values, tmp_
 ])
 def test_an_impossible_target_is_refused(old_tiny, arguments, words):
     with pytest.raises(ValueError, match=words):
-        import_checkpoint(old_tiny(), None, old_tiny.rules, Target(*arguments), dry_run=True)
+        import_checkpoint(old_tiny(), None, old_tiny.rules, classifier_target(*arguments),
+                          dry_run=True)

@@ -5,8 +5,9 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 from tf_slim.nets import resnet_utils, resnet_v1, vgg
 
-from ash_tf1 import ASH, VGG11, checkpoint, checkpoint_import, nets
-from ash_tf1.checkpoint_import import Target, import_checkpoint
+from ash_tf1 import ASH, VGG11, checkpoint, nets
+from ash_tf1.checkpoint_import import import_checkpoint, importing
+from ash_tf1.commands.import_checkpoint import classifier_target
 
 
 def set_values(session, values):
@@ -29,7 +30,7 @@ def test_tf_slims_resnet_gives_its_own_answers(tmp_path, save, random_values):
         expected = session.run(logits)[:, 0, 0]
     new = str(tmp_path / 'new' / 'm.ckpt')
     report = import_checkpoint(old, new, ['slim-resnet-v1'],
-                               Target('resnet_v1_50', 10, (64, 64, 3), 'relu'))
+                               classifier_target('resnet_v1_50', 10, (64, 64, 3), 'relu'))
     assert len(report.imported) == len(values)
     assert report.reshaped == [('resnet_v1_50/logits/weights', [1, 1, 2048, 10], [2048, 10])]
     assert len(report.dropped) == 3
@@ -52,10 +53,10 @@ def test_the_names_of_tf_slims_deeper_resnets_become_ours(tmp_path, monkeypatch,
                   + tf.get_collection(tf.GraphKeys.GLOBAL_VARIABLES, '.*moving')}
     # Only names and shapes are looked at: the weights would be 240 MB.
     old = save(tmp_path / 'm.ckpt', {'x': np.ones(1)})
-    monkeypatch.setattr(checkpoint_import, 'list_variables', lambda prefix: stored)
-    monkeypatch.setattr(checkpoint_import, 'read_variables', lambda *args: ())
-    report = import_checkpoint(old, None, ['slim-resnet-v1'], Target(name, 10, activation='relu'),
-                               dry_run=True)
+    monkeypatch.setattr(importing, 'list_variables', lambda prefix: stored)
+    monkeypatch.setattr(importing, 'read_variables', lambda *args: ())
+    report = import_checkpoint(old, None, ['slim-resnet-v1'],
+                               classifier_target(name, 10, activation='relu'), dry_run=True)
     assert len(report.imported) == len(stored) > 500
 
 
@@ -77,7 +78,7 @@ def test_tf_slims_vgg_gives_its_own_feature_maps(tmp_path, theirs, ours, last, r
         'fc6/weights', 'fc6/biases', 'fc7/weights', 'fc8/biases', 'mean_rgb')}
     old = save(tmp_path / 'slim' / 'm.ckpt', dict(values, **head), 'v1')
     new = str(tmp_path / 'new' / 'm.ckpt')
-    target = Target(ours, 10, (32, 32, 3), 'relu')
+    target = classifier_target(ours, 10, (32, 32, 3), 'relu')
     with pytest.raises(ValueError, match='{0} needs {0}/dense01/kernel'.format(ours)):
         import_checkpoint(old, new, [rules_name], target)
     report = import_checkpoint(old, new, [rules_name], target, initialize_missing=True)
@@ -108,7 +109,7 @@ def test_the_authors_checkpoint_gives_their_answers(tmp_path, save, random_value
     old = save(tmp_path / 'authors' / 'm.ckpt', theirs, 'v1')
     new = str(tmp_path / 'new' / 'm.ckpt')
     report = import_checkpoint(old, new, ['authors'],
-                               Target('vgg_11', 7, (32, 32, 3), 'ash', scope='vgg'))
+                               classifier_target('vgg_11', 7, (32, 32, 3), 'ash', scope='vgg'))
     assert ('vgg/vgg_layer_01/W', 'vgg/vgg_layer_01/kernel') in report.imported
     assert len(report.imported) == len(values)
     assert report.filled == ['vgg/dense0%d/%s' % (i, name) for i in (1, 2)

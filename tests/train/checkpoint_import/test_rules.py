@@ -1,6 +1,6 @@
 import pytest
 
-from ash_tf1.checkpoint_rules import apply_rules, read_rules, ready_rules
+from ash_tf1.checkpoint_import.rules import apply_rules, read_rules, ready_rules
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import functools
 import importlib
 import json
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,10 +18,12 @@ import tf_slim as slim
 from onnx import numpy_helper
 from tf_slim.nets import resnet_utils, resnet_v1
 
-from ash_tf1 import ASH, VGG19, config, input_pipelines, nets, training
-from ash_tf1.input_pipelines import Dataset, Split
+from ash_tf1 import ASH, VGG19, input_pipelines, nets
+from ash_tf1.input_pipelines import ArraySplit, LabelledImages
 from ash_tf1.nets import resnet, vgg
 from ash_tf1.preprocessing import parse
+from ash_tf1.training import plotting
+from ash_tf1.training.run_dir import load_model
 
 LABELS = ('crane', 'cat', 'crane', 'dog', 'owl')  # as in ImageNet, where two are cranes
 PREPROCESS = ['vgg', 'std=64']
@@ -30,7 +33,7 @@ SIDE = 32
 @pytest.fixture
 def command(monkeypatch, capsys):
     """Function (tool, *arguments, status=0): runs a command; its stdout, or stderr if it fails."""
-    monkeypatch.setattr(training.plotting, 'plot_learning_curve', lambda run_dir: None)
+    monkeypatch.setattr(plotting, 'plot_learning_curve', lambda run_dir, metrics: None)
 
     def run(tool, *arguments, status=0):
         monkeypatch.setattr(sys, 'argv', [tool + '.py'])
@@ -57,15 +60,15 @@ def photos(tmp_path, monkeypatch):
             cv2.imwrite(str(tmp_path / 'photos' / name / '{}.png'.format(i)), image)
             fitted.append(parse(PREPROCESS).fit(image[..., ::-1], SIDE, SIDE))
             labels.append(LABELS.index(name))
-    split = Split(np.stack(fitted), np.array(labels, np.int64))
+    images, labels = np.stack(fitted), np.array(labels, np.int64)
     means = (100.0,) * 3, (50.0,) * 3
     for name, classes in (('fitted', LABELS), ('fewer', ('even', 'odd'))):
-        data = split._replace(labels=split.labels % len(classes))
+        data = ArraySplit(image=images, label=labels % len(classes))
         monkeypatch.setitem(input_pipelines.DATASETS, name,
                             lambda data_dir, name=name, data=data, classes=classes:
-                            Dataset(name, data, data, classes, *means))
+                            LabelledImages(name, data, data, data, classes, *means))
     (tmp_path / 'labels.txt').write_text('\n'.join(LABELS) + '\n')
-    return split
+    return SimpleNamespace(images=images, labels=labels)
 
 
 def answers(build, rename, save, random_values, path, images):
@@ -173,7 +176,7 @@ def test_from_a_checkpoint_to_training_evaluation_and_export(
                      '--dataset', 'fewer', '--activation', 'ash', '--batch-size', 6, '--steps', 1,
                      '--normalization', *PREPROCESS, *trained)
     assert output.splitlines()[1].endswith(begins)
-    spec = config.load(str(tmp_path / 'run'), 'model.json', config.ModelSpec)
+    _, spec = load_model(str(tmp_path / 'run'))
     assert (spec.scope, spec.channel_mean, spec.num_classes) == ('', mean, 2)
     command('evaluate', tmp_path / 'run', '--quiet')
 

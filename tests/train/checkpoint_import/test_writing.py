@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, checkpoint_writing
-from ash_tf1.checkpoint_import import import_checkpoint
-from ash_tf1.config import ModelSpec, load
+from ash_tf1 import checkpoint
+from ash_tf1.checkpoint_import import import_checkpoint, writing
 from ash_tf1.preprocessing import parse
+from ash_tf1.tasks import TASKS
+from ash_tf1.tasks.classification.spec import ClassifierSpec
+from ash_tf1.training.run_dir import load_model
 
-SPEC = ModelSpec('tiny', 'relu', '', (8, 8, 3), (0.0,) * 3, (1.0,) * 3, ('a',), 0)
+TASK = TASKS['classification']
+SPEC = ClassifierSpec('tiny', 'relu', '', (8, 8, 3), (0.0,) * 3, (1.0,) * 3, ('a',), 0)
 FORMATS = ['v2', 'v1', 'v1 sharded']
 
 
@@ -96,8 +99,14 @@ def test_a_folder_is_no_prefix(tmp_path, to_new, new, save, small):
 @pytest.fixture
 def labelled(tiny_target):
     """The miniature net as a model of three classes, the first two of one name."""
-    return dataclasses.replace(tiny_target, labels=('crane', 'crane', 'D\xfcne'),
-                               preprocessing=parse(['caffe']))
+    return labelled_as(tiny_target, 'crane', 'crane', 'D\xfcne')
+
+
+def labelled_as(target, *labels):
+    caffe = parse(['caffe'])
+    return target._replace(described=True, spec=dataclasses.replace(
+        target.spec, labels=labels, channels='BGR', channel_mean=caffe.mean, crop=caffe.crop,
+        interpolation=caffe.interpolation))
 
 
 def test_a_model_file_is_written_beside_the_checkpoint(tmp_path, old_tiny, labelled):
@@ -105,16 +114,16 @@ def test_a_model_file_is_written_beside_the_checkpoint(tmp_path, old_tiny, label
     import_checkpoint(old_tiny(), None, old_tiny.rules, labelled, dry_run=True)
     assert not new.parent.exists()
     import_checkpoint(old_tiny(), str(new), old_tiny.rules, labelled)
-    assert load(str(new.parent), 'model.json', ModelSpec) == ModelSpec(
+    assert load_model(str(new.parent)) == (TASK, ClassifierSpec(
         net='tiny', activation='relu', dataset='', input_shape=(8, 8, 3),
         channel_mean=(103.939, 116.779, 123.68), channel_std=(1.0, 1.0, 1.0),
         labels=('crane', 'crane', 'D\xfcne'), training_images=0, channels='BGR', crop=0.875,
-        interpolation='bilinear')
+        interpolation='bilinear'))
 
 
 def test_another_model_file_is_replaced_only_on_request(tmp_path, old_tiny, labelled, contents):
     folder = tmp_path / 'new'
-    other = dataclasses.replace(labelled, labels=('a', 'b', 'c'))
+    other = labelled_as(labelled, 'a', 'b', 'c')
     import_checkpoint(old_tiny(), str(folder / 'm.ckpt'), old_tiny.rules, labelled)
     before = contents(folder)
     with pytest.raises(ValueError, match='new/model.json describes another net: .*--overwrite'):
@@ -122,7 +131,7 @@ def test_another_model_file_is_replaced_only_on_request(tmp_path, old_tiny, labe
     assert contents(folder) == before
     import_checkpoint(old_tiny(), str(folder / 'later.ckpt'), old_tiny.rules, labelled)
     import_checkpoint(old_tiny(), str(folder / 'm.ckpt'), old_tiny.rules, other, overwrite=True)
-    assert load(str(folder), 'model.json', ModelSpec) == other.spec
+    assert load_model(str(folder)) == (TASK, other.spec)
 
 
 def test_the_model_file_of_a_run_stays(tmp_path, tiny_run, old_tiny, labelled):
@@ -150,7 +159,7 @@ def rename_fails_at(count):
 
 @pytest.mark.parametrize('target, name, replacement', [
     (tf.train, 'update_checkpoint_state', fail),
-    (checkpoint_writing, '_save', fail),
+    (writing, '_save', fail),
     (tf.raw_ops, 'SaveV2', fail),
 ] + [(os, 'rename', i) for i in (1, 3, 5, 8)])
 @pytest.mark.parametrize('fresh', [False, True], ids=['over an old one', 'fresh'])
@@ -163,6 +172,6 @@ def test_after_a_failure_all_is_as_before(existing, contents, monkeypatch,
     monkeypatch.setattr(target, name, replacement)
     new = str(existing / ('fresh.ckpt' if fresh else 'm.ckpt'))
     with pytest.raises(RuntimeError, match='the disk is gone'):
-        checkpoint_writing.write_checkpoint(new, {'x': (np.ones(2), tf.float64)}, SPEC)
+        writing.write_checkpoint(new, {'x': (np.ones(2), tf.float64)}, (TASK, SPEC))
     assert contents(existing) == before
     assert not list(existing.glob('.partial-*'))

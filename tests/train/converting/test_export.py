@@ -15,13 +15,18 @@ import tf2onnx
 from onnx import numpy_helper
 
 import ash_tf1
-from ash_tf1 import config, evaluation
 from ash_tf1.checkpoint import find_checkpoint, restore
-from ash_tf1.classifier import build_classifier, pixels_placeholder
 from ash_tf1.converting import artifact as artifact_module
 from ash_tf1.converting import card, lowering, onnx_model, opsets, proof, runs
+from ash_tf1.ops import get_activation
+from ash_tf1.tasks.classification.net import build_classifier, pixels_placeholder
+from ash_tf1.training import evaluation
+from ash_tf1.training.run_dir import load_model
 
 ASH_LAYERS = 3
+CLASSIFIER = onnx_model.Signature(
+    (('images', 'images:0'),),
+    (('logits', 'logits:0'), ('probabilities', 'probabilities:0')))
 SWITCH = tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS
 TEST_DATA = ('input_0.pb', 'output_0.pb', 'output_1.pb')
 
@@ -50,7 +55,7 @@ def frozen_graph(artifact):
 
 @pytest.fixture
 def spec(tiny, tiny_run):
-    return config.load(str(tiny_run), config.MODEL_FILE, config.ModelSpec)
+    return load_model(str(tiny_run))[1]
 
 
 def test_the_artifact_has_the_layout_of_the_model_zoo(artifact, contents):
@@ -96,11 +101,11 @@ def test_the_metadata_tells_where_the_model_comes_from(model, tiny_run):
     assert (preprocessing['channels'], preprocessing['crop']) == ('RGB', 1.0)
     training = json.loads(values.pop('training'))
     assert (training['step'], training['seed'], training['batch_size']) == ('15', 0, 8)
-    assert 0.0 <= float(training['test_top1']) <= 1.0
+    assert 0.0 <= float(training['validation_top1']) <= 1.0
     assert proof.LEAST <= json.loads(values.pop('tolerance'))['relative'] < 1e-3
     assert values == {'kind': 'image_classifier', 'model_version': digest.hexdigest()[:12],
                       'net': 'tiny', 'net_options': '[]',
-                      'activation': 'ash', 'dataset': 'tiny', 'samples': 'test split of tiny',
+                      'activation': 'ash', 'dataset': 'tiny', 'samples': 'validation split of tiny',
                       'checkpoint': 'model.ckpt-15', 'checkpoint_sha256': digest.hexdigest()}
     assert versions.pop('python')
     assert versions == {
@@ -118,7 +123,7 @@ def test_the_folder_explains_itself(artifact, model):
                 '| activation | ash |', '| trained on | tiny |', '| checkpoint | model.ckpt-15 |'):
         assert row in card
     training, = [row for row in card if row.startswith('| training |')]
-    assert 'seed 0' in training and 'test_top1 ' in training
+    assert 'seed 0' in training and 'validation_top1 ' in training
 
 
 def test_a_card_has_one_row_for_whatever_a_name_holds(model):
@@ -159,8 +164,8 @@ def test_the_test_data_are_real_images_and_what_tensorflow_answers(artifact, tin
     images, logits, probabilities = arrays(artifact[0])
     assert [tensor.name for tensor in read_tensors(artifact[0])] == [
         'images', 'logits', 'probabilities']
-    np.testing.assert_array_equal(images, tiny().test.images[:5])
-    answers = onnx_model.run_frozen(frozen_graph, runs.CLASSIFIER, images)
+    np.testing.assert_array_equal(images, tiny().validation.arrays['image'][:5])
+    answers = onnx_model.run_frozen(frozen_graph, CLASSIFIER, images)
     for actual, expected in zip(answers, (logits, probabilities)):
         assert actual.dtype == expected.dtype == np.float32
         assert actual.shape == (5, 3)
@@ -171,7 +176,7 @@ def test_the_test_data_are_real_images_and_what_tensorflow_answers(artifact, tin
 
 
 def test_the_model_answers_as_an_evaluation_does(artifact, tiny, tiny_run):
-    result, _, _ = evaluation.evaluate(str(tiny_run), progress=False)
+    result, _, _ = evaluation.evaluate(str(tiny_run), split='validation', progress=False)
     np.testing.assert_array_equal(arrays(artifact[0])[1].argmax(1), result.predictions[:5])
 
 
@@ -186,10 +191,11 @@ def test_the_reference_implementation_of_onnx_gives_the_same(artifact, model):
 def test_both_forms_of_ash_give_the_same_logits(spec, tiny, tiny_run):
     with tf.Graph().as_default(), tf.Session() as session:
         pixels = pixels_placeholder(spec)
-        forms = [build_classifier(pixels, spec, False, form, reuse=tf.AUTO_REUSE).logits
+        forms = [build_classifier(pixels, spec, get_activation('ash', form), False,
+                                  reuse=tf.AUTO_REUSE).logits
                  for form in ('recompute', 'plain')]
         restore(session, str(tiny_run / 'model.ckpt-15'))
-        recompute, plain = session.run(forms, {pixels: tiny().test.images})
+        recompute, plain = session.run(forms, {pixels: tiny().validation.arrays['image']})
     np.testing.assert_allclose(plain, recompute, rtol=1e-5, atol=1e-5)
     assert np.abs(plain).max() > 0.1  # a net that answers nothing would pass too
 
@@ -286,7 +292,7 @@ def test_a_failing_optimiser_is_not_passed_over(frozen_graph, monkeypatch, optim
     monkeypatch.setattr(getattr(tf2onnx.optimizer, optimizer), 'optimize', fail)
     monkeypatch.delenv(SWITCH, raising=False)
     with pytest.raises(RuntimeError, match='optimiser at fault'):
-        onnx_model.convert(frozen_graph, runs.CLASSIFIER)
+        onnx_model.convert(frozen_graph, CLASSIFIER)
     assert SWITCH not in os.environ
 
 
@@ -309,10 +315,10 @@ def test_what_tf2onnx_only_logs_is_raised(frozen_graph, monkeypatch, before, lev
     handlers = list(logging.getLogger('tf2onnx').handlers)
     if raised:
         with pytest.raises(RuntimeError, match='went on after: ') as error:
-            onnx_model.convert(frozen_graph, runs.CLASSIFIER)
+            onnx_model.convert(frozen_graph, CLASSIFIER)
         assert message in str(error.value)
     else:
-        assert onnx_model.convert(frozen_graph, runs.CLASSIFIER) == onnx.ModelProto()
+        assert onnx_model.convert(frozen_graph, CLASSIFIER) == onnx.ModelProto()
     assert os.environ.get(SWITCH) == before
     assert logging.getLogger('tf2onnx').handlers == handlers
 
@@ -324,4 +330,4 @@ def test_an_op_that_onnx_lacks_is_not_passed_over():
         tf.identity(tf.betainc(flat, flat, flat), name='logits')
         tf.nn.softmax(flat, name='probabilities')
     with pytest.raises(RuntimeError, match='Betainc'):
-        onnx_model.convert(graph.as_graph_def(), runs.CLASSIFIER)
+        onnx_model.convert(graph.as_graph_def(), CLASSIFIER)

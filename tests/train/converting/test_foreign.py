@@ -13,6 +13,8 @@ from ash_tf1 import ops
 from ash_tf1.converting import foreign, graphs, lowering, onnx_model, opsets, sources
 from ash_tf1.converting.foreign import Options
 from ash_tf1.preprocessing import parse
+from ash_tf1.tasks.classification.adapting import GraphClassifier
+from ash_tf1.tasks.classification.labels import read_labels
 
 SHAPE = (3, 6, 5, 4)
 
@@ -301,7 +303,7 @@ def test_an_image_classifier(tmp_path, softmax, channels_first):
     path = write(tmp_path / 'net.pb', frozen)
     preprocessing = parse(['channels=BGR', 'mean=100,110,120', 'std=50', 'crop=0.875'])
     foreign.convert(path, str(tmp_path / 'a'), Options(
-        labels=str(tmp_path / 'labels.txt'), preprocessing=preprocessing))
+        adapter=GraphClassifier(read_labels(str(tmp_path / 'labels.txt')), preprocessing)))
     model = onnx.load(str(tmp_path / 'a/model.onnx'))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert metadata['kind'] == 'image_classifier'
@@ -338,24 +340,25 @@ def test_what_is_no_image_classifier_is_named(tmp_path, text, shape, last, messa
     (tmp_path / 'labels.txt').write_text(text)
     with pytest.raises(ValueError, match=message):
         foreign.convert(write(tmp_path / 'net.pb', freeze('y')), str(tmp_path / 'a'),
-                        Options(labels=str(tmp_path / 'labels.txt')))
+                        Options(adapter=GraphClassifier(
+                            read_labels(str(tmp_path / 'labels.txt')))))
     assert not (tmp_path / 'a').exists()
 
 
 def test_samples_are_images_of_a_folder(tmp_path):
     y = classifier(softmax=True)
     path = write(tmp_path / 'net.pb', freeze(y.op.name))
-    (tmp_path / 'labels.txt').write_text('a\nb\nc\n')
+    (tmp_path / 'labels.txt').write_text('no array')
     (tmp_path / 'photos').mkdir()
     pictures = np.random.RandomState(0).randint(0, 256, (2, 6, 5, 3), np.uint8)
     for name, picture in zip('ab', pictures):
         cv2.imwrite(str(tmp_path / 'photos' / (name + '.png')), picture[..., ::-1])
-    for labels in (str(tmp_path / 'labels.txt'), None):
+    for adapter in (GraphClassifier(['a', 'b', 'c']), None):
         foreign.convert(path, str(tmp_path / 'a'), Options(
-            labels=labels, samples=str(tmp_path / 'photos'), overwrite=True))
+            adapter=adapter, samples=str(tmp_path / 'photos'), overwrite=True))
         stored = numpy_helper.to_array(onnx.TensorProto.FromString(
             (tmp_path / 'a/test_data_set_0/input_0.pb').read_bytes()))
-        assert stored.dtype == (np.uint8 if labels else np.float32)
+        assert stored.dtype == (np.uint8 if adapter else np.float32)
         np.testing.assert_array_equal(stored, pictures)
     with pytest.raises(ValueError, match='labels.txt cannot be read as .npy or .npz'):
         foreign.convert(path, str(tmp_path / 'b'), Options(samples=str(tmp_path / 'labels.txt')))

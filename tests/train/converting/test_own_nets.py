@@ -7,18 +7,20 @@ import pytest
 import tensorflow.compat.v1 as tf
 from onnx import numpy_helper
 
-from ash_tf1 import checkpoint_import, ops
+from ash_tf1 import ops
+from ash_tf1.commands.import_checkpoint import classifier_target
 from ash_tf1.converting import runs, sources
 from ash_tf1.nets import get_net
 from ash_tf1.preprocessing import parse
+from ash_tf1.tasks import TASKS
 
 SIDE, MEAN, STD = 8, 120.0, 60.0
 PIXELS = np.random.RandomState(0).randint(0, 256, (5, SIDE, SIDE, 3)).astype(np.uint8)
 
 
 def spec(net='tiny', activation='ash', scope=None, labels=('a', 'b', 'c'), side=SIDE):
-    return checkpoint_import.Target(net, len(labels), (side, side, 3), activation, scope, (),
-                                    labels, parse(['mean=120', 'std=60'])).spec
+    return classifier_target(net, len(labels), (side, side, 3), activation, scope, (), labels,
+                             parse(['mean=120', 'std=60'])).spec
 
 
 def train(prefix, *scopes, net='tiny', activation='ash'):
@@ -41,6 +43,11 @@ def train(prefix, *scopes, net='tiny', activation='ash'):
         return session.run(logits, {images: PIXELS, is_training: False})
 
 
+def convert(folder, spec, samples=None):
+    runs.convert_checkpoint(str(folder / 'net.ckpt'), TASKS['classification'], spec,
+                            str(folder / 'a'), samples)
+
+
 def tensor(folder, file):
     return numpy_helper.to_array(onnx.TensorProto.FromString(
         (folder / 'test_data_set_0' / file).read_bytes()))
@@ -51,8 +58,7 @@ def tensor(folder, file):
 def test_the_answers_are_those_of_the_loop(tiny, tmp_path, scope, activation):
     expected = train(tmp_path / 'net.ckpt', scope, activation=activation)
     np.save(str(tmp_path / 'pixels.npy'), PIXELS)
-    runs.convert_checkpoint(str(tmp_path / 'net.ckpt'), spec(activation=activation),
-                            str(tmp_path / 'a'), str(tmp_path / 'pixels.npy'))
+    convert(tmp_path, spec(activation=activation), str(tmp_path / 'pixels.npy'))
     np.testing.assert_array_equal(tensor(tmp_path / 'a', 'input_0.pb'), PIXELS)
     np.testing.assert_allclose(tensor(tmp_path / 'a', 'output_0.pb'), expected, rtol=1e-5,
                                atol=1e-5)
@@ -69,10 +75,9 @@ def test_the_answers_are_those_of_the_loop(tiny, tmp_path, scope, activation):
 def test_one_of_several_nets_is_named_by_its_scope(tiny, tmp_path):
     expected = train(tmp_path / 'net.ckpt', 'first', 'second')
     with pytest.raises(ValueError, match='in each of the scopes first, second: .* by --scope'):
-        runs.convert_checkpoint(str(tmp_path / 'net.ckpt'), spec(), str(tmp_path / 'a'))
+        convert(tmp_path, spec())
     np.save(str(tmp_path / 'pixels.npy'), PIXELS)
-    runs.convert_checkpoint(str(tmp_path / 'net.ckpt'), spec(scope='second'), str(tmp_path / 'a'),
-                            str(tmp_path / 'pixels.npy'))
+    convert(tmp_path, spec(scope='second'), str(tmp_path / 'pixels.npy'))
     np.testing.assert_allclose(tensor(tmp_path / 'a', 'output_0.pb'), expected, rtol=1e-5,
                                atol=1e-5)
 
@@ -88,7 +93,7 @@ def test_one_of_several_nets_is_named_by_its_scope(tiny, tmp_path):
 def test_another_net_than_the_checkpoint_has_is_refused(tiny, tmp_path, trained, given, message):
     train(tmp_path / 'net.ckpt', 'tiny', **trained)
     with pytest.raises(ValueError, match=message):
-        runs.convert_checkpoint(str(tmp_path / 'net.ckpt'), spec(**given), str(tmp_path / 'a'))
+        convert(tmp_path, spec(**given))
     assert not (tmp_path / 'a').exists()
 
 

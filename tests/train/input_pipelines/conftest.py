@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from ash_tf1.input_pipelines import Split
+from ash_tf1.input_pipelines import ArraySplit
 
 # What the publisher calls things; on purpose not taken from the code under test.
 CLASSES = {'cifar10': 10, 'cifar100': 100}
@@ -79,8 +79,8 @@ class CifarFiles:
     def expected(self, dataset):
         """The training and the test split of the files below."""
         files = self.records(dataset)
-        split = [Split(np.concatenate([files[batch]['images'] for batch in batches]),
-                       np.concatenate([files[batch]['labels'] for batch in batches]))
+        split = [ArraySplit(image=np.concatenate([files[batch]['images'] for batch in batches]),
+                            label=np.concatenate([files[batch]['labels'] for batch in batches]))
                  for batches in (BATCHES[dataset][:-1], BATCHES[dataset][-1:])]
         return tuple(split)
 
@@ -173,6 +173,6 @@ def pickles():
 def make_split():
     def make(count, side=8, classes=10, seed=0):
         rng = np.random.RandomState(seed)
-        return Split(rng.randint(0, 256, (count, side, side, 3)).astype(np.uint8),
-                     rng.randint(0, classes, count))
+        return ArraySplit(image=rng.randint(0, 256, (count, side, side, 3)).astype(np.uint8),
+                          label=rng.randint(0, classes, count))
     return make

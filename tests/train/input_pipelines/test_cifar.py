@@ -14,9 +14,15 @@ SPECS = {'cifar10': cifar.CIFAR10, 'cifar100': cifar.CIFAR100}
 
 
 def assert_same_split(actual, expected):
-    np.testing.assert_array_equal(actual.images, expected.images)
+    images = np.stack([example['image'] for example in actual])
+    np.testing.assert_array_equal(images, expected.arrays['image'])
     np.testing.assert_array_equal(actual.labels, expected.labels)
-    assert actual.images.dtype == np.uint8 and actual.labels.dtype == np.int64
+    assert images.dtype == np.uint8 and actual.labels.dtype == np.int64
+
+
+def load_whole(name, path):
+    """With nothing held out: train as the publisher gives it."""
+    return load_dataset(name, path, validation_share=0)
 
 
 def files_below(folder):
@@ -29,14 +35,14 @@ def files_below(folder):
 def test_every_layout_and_place_gives_the_same(cifar_files, name, kind, place):
     path = cifar_files.place(name, kind, place)
     before = files_below(cifar_files.root)
-    dataset = load_dataset(name, path)
+    dataset = load_whole(name, path)
     train, test = cifar_files.expected(name)
     assert_same_split(dataset.train, train)
     assert_same_split(dataset.test, test)
     assert dataset.name == name
     assert dataset.labels == tuple(cifar_files.class_names(name))
     assert files_below(cifar_files.root) == before  # nothing was extracted
-    assert_same_split(load_dataset(name, str(path)).train, train)
+    assert_same_split(load_whole(name, str(path)).train, train)
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -59,10 +65,11 @@ def test_planes_are_red_green_blue_and_row_by_row(cifar_files, name, kind):
         pixels = np.frombuffer(bytes(planes), np.uint8).reshape(1, 3072)
         cifar_files.write_pickle(folder / ('test_batch' if name == 'cifar10' else 'test'),
                                  dict(labels, data=pixels))
-    images, labels = load_dataset(name, folder).test
+    example, = load_whole(name, folder).test
     rows, columns = np.mgrid[:32, :32]
-    np.testing.assert_array_equal(images, np.stack([rows, 100 + columns, 200 + rows], -1)[None])
-    assert labels.tolist() == [7]
+    np.testing.assert_array_equal(example['image'],
+                                  np.stack([rows, 100 + columns, 200 + rows], -1))
+    assert example['label'] == 7
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -70,7 +77,7 @@ def test_folder_may_be_renamed(cifar_files, kind):
     folder = cifar_files.write('cifar10', kind)
     renamed = folder.parent / 'elsewhere'
     folder.rename(renamed)
-    assert_same_split(load_dataset('cifar10', renamed).test, cifar_files.expected('cifar10')[1])
+    assert_same_split(load_whole('cifar10', renamed).test, cifar_files.expected('cifar10')[1])
 
 
 @pytest.mark.parametrize('incomplete, complete', [KINDS, KINDS[::-1]])
@@ -78,7 +85,7 @@ def test_a_complete_layout_goes_before_an_incomplete_one(cifar_files, incomplete
     folder = cifar_files.write('cifar10', incomplete)
     next(folder.glob('data_batch_3*')).unlink()
     cifar_files.write('cifar10', complete)
-    assert_same_split(load_dataset('cifar10', cifar_files.root).train,
+    assert_same_split(load_whole('cifar10', cifar_files.root).train,
                       cifar_files.expected('cifar10')[0])
 
 
@@ -87,7 +94,7 @@ def test_meta_in_the_text_protocol_of_python_2(cifar_files):
     items = ''.join(f"S'bird {i}'\np{4 + i}\na" for i in range(10))
     (folder / 'batches.meta').write_text(
         "(dp1\nS'num_cases_per_batch'\np2\nI10000\nsS'label_names'\np3\n(lp4\n" + items + 's.')
-    assert load_dataset('cifar10', folder).labels == tuple(f'bird {i}' for i in range(10))
+    assert load_whole('cifar10', folder).labels == tuple(f'bird {i}' for i in range(10))
 
 
 def test_archive_packed_with_leading_dots(cifar_files):
@@ -96,7 +103,7 @@ def test_archive_packed_with_leading_dots(cifar_files):
     cifar_files.root.mkdir()
     path = shutil.make_archive(str(cifar_files.root / 'dots'), 'gztar', str(folder.parent),
                                './' + folder.name)
-    assert_same_split(load_dataset('cifar10', path).test, cifar_files.expected('cifar10')[1])
+    assert_same_split(load_whole('cifar10', path).test, cifar_files.expected('cifar10')[1])
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -107,13 +114,13 @@ def test_official_name_with_another_checksum_warns_once(cifar_files, archive_nam
     digest = hashlib.md5(path.read_bytes()).hexdigest()
     layout = {layout.kind: layout for layout in SPECS[name].layouts}[kind]
     with pytest.warns(UserWarning) as caught:
-        load_dataset(name, path)
+        load_whole(name, path)
     assert len(caught) == 1
     assert digest in str(caught[0].message) and layout.md5 in str(caught[0].message)
     assert caught[0].filename == __file__  # the warning points at the caller
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        load_dataset(name, cifar_files.pack(folder, 'mine.tar.gz'))
+        load_whole(name, cifar_files.pack(folder, 'mine.tar.gz'))
 
 
 def test_official_checksum_does_not_warn(cifar_files, archive_names):

@@ -1,4 +1,5 @@
 """Photos: what a file must be, where they are found, and the batches made of them."""
+import os
 import struct
 
 import cv2
@@ -7,12 +8,13 @@ import pytest
 
 from ash_tf1.input_pipelines import images
 from ash_tf1.input_pipelines.images import (
+    ImageFiles,
     find_images,
     find_labelled_images,
-    image_batches,
     read_image,
     sample_images,
 )
+from ash_tf1.input_pipelines.loading import ordered_batches
 
 
 def noise(*shape, dtype=np.uint8):
@@ -129,21 +131,28 @@ def test_a_folder_without_images_is_named(tmp_path, find):
         find_images(str(tmp_path / 'nowhere'))
 
 
-def test_batches_are_fitted_and_in_order(tree):
-    files = find_labelled_images(str(tree), ('a', 'b', 'c'))
-    batches = list(image_batches(files, lambda image: image[:2, :3] + np.uint8(1), 4))
-    assert [images.shape for images, _ in batches] == [(4, 2, 3, 3), (2, 2, 3, 3)]
-    pixels, labels = map(np.concatenate, zip(*batches))
-    assert (pixels.dtype, labels.dtype, labels.tolist()) == (np.uint8, np.int64, [0, 0, 0, 1, 2, 2])
-    np.testing.assert_allclose(pixels.mean((1, 2, 3)), ord('b') + labels, atol=1)
+def test_files_are_a_split_whose_images_are_fitted(tree):
+    split = ImageFiles(find_labelled_images(str(tree), ('a', 'b', 'c')),
+                       lambda image: image[:2, :3] + np.uint8(1))
+    assert split.labels.tolist() == [0, 0, 0, 1, 2, 2] and not split.in_memory
+    batches = list(ordered_batches(split, 4))
+    assert [batch['image'].shape for batch in batches] == [(4, 2, 3, 3), (2, 2, 3, 3)]
+    for batch, labels in zip(batches, (split.labels[:4], split.labels[4:])):
+        assert (batch['image'].dtype, batch['label'].dtype) == (np.uint8, np.int64)
+        np.testing.assert_array_equal(batch['label'], labels)
+        np.testing.assert_allclose(batch['image'].mean((1, 2, 3)), ord('b') + labels, atol=1)
 
 
 def test_a_batch_is_refused_with_the_file_at_fault(tree):
     (tree / 'b' / '1.png').write_text('no image')
-    files = find_labelled_images(str(tree), ('a', 'b', 'c'))
-    batches = image_batches(files, lambda image: image, 2)
-    assert next(batches)[1].tolist() == [0, 0]
+    split = ImageFiles(find_labelled_images(str(tree), ('a', 'b', 'c')), lambda image: image)
+    batches = ordered_batches(split, 2)
+    assert next(batches)['label'].tolist() == [0, 0]
     with pytest.raises(ValueError, match=r'b/1\.png is no whole'):
         next(batches)
-    with pytest.raises(ValueError, match='batch_size must be at least 1, got 0'):
-        image_batches(files, None, 0)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / 'a.png'))
+    with pytest.raises(ValueError, match=r'a\.png: not a regular file'):
+        read_image(str(tmp_path / 'a.png'))

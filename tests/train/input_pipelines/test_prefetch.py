@@ -8,8 +8,8 @@ import traceback
 
 import pytest
 
-from ash_tf1.input_pipelines import batching
-from ash_tf1.input_pipelines.batching import prefetch
+from ash_tf1.input_pipelines import loading
+from ash_tf1.input_pipelines.loading import prefetch
 
 PATIENCE = 5.0  # seconds until a thread that should have ended counts as leaked
 
@@ -178,15 +178,32 @@ def test_a_generator_that_outlives_the_program_does_not_hang_it():
 import sys, types
 sys.modules['ash_tf1'] = types.ModuleType('ash_tf1')
 sys.modules['ash_tf1'].__path__ = [sys.argv[1]]
-from ash_tf1.input_pipelines.batching import prefetch
+from ash_tf1.input_pipelines.loading import prefetch
 items = prefetch(iter(int, 1))
 next(items)
 sys.exit(3)
 '''
-    package = os.path.dirname(os.path.dirname(batching.__file__))
+    package = os.path.dirname(os.path.dirname(loading.__file__))
     ended = subprocess.run([sys.executable, '-c', script, package], timeout=4 * PATIENCE,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert (ended.returncode, ended.stdout) == (3, b'')
+
+
+def test_close_closes_the_iterator_too():
+    closed = []
+
+    def source():
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.append(threading.current_thread().name)
+
+    iterator = source()  # held here, so that only a call of close can end it
+    items = prefetch(iterator)
+    next(items)
+    in_time(items.close)
+    assert closed == ['prefetch']
 
 
 def test_a_generator_that_was_never_used_starts_no_thread():

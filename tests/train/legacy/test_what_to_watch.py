@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import ASH, ops, training
+from ash_tf1 import ASH, ops
 from ash_tf1.nets import get_net
+from ash_tf1.training.optimizer import decayed_variables
 
 X = np.random.RandomState(0).randn(4, 6).astype(np.float32)
 
@@ -45,7 +46,7 @@ def test_a_list_of_variables_of_a_scope_holds_those_of_ash():
         tf.layers.dense(tf.placeholder(tf.float32, (4, 6)), 3, activation=ASH, name='dense')
     assert [v.op.name for v in tf.trainable_variables('net')] == [
         'net/dense/kernel', 'net/dense/bias', 'net/dense/z_k', 'net/dense/alpha']
-    assert [v.op.name for v in training.decayed_variables()] == ['net/dense/kernel']
+    assert [v.op.name for v in decayed_variables()] == ['net/dense/kernel']
 
 
 @pytest.mark.parametrize('place, reached', [('scope', True), ('layer', False)])

@@ -1,7 +1,7 @@
 """A run with the native ops is the run without them."""
 import numpy as np
 
-from ash_tf1.run_log import read_rows
+from ash_tf1.training.run_dir import read_rows
 
 
 def losses(run_dir):

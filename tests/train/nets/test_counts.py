@@ -10,7 +10,7 @@ import pytest
 
 from ash_tf1 import ops
 from ash_tf1.nets import NETS, get_net, reference_task
-from ash_tf1.summary import summarize
+from ash_tf1.nets.summary import summarize
 
 GOLDEN = Path(__file__).resolve().parents[2] / 'golden' / 'nets.json'
 ENTRIES = json.loads(GOLDEN.read_text())

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, config
-from ash_tf1.classifier import build_classifier, pixels_placeholder
+from ash_tf1 import checkpoint
+from ash_tf1.ops import get_activation
+from ash_tf1.tasks.classification.net import build_classifier, pixels_placeholder
+from ash_tf1.training.run_dir import load_model
 
 DATA, INDEX = '.data-00000-of-00001', '.index'
 
@@ -208,9 +210,10 @@ def test_a_file_that_is_no_index_is_named(saved, content):
     (dict(activation='swish_beta'), 'no variable tiny/.*/beta'),
 ], ids=['net', 'classes', 'prelu', 'swish_beta'])
 def test_a_checkpoint_of_another_net_is_told_by_its_variables(tiny, tiny_run, change, message):
-    spec = config.load(str(tiny_run), config.MODEL_FILE, config.ModelSpec)
+    _, spec = load_model(str(tiny_run))
     with tf.Graph().as_default(), tf.Session() as session:
         other = dataclasses.replace(spec, **change)
-        build_classifier(pixels_placeholder(other), other, is_training=False)
+        build_classifier(pixels_placeholder(other), other, get_activation(other.activation),
+                         is_training=False)
         with pytest.raises(ValueError, match='does not fit the net: .*' + message):
             checkpoint.restore(session, str(tiny_run / 'model.ckpt-15'))

@@ -1,15 +1,18 @@
+import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import evaluation, input_pipelines
-from ash_tf1.classifier import Classifier
-from ash_tf1.evaluation import Evaluation, Evaluator
-from ash_tf1.input_pipelines import Split
-from ash_tf1.run_log import read_rows
+from ash_tf1 import input_pipelines
+from ash_tf1.input_pipelines import ArraySplit
+from ash_tf1.tasks.classification.evaluation import Evaluation, Evaluator
+from ash_tf1.tasks.classification.net import Classifier
+from ash_tf1.training import evaluation
+from ash_tf1.training.run_dir import read_rows
 
 CLASSES = 7
 
@@ -39,7 +42,7 @@ def random_split():
     # Distinct in each row: a tie would leave the likeliest class open.
     rows = np.stack([rng.permutation(40)[:CLASSES] for _ in range(23)]).astype(np.uint8)
     images = np.repeat(rows[:, None, :, None], 3, axis=3)
-    return Split(images, rng.randint(0, CLASSES, len(rows)).astype(np.int64))
+    return ArraySplit(image=images, label=rng.randint(0, CLASSES, len(rows)).astype(np.int64))
 
 
 def run_evaluator(split, batch_size, classes=CLASSES):
@@ -47,13 +50,16 @@ def run_evaluator(split, batch_size, classes=CLASSES):
         pixels = tf.placeholder(tf.uint8, (None, 1, classes, 3))
         labels = tf.placeholder(tf.int64, (None,))
         logits = tf.cast(pixels[:, 0, :, 0], tf.float32) / 8.0
-        return Evaluator(pixels, labels, Classifier(logits, None, {}))(session, split, batch_size)
+        graph = SimpleNamespace(
+            evaluator=Evaluator(Classifier(logits, None, {}), labels),
+            feed=lambda batch: {pixels: batch['image'], labels: batch['label']})
+        return evaluation.evaluate_split(session, graph, split, batch_size)
 
 
 @pytest.mark.parametrize('batch_size', [1, 5, 23, 100])
 def test_an_evaluation_counts_every_example_once(random_split, batch_size):
     result = run_evaluator(random_split, batch_size)
-    logits = random_split.images[:, 0, :, 0] / 8.0
+    logits = random_split.arrays['image'][:, 0, :, 0] / 8.0
     own = logits[np.arange(23), random_split.labels]
     losses = np.log(np.exp(logits).sum(1)) - own
     assert result.count == 23
@@ -65,7 +71,8 @@ def test_an_evaluation_counts_every_example_once(random_split, batch_size):
 
 
 def test_with_fewer_than_five_classes_each_is_among_the_top(random_split):
-    few = Split(np.ascontiguousarray(random_split.images[:, :, :3]), random_split.labels % 3)
+    few = ArraySplit(image=np.ascontiguousarray(random_split.arrays['image'][:, :, :3]),
+                     label=random_split.labels % 3)
     assert run_evaluator(few, 8, classes=3).top5 == 1.0
 
 
@@ -76,21 +83,30 @@ def test_a_batch_size_below_one_is_refused(random_split):
 
 @pytest.mark.parametrize('batch_size', [7, 22, 500])
 def test_a_run_is_evaluated_as_in_training(tiny, tiny_run, batch_size):
-    result, spec, prefix = evaluation.evaluate(str(tiny_run), batch_size=batch_size,
-                                               progress=False)
+    result, spec, prefix = evaluation.evaluate(str(tiny_run), split='validation',
+                                               batch_size=batch_size, progress=False)
     assert (prefix, spec.net) == (str(tiny_run / 'model.ckpt-15'), 'tiny')
-    last = [row for row in read_rows(str(tiny_run / 'metrics.csv')) if row['split'] == 'test'][-1]
+    last = [row for row in read_rows(str(tiny_run / 'metrics.csv'))
+            if row['split'] == 'validation'][-1]
     # Another batch size brings other rounding.
     assert result.loss == pytest.approx(float(last['loss']), rel=1e-5)
     assert result.top1 == pytest.approx(float(last['top1']), rel=1e-5)
-    np.testing.assert_array_equal(result.labels, tiny().test.labels)
+    np.testing.assert_array_equal(result.labels, tiny().validation.labels)
     assert len(result.predictions) == 22
 
 
-def test_the_training_split_can_be_evaluated(tiny, tiny_run):
-    result, _, _ = evaluation.evaluate(str(tiny_run), split='train', progress=False)
-    assert result.count == 40
+@pytest.mark.parametrize('split, count', [('train', 40), ('test', 23)])
+def test_any_split_can_be_evaluated(tiny, tiny_run, split, count):
+    result, _, _ = evaluation.evaluate(str(tiny_run), split=split, progress=False)
+    assert result.count == count
     assert result.top1 > 0.5  # a third is chance
+
+
+def test_a_split_that_there_is_not_is_named(tiny, tiny_run, monkeypatch):
+    monkeypatch.setitem(input_pipelines.DATASETS, 'tiny', lambda data_dir: dataclasses.replace(
+        tiny(), test=None))
+    with pytest.raises(ValueError, match='data set tiny has no test split'):
+        evaluation.evaluate(str(tiny_run), progress=False)
 
 
 @pytest.mark.parametrize('given, found', [
@@ -119,10 +135,11 @@ def test_a_checkpoint_elsewhere_is_found_by_its_own_path(tiny, tiny_run, tmp_pat
 def test_a_data_set_with_other_labels_is_refused(tiny, tiny_run, monkeypatch, classes):
     def other(data_dir=None):
         dataset = tiny(data_dir, classes)
-        splits = [Split(split.images, split.labels % len(classes)) for split in dataset[1:3]]
+        splits = {name: ArraySplit(image=split.arrays['image'], label=split.labels % len(classes))
+                  for name, split in dataset.splits.items()}
         if len(classes) == 4:
-            splits[1].labels[0] = 3
-        return dataset._replace(train=splits[0], test=splits[1])
+            splits['test'].labels[0] = 3
+        return dataclasses.replace(dataset, **splits)
     monkeypatch.setitem(input_pipelines.DATASETS, 'tiny', other)
     with pytest.raises(ValueError, match='labels'):
         evaluation.evaluate(str(tiny_run), progress=False)

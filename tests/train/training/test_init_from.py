@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint_writing, config, training
-from ash_tf1.classifier import build_classifier, pixels_placeholder
-from ash_tf1.initial_weights import find_initial_weights
+from ash_tf1.checkpoint_import import writing
+from ash_tf1.ops import get_activation
+from ash_tf1.tasks import TASKS
+from ash_tf1.tasks.classification.net import build_classifier, pixels_placeholder
+from ash_tf1.training import loop
+from ash_tf1.training.initial_weights import find_initial_weights
+from ash_tf1.training.run_dir import MODEL_FILE, load_model, save_model
+from ash_tf1.training.settings import Settings
+
+TASK = TASKS['classification']
 
 LAYERS = ['block1/unit_1/preact', 'block1/unit_1/conv1', 'postnorm']
 STILL = dict(learning_rate=1e-30, weight_decay=0.0, epochs=0, steps=1)
@@ -17,7 +24,7 @@ STILL = dict(learning_rate=1e-30, weight_decay=0.0, epochs=0, steps=1)
 
 @pytest.fixture
 def spec(tiny, tiny_run):
-    return config.load(str(tiny_run), config.MODEL_FILE, config.ModelSpec)
+    return load_model(str(tiny_run))[1]
 
 
 @pytest.fixture
@@ -26,8 +33,10 @@ def found(spec):
     def find(path, exclude=(), **changes):
         changed = dataclasses.replace(spec, **changes)
         with tf.Graph().as_default():
-            build_classifier(pixels_placeholder(changed), changed, is_training=True)
-            return find_initial_weights(str(path), tf.global_variables(), changed, exclude)
+            build_classifier(pixels_placeholder(changed), changed,
+                             get_activation(changed.activation), is_training=True)
+            return find_initial_weights(str(path), tf.global_variables(),
+                                        TASK, changed, exclude)
     return find
 
 
@@ -40,7 +49,7 @@ def rewritten(tiny_run, read_weights, tmp_path):
             if name.startswith('tiny/') and not name.endswith(tuple(without)):
                 for scope in scopes:
                     values[scope + name[len('tiny' if scope else 'tiny/'):]] = (value, value.dtype)
-        checkpoint_writing.write_checkpoint(str(tmp_path / 'other' / 'm.ckpt'), values)
+        writing.write_checkpoint(str(tmp_path / 'other' / 'm.ckpt'), values)
         return tmp_path / 'other'
     return write
 
@@ -63,7 +72,7 @@ def test_a_run_begins_with_weights_of_another_scope_activation_and_number_of_cla
         tiny, tiny_run, tiny_settings, rewritten, read_weights, tmp_path):
     lines = []
     folder = rewritten('theirs', without=['z_k', 'alpha'])
-    training.train(tiny_settings(init_from=str(folder), init_exclude=('logits',), **STILL),
+    loop.train(tiny_settings(init_from=str(folder), init_exclude=('logits',), **STILL),
                    str(tmp_path / 'run'), progress=False, report=lines.append)
     assert lines[1] == (
         '15 variables begin with those of {}, scope theirs; 6 that only the activation has '
@@ -93,9 +102,9 @@ def test_of_several_scopes_the_model_files_or_the_own_is_taken(found, rewritten,
     folder = rewritten('a', 'b', without=['z_k'])
     with pytest.raises(ValueError, match=r'in each of the scopes a, b: .* `drop a/\.\+`'):
         found(folder)
-    config.save(str(folder), config.MODEL_FILE, dataclasses.replace(spec, scope='b'))
+    save_model(str(folder), TASK, dataclasses.replace(spec, scope='b'))
     assert found(folder).scope == 'b'
-    (folder / config.MODEL_FILE).unlink()
+    (folder / MODEL_FILE).unlink()
     assert found(rewritten('a', 'tiny', without=['z_k'])).scope == 'tiny'
 
 
@@ -126,7 +135,7 @@ def test_an_expression_is_for_a_whole_scope_or_name(found, tiny_run, patterns, e
     ('RUN', ('.*',), {}, 'leaves no variable'),
     ('OTHER', (), {}, 'no scope of it has a variable conv1/weights, .* are below x')])
 def test_what_does_not_fit_is_named(found, tiny_run, tmp_path, path, exclude, changes, message):
-    checkpoint_writing.write_checkpoint(str(tmp_path / 'm'), {'x/y': (np.ones(2), tf.float64)})
+    writing.write_checkpoint(str(tmp_path / 'm'), {'x/y': (np.ones(2), tf.float64)})
     paths = {'RUN': tiny_run, 'OTHER': tmp_path}
     with pytest.raises(ValueError, match=message):
         found(paths.get(path, path), exclude, **changes)
@@ -135,7 +144,7 @@ def test_what_does_not_fit_is_named(found, tiny_run, tmp_path, path, exclude, ch
 def test_weights_that_were_trained_on_other_input_say_so(found, tiny_run, rewritten, spec):
     assert 'input' not in str(found(tiny_run))
     folder = rewritten('theirs')
-    config.save(str(folder), config.MODEL_FILE, dataclasses.replace(
+    save_model(str(folder), TASK, dataclasses.replace(
         spec, scope='theirs', channels='BGR', channel_std=(1.0, 2.0, 0.5)))
     assert str(found(folder)).endswith(
         '; they were trained on other input: --normalization channels=BGR mean=120.0,120.0,120.0 '
@@ -143,9 +152,9 @@ def test_weights_that_were_trained_on_other_input_say_so(found, tiny_run, rewrit
 
 
 def test_a_run_may_have_another_normalization_than_its_data_set(tiny, tiny_settings):
-    spec = config.model_spec(tiny_settings(normalization=('vgg', 'std=2', 'channels=BGR')), tiny())
+    spec = TASK.spec(tiny_settings(normalization=('vgg', 'std=2', 'channels=BGR')), tiny())
     assert spec == dataclasses.replace(
-        config.model_spec(tiny_settings(), tiny()), channel_mean=(123.68, 116.78, 103.94),
+        TASK.spec(tiny_settings(), tiny()), channel_mean=(123.68, 116.78, 103.94),
         channel_std=(2.0, 2.0, 2.0), channels='BGR')
     with pytest.raises(ValueError, match="got 'imagenet'"):
         tiny_settings(normalization=('imagenet',))
@@ -163,7 +172,7 @@ def test_weights_that_do_not_fit_leave_no_trace(tiny, tiny_run, tiny_settings, t
     (dict(init_exclude=('logits',)), 'init_exclude logits needs an init_from')])
 def test_settings_that_cannot_be(given, message):
     with pytest.raises(ValueError, match=message):
-        config.Settings(**given)
+        Settings(**given)
 
 
 def test_a_run_of_before_there_were_these_settings_goes_on(tiny, tiny_run, tiny_settings,

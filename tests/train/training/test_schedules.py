@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import config
-from ash_tf1.schedules import learning_rate
+from ash_tf1.training.recipes import get_recipe
+from ash_tf1.training.schedules import learning_rate
+from ash_tf1.training.settings import Settings
 
 
 def rates(settings, total_steps, steps):
@@ -27,7 +28,7 @@ def half_cosine(share):
 
 
 def test_the_64k_recipe_drops_at_32k_and_48k_exactly():
-    settings = config.get_recipe('resnet-cifar')
+    settings = get_recipe('resnet-cifar')
     assert settings.steps == 64000
     assert_rates(settings, settings.steps, {
         0: 0.1, 31999: 0.1, 32000: 0.01, 32001: 0.01, 47999: 0.01, 48000: 0.001, 63999: 0.001})
@@ -43,13 +44,13 @@ def test_the_64k_recipe_drops_at_32k_and_48k_exactly():
     (dict(step_at=(0.5,)), 2 ** 25 - 2, {2 ** 24 - 2: 0.5, 2 ** 24 - 1: 0.1}),
 ], ids=['never', 'any order', 'decimal shares', 'odd length', 'long'])
 def test_step(changes, total, expected):
-    settings = config.Settings(schedule='step', learning_rate=0.5, step_factor=0.2, **changes)
+    settings = Settings(schedule='step', learning_rate=0.5, step_factor=0.2, **changes)
     assert_rates(settings, total, expected)
 
 
 @pytest.mark.parametrize('total', [1, 100, 64000])
 def test_cosine_falls_from_the_rate_to_nothing(total):
-    settings = config.Settings(schedule='cosine', learning_rate=0.2)
+    settings = Settings(schedule='cosine', learning_rate=0.2)
     steps = sorted({0, 1, total // 4, total // 2, total - 1, total})
     assert_rates(settings, total, {step: 0.2 * half_cosine(step / total) for step in steps})
     assert rates(settings, total, [total, total + 5]) == [0.0, 0.0]
@@ -58,7 +59,7 @@ def test_cosine_falls_from_the_rate_to_nothing(total):
 @pytest.mark.parametrize('warmup', [0.1, 0.3, 0.5])
 @pytest.mark.parametrize('total', [100, 2730])
 def test_one_cycle_rises_in_a_line_and_falls_along_half_a_cosine(total, warmup):
-    settings = config.Settings(schedule='one_cycle', learning_rate=0.2, warmup=warmup)
+    settings = Settings(schedule='one_cycle', learning_rate=0.2, warmup=warmup)
     peak = int(warmup * total)
 
     def expected(step):
@@ -73,7 +74,7 @@ def test_one_cycle_rises_in_a_line_and_falls_along_half_a_cosine(total, warmup):
 
 
 def test_one_cycle_is_highest_where_the_warmup_ends():
-    values = rates(config.Settings(schedule='one_cycle', learning_rate=1.0, warmup=0.3), 50,
+    values = rates(Settings(schedule='one_cycle', learning_rate=1.0, warmup=0.3), 50,
                    range(51))
     assert np.argmax(values) == 15
     assert np.all(np.diff(values[:16]) > 0)

@@ -1,15 +1,25 @@
 """One short run on 2 threads; where two runs are compared, values agree to float32 rounding that
 15 steps have had time to enlarge: 1e-4 relative, 1e-5 absolute."""
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import config, hooks, plotting, training
+from ash_tf1 import input_pipelines
 from ash_tf1.checkpoint import find_checkpoint
-from ash_tf1.evaluation import Evaluation, Evaluator
-from ash_tf1.run_log import ACTIVATIONS, METRICS, read_rows
+from ash_tf1.ops import resolve
+from ash_tf1.tasks import TASKS
+from ash_tf1.tasks.classification.evaluation import Evaluation
+from ash_tf1.training import graph as training_graph
+from ash_tf1.training import hooks, plotting
+from ash_tf1.training.optimizer import decayed_variables
+from ash_tf1.training.run_dir import load_model, load_settings, read_rows
+from ash_tf1.training.run_log import ACTIVATIONS, metrics_columns
+
+TASK = TASKS['classification']
+METRICS = metrics_columns(['loss', 'top1'])
 
 LAYERS = ['tiny/block1/unit_1/preact', 'tiny/block1/unit_1/conv1', 'tiny/postnorm']
 KERNELS = {'tiny/conv1/weights', 'tiny/block1/unit_1/conv1/weights',
@@ -28,7 +38,7 @@ def test_the_loss_falls(tiny_run):
     losses = column(metrics(tiny_run, 'train'), 'loss')
     assert len(losses) == 15
     assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
-    assert column(metrics(tiny_run, 'test'), 'top1')[-1] > 0.5  # a third is chance
+    assert column(metrics(tiny_run, 'validation'), 'top1')[-1] > 0.5  # a third is chance
 
 
 def test_the_result_says_how_far_the_run_came(tiny, tiny_settings, train_quietly, tmp_path):
@@ -36,7 +46,7 @@ def test_the_result_says_how_far_the_run_came(tiny, tiny_settings, train_quietly
     assert result == (7, 7, None, str(tmp_path / 'learning_curve.png'))
     # A run may end in mid-epoch, and is saved and evaluated there too.
     assert find_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-7')
-    assert column(metrics(tmp_path, 'test'), 'step') == [5, 7]
+    assert column(metrics(tmp_path, 'validation'), 'step') == [5, 7]
 
 
 def test_a_run_folder_holds_what_the_docstring_says(tiny_run, tiny_settings, contents):
@@ -45,28 +55,29 @@ def test_a_run_folder_holds_what_the_docstring_says(tiny_run, tiny_settings, con
     best = int(find_checkpoint(str(tiny_run / 'best')).rsplit('-', 1)[1])
     checkpoints = ['model.ckpt-10', 'model.ckpt-15', 'best/model.ckpt-{}'.format(best)]
     assert sorted(contents(tiny_run)) == sorted(
-        events + ['settings.json', 'model.json', 'metrics.csv', 'activations.csv',
+        events + ['.lock', 'settings.json', 'model.json', 'metrics.csv', 'activations.csv',
                   'learning_curve.png', 'checkpoint', 'best/checkpoint']
         + [prefix + ending for prefix in checkpoints
            for ending in ('.index', '.data-00000-of-00001')])
-    assert config.load(str(tiny_run), config.SETTINGS_FILE, config.Settings) == tiny_settings()
-    spec = config.load(str(tiny_run), config.MODEL_FILE, config.ModelSpec)
+    assert load_settings(str(tiny_run)) == tiny_settings(implementation=resolve('auto'))
+    task, spec = load_model(str(tiny_run))
+    assert task is TASK
     assert (spec.net, spec.activation, spec.labels) == ('tiny', 'ash', ('dark', 'grey', 'light'))
     # Moved elsewhere, a run must still be found: no path in it is absolute.
     for state in ('checkpoint', 'best/checkpoint'):
         assert str(tiny_run) not in (tiny_run / state).read_text()
 
 
-def test_the_metrics_have_a_row_a_step_and_a_row_a_test(tiny_run, tiny_settings):
+def test_the_metrics_have_a_row_a_step_and_a_row_an_evaluation(tiny_run, tiny_settings):
     header = (tiny_run / 'metrics.csv').read_text().splitlines()[0]
     assert header == ','.join(METRICS)
-    train, test = metrics(tiny_run, 'train'), metrics(tiny_run, 'test')
+    train, validation = metrics(tiny_run, 'train'), metrics(tiny_run, 'validation')
     steps = np.arange(1, 16)
     np.testing.assert_array_equal(column(train, 'step'), steps)
-    np.testing.assert_array_equal(column(test, 'step'), [5, 10, 15])
+    np.testing.assert_array_equal(column(validation, 'step'), [5, 10, 15])
     np.testing.assert_allclose(column(train, 'epoch'), steps / 5)
-    assert column(test, 'epoch') == [1, 2, 3]
-    assert all(row['learning_rate'] == row['images_per_second'] == '' for row in test)
+    assert column(validation, 'epoch') == [1, 2, 3]
+    assert all(row['learning_rate'] == row['images_per_second'] == '' for row in validation)
     assert min(column(train, 'images_per_second')) > 0
     # Step n is made with the rate of n - 1 steps done.
     share = (steps - 1) / 15
@@ -144,14 +155,15 @@ def one_step(tiny, tiny_settings):
         dataset = tiny()
         with tf.Graph().as_default() as graph, tf.Session() as session:
             tf.set_random_seed(3)
-            ops = training.build_training_graph(config.model_spec(settings, dataset), settings, 10)
-            decayed = {v.op.name for v in training.decayed_variables()}
+            ops = training_graph.build_training_graph(TASK, TASK.spec(settings, dataset),
+                                                      settings, 10)
+            decayed = {v.op.name for v in decayed_variables()}
             session.run(tf.global_variables_initializer())
             variables = {v.op.name: v for v in tf.global_variables()}
             before = session.run(variables)
-            feeds = {ops.pixels: dataset.train.images[:8], ops.labels: dataset.train.labels[:8]}
+            feeds = ops.feed(dataset.train.batch(range(8)))
             stem, step, _ = session.run(
-                [graph.get_tensor_by_name('tiny/conv1/Conv2D:0'), ops.step, ops.train_op], feeds)
+                [graph.get_tensor_by_name('tiny/conv1/Conv2D:0'), ops.step, ops.train_ops], feeds)
             assert step == 1
             return decayed, before, session.run(variables), stem
     return run
@@ -200,7 +212,7 @@ def test_the_seed_decides_everything(tiny, tiny_run, second_run, tiny_settings, 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
         tiny, tiny_settings, train_quietly, read_weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, 'learning_rate', lambda settings, step, total: tf.where(
+    monkeypatch.setattr(training_graph, 'learning_rate', lambda settings, step, total: tf.where(
         tf.cast(step, tf.int64) < 6, 0.05, 1e30))
     with pytest.raises(hooks.DivergedError, match=r'(nan|inf) at step 8 .*rate 1e\+30'):
         train_quietly(tiny_settings(), tmp_path)
@@ -214,13 +226,13 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
 def test_weights_that_are_no_numbers_are_never_saved(tiny, tiny_settings, train_quietly, tmp_path,
                                                      monkeypatch):
     # The last step of epoch 2 breaks them: no loss tells, for none is computed with them.
-    monkeypatch.setattr(training, 'learning_rate', lambda settings, step, total: tf.where(
+    monkeypatch.setattr(training_graph, 'learning_rate', lambda settings, step, total: tf.where(
         tf.cast(step, tf.int64) < 9, 0.05, float('inf')))
     with pytest.raises(hooks.DivergedError, match='weights after step 10 are not finite'):
         train_quietly(tiny_settings(activation='relu'), tmp_path)
     assert find_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-5')
     assert find_checkpoint(str(tmp_path / 'best')) == str(tmp_path / 'best' / 'model.ckpt-5')
-    assert column(metrics(tmp_path, 'test'), 'step') == [5]
+    assert column(metrics(tmp_path, 'validation'), 'step') == [5]
 
 
 @pytest.fixture
@@ -229,13 +241,12 @@ def scripted_accuracies(monkeypatch):
     def script(*accuracies):
         answers = iter(accuracies)
 
-        class Scripted(Evaluator):
-            def __call__(self, session, split, batch_size, progress=False):
-                correct, count = next(answers)
-                labels = np.zeros(count, np.int64)
-                return Evaluation(1.0, (np.arange(count) >= correct).astype(np.int64), labels,
-                                  np.ones(count, bool))
-        monkeypatch.setattr(training, 'Evaluator', Scripted)
+        def evaluate_split(session, graph, split, batch_size):
+            correct, count = next(answers)
+            labels = np.zeros(count, np.int64)
+            return Evaluation(1.0, (np.arange(count) >= correct).astype(np.int64), labels,
+                              np.ones(count, bool))
+        monkeypatch.setattr(hooks, 'evaluate_split', evaluate_split)
     return script
 
 
@@ -292,9 +303,9 @@ def test_the_weights_at_the_start_depend_on_the_seed_and_their_names_alone(
         settings = tiny_settings(**changes)
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(settings.seed)
-            training.build_training_graph(config.model_spec(settings, tiny()), settings, 10)
+            training_graph.build_training_graph(TASK, TASK.spec(settings, tiny()), settings, 10)
             session.run(tf.global_variables_initializer())
-            kernels = training.decayed_variables()
+            kernels = decayed_variables()
             return dict(zip([v.op.name for v in kernels], session.run(kernels)))
 
     ash, relu, plain, other = (initial(**changes) for changes in (
@@ -315,17 +326,59 @@ def test_a_larger_gradient_is_scaled_to_the_norm(tiny, tiny_settings, clip_norm)
     data = tiny().train
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)
-        graph = training.build_training_graph(config.model_spec(settings, tiny()), settings, 10)
-        penalty = sum(tf.nn.l2_loss(v) for v in training.decayed_variables())
+        graph = training_graph.build_training_graph(TASK, TASK.spec(settings, tiny()), settings,
+                                                    10)
+        penalty = sum(tf.nn.l2_loss(v) for v in decayed_variables())
         variables = tf.trainable_variables()
-        gradients = tf.gradients(graph.loss + settings.weight_decay * penalty, variables)
+        gradients = tf.gradients(graph.losses['loss'] + settings.weight_decay * penalty, variables)
         session.run(tf.global_variables_initializer())
-        feeds = {graph.pixels: data.images[:8], graph.labels: data.labels[:8]}
+        feeds = graph.feed(data.batch(range(8)))
         before, gradients = session.run([variables, gradients], feeds)
-        session.run(graph.train_op, feeds)
+        session.run(graph.train_ops, feeds)
         after = session.run(variables)
     norm = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients))
     assert 1e-3 < norm < 1e3
     scale = 1e-3 / norm if clip_norm == 1e-3 else 1.0
     for old, new, gradient in zip(before, after, gradients):
         np.testing.assert_allclose(new - old, -0.5 * scale * gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_without_a_validation_split_nothing_is_chosen(tiny, tiny_settings, train_quietly, tmp_path,
+                                                      monkeypatch):
+    monkeypatch.setitem(input_pipelines.DATASETS, 'tiny', lambda data_dir: dataclasses.replace(
+        tiny(), validation=None))
+    settings = tiny_settings(epochs=2, validation_share=0.0)
+    assert train_quietly(settings, tmp_path, plot=True).step == 10
+    assert not (tmp_path / 'best').exists()
+    assert {row['split'] for row in read_rows(str(tmp_path / 'metrics.csv'))} == {'train'}
+    rows = read_rows(str(tmp_path / 'activations.csv'))
+    assert [int(row['step']) for row in rows] == [5] * 3 + [10] * 3
+
+
+def test_the_test_split_is_not_looked_at(tiny, tiny_settings, train_quietly, tmp_path, monkeypatch):
+    class Sealed(input_pipelines.ArraySplit):
+        def __getitem__(self, index):
+            assert index == 0, 'only its size is looked at'
+            return super().__getitem__(index)
+
+        def batch(self, indices):
+            raise AssertionError('the test split is read')
+    monkeypatch.setitem(input_pipelines.DATASETS, 'tiny', lambda data_dir: dataclasses.replace(
+        tiny(), test=Sealed(**tiny().test.arrays)))
+    train_quietly(tiny_settings(activation='relu', epochs=1), tmp_path)
+    assert (tmp_path / 'best').is_dir()
+
+
+def test_an_aborted_op_ends_the_run(tiny, tiny_settings, train_quietly, tmp_path, monkeypatch):
+    """TensorFlow's monitored session would go on from the old checkpoint with the later batches."""
+    after_run = hooks.StopAtNonFiniteLoss.after_run
+
+    def abort_once(self, run_context, run_values):
+        after_run(self, run_context, run_values)
+        if run_values.results[1] == 7:
+            monkeypatch.undo()
+            raise tf.errors.AbortedError(None, None, 'a worker went away')
+    monkeypatch.setattr(hooks.StopAtNonFiniteLoss, 'after_run', abort_once)
+    with pytest.raises(tf.errors.AbortedError):
+        train_quietly(tiny_settings(activation='relu'), tmp_path)
+    assert find_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-5')

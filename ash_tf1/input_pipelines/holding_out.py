@@ -1,0 +1,64 @@
+"""Splits that a data set does not bring along: a fixed share of the examples of each class."""
+import dataclasses
+
+import numpy as np
+
+from ash_tf1.input_pipelines.dataset import LabelledImages, Subset
+
+SEED = 2022  # of every such draw: a split must be the same in every run, or accuracies mean nothing
+
+
+def draw_share(labels, share):
+    """Draws a share of each class; depends on the arguments alone.
+
+    Of a class of n examples, round(share * n) are drawn: at least one and at most n - 1, and none
+    where n is 1.
+
+    Args:
+        labels: int64 [N], class of each example.
+        share: in (0, 1).
+
+    Returns:
+        bool [N], True for the examples that are drawn.
+
+    Raises:
+        ValueError: `share` is out of range.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f'a share of a split must be in (0, 1), got {share!r}')
+    rng = np.random.RandomState(SEED)
+    drawn = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        drawn[members[:min(max(1, int(round(share * len(members)))), len(members) - 1)]] = True
+    return drawn
+
+
+def hold_out(dataset, share):
+    """Takes a share of the training split as validation split.
+
+    The choice is that of `draw_share`, by class where the data set has classes. Both splits keep
+    the order of the examples.
+
+    Args:
+        dataset: a `Dataset` without a validation split.
+        share: in (0, 1).
+
+    Returns:
+        A data set of the same class, whose train and validation are disjoint.
+
+    Raises:
+        ValueError: `share` is out of range, the data set has a validation split, or no class has
+            two examples.
+    """
+    if dataset.validation is not None:
+        raise ValueError(f'data set {dataset.name!r} has a validation split; no share of train '
+                         f'can be another, got a share of {share!r}')
+    train = dataset.train
+    drawn = draw_share(train.labels if isinstance(dataset, LabelledImages)
+                       else np.zeros(len(train), np.int64), share)
+    if not drawn.any():
+        raise ValueError(f'data set {dataset.name!r} has one example of each class in train; none '
+                         'can be held out for validation')
+    return dataclasses.replace(dataset, train=Subset(train, np.flatnonzero(~drawn)),
+                               validation=Subset(train, np.flatnonzero(drawn)))

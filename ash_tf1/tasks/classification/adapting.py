@@ -1,0 +1,97 @@
+"""Any graph of images and scores as an image classifier: uint8 pixels to probabilities."""
+import collections
+
+import tensorflow.compat.v1 as tf
+
+from ash_tf1.preprocessing import Preprocessing
+from ash_tf1.tasks.base import Interface
+from ash_tf1.tasks.classification import task
+
+_SAME_VALUES = ('Identity', 'Reshape', 'Squeeze', 'StopGradient')
+
+
+class GraphClassifier:
+    """Puts the way from pixels in front of a graph, and a softmax behind it where it has none.
+
+    Attributes:
+      labels: C labels.
+      preprocessing: the `Preprocessing` of the pixels.
+    """
+
+    def __init__(self, labels, preprocessing=None):
+        self.labels, self.preprocessing = labels, preprocessing or Preprocessing()
+
+    def interface(self, inputs, outputs, apply):
+        """Builds the classifier in the current graph.
+
+        Args:
+          inputs, outputs: the graph's, each with name, dtype and shape: one of images, [N, H, W, 3]
+            or [N, 3, H, W], and one of scores of C classes, [N, C], logits or their softmax.
+          apply: function of a tensor that takes the place of the input and the name of the output:
+            the tensor that the graph makes of it.
+
+        Returns:
+          An `Interface`: `images` uint8 [N, H, W, 3] to `logits` and `probabilities`, float32
+          [N, C].
+
+        Raises:
+          ValueError: the graph is none of images, or of another number of classes.
+        """
+        image, first = _image_input(inputs)
+        height, width = image.shape[1:3] if not first else image.shape[2:]
+        pixels = tf.placeholder(tf.uint8, (None, height, width, 3), name='images')
+        value = tf.cast(self.preprocessing.normalize(pixels), image.dtype)
+        if first:
+            value = tf.transpose(value, [0, 3, 1, 2])
+        logits = _logits(apply(value, _scores(outputs).name))
+        if logits.shape.ndims != 2 or logits.shape[1].value not in (None, len(self.labels)):
+            raise ValueError('output {} gives scores of shape {}; {} labels need [N, {}]'.format(
+                outputs[0], logits.shape, len(self.labels), len(self.labels)))
+        logits = tf.cast(logits, tf.float32)
+        logits.set_shape([None, len(self.labels)])
+        return Interface({'image': pixels}, collections.OrderedDict(
+            zip(task.OUTPUTS, (tf.identity(logits, task.OUTPUTS[0]),
+                               tf.nn.softmax(logits, name=task.OUTPUTS[1])))))
+
+    def properties(self, interface):
+        """What the metadata say of the kind of artifact: a dict of strings."""
+        shape = interface.inputs['image'].shape.as_list()[1:]
+        return task.properties(self.labels, shape, self.preprocessing)
+
+    def texts(self):
+        """Text files beside the model: name -> content."""
+        return task.texts(self.labels)
+
+
+def _image_input(inputs):
+    """(the input of images, whether its channels come first)."""
+    if len(inputs) != 1:
+        raise ValueError('an image classifier has one input, this graph has {}: {}'.format(
+            len(inputs), ', '.join(map(str, inputs))))
+    image, = inputs
+    if image.dtype.is_floating and image.shape is not None and len(image.shape) == 4:
+        for first, sizes, channels in ((False, image.shape[1:3], image.shape[3]),
+                                       (True, image.shape[2:], image.shape[1])):
+            if channels == 3 and None not in sizes:
+                return image, first
+    name = image.name.rpartition(':')[0]
+    raise ValueError('input {} is none of normalised images of a known size: give --input '
+                     '{}:?,224,224,3, or another tensor'.format(image, name))
+
+
+def _scores(outputs):
+    if len(outputs) != 1 or not outputs[0].dtype.is_floating:
+        raise ValueError('an image classifier has one output of scores, this graph has {}: name '
+                         'it by --output'.format(', '.join(map(str, outputs))))
+    return outputs[0]
+
+
+def _logits(scores):
+    """What goes into the softmax that gives the scores, or the scores where there is none."""
+    op = scores.op
+    while op.type in _SAME_VALUES:
+        op = op.inputs[0].op
+    if op.type == 'Sigmoid':
+        raise ValueError('output {!r} is a sigmoid, of labels that do not exclude each other: no '
+                         'image classifier'.format(op.name.partition('/')[2]))
+    return op.inputs[0] if op.type == 'Softmax' else scores

@@ -1,0 +1,77 @@
+"""How well a classifier does: the same count in training, in the command and before export."""
+import collections
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from ash_tf1.tasks import base
+
+
+class Evaluation(base.Evaluation):
+    """What a net answered to N examples, and how that compares with the labels.
+
+    Attributes:
+      loss: mean cross-entropy in nats.
+      predictions: int64 [N], the likeliest class of each example.
+      labels: int64 [N].
+      in_top5: bool [N], whether the label is among the five likeliest.
+    """
+
+    def __init__(self, loss, predictions, labels, in_top5):
+        self.loss, self.predictions, self.labels, self.in_top5 = loss, predictions, labels, in_top5
+        super().__init__(len(labels), collections.OrderedDict(loss=loss, top1=self.top1))
+
+    @property
+    def correct(self):
+        return int(np.sum(self.predictions == self.labels))
+
+    @property
+    def top1(self):
+        return self.correct / len(self.labels)
+
+    @property
+    def top5(self):
+        return float(np.mean(self.in_top5))
+
+    def class_accuracies(self, num_classes):
+        """Share of correct answers per class, float [num_classes]; NaN for an absent class."""
+        counts = np.bincount(self.labels, minlength=num_classes)
+        hits = np.bincount(self.labels[self.predictions == self.labels], minlength=num_classes)
+        return np.divide(hits, counts, out=np.full(num_classes, np.nan), where=counts > 0)
+
+    def to_json(self, spec):
+        return {'count': self.count, 'correct': self.correct, 'top1': self.top1,
+                'top5': self.top5, 'loss': base.finite(self.loss),
+                'class_top1': {label: base.finite(value)
+                               for label, value in self._by_class(spec)}}
+
+    def summary(self):
+        return 'top-1 {:.2%} ({} of {}), top-5 {:.2%}, loss {:.4f}'.format(
+            self.top1, self.correct, self.count, self.top5, self.loss)
+
+    def table(self, spec):
+        return [(label, '-' if np.isnan(value) else '{:.2%}'.format(value))
+                for label, value in self._by_class(spec)]
+
+    def _by_class(self, spec):
+        """(label, accuracy) of each class; a label that several have gets the class's index."""
+        labels = ['{} [{}]'.format(label, i) if spec.labels.count(label) > 1 else label
+                  for i, label in enumerate(spec.labels)]
+        return zip(labels, self.class_accuracies(spec.num_classes).tolist())
+
+
+class Evaluator(base.Evaluator):
+    """The ops that evaluate a classifier, added to the current graph."""
+
+    def __init__(self, classifier, labels):
+        """Takes the `Classifier` and the placeholder of its labels, int64 [N]."""
+        logits = classifier.logits
+        self.fetches = (
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits),
+            tf.argmax(logits, axis=1),
+            tf.nn.in_top_k(logits, labels, min(5, logits.shape[1].value)))
+
+    def summarize(self, answers):
+        losses, predictions, in_top5, labels = map(np.concatenate, zip(*(
+            tuple(values) + (batch['label'],) for values, batch in answers)))
+        return Evaluation(float(np.mean(losses, dtype=np.float64)), predictions, labels, in_top5)

@@ -1,0 +1,108 @@
+"""Image classification as a `Task`."""
+import collections
+import functools
+import json
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from ash_tf1 import preprocessing
+from ash_tf1.input_pipelines.images import ImageFiles, find_labelled_images, read_image
+from ash_tf1.preprocessing import Preprocessing
+from ash_tf1.tasks.base import Interface, Metric, Objective, Task
+from ash_tf1.tasks.classification.evaluation import Evaluator
+from ash_tf1.tasks.classification.net import build_classifier, pixels_placeholder
+from ash_tf1.tasks.classification.spec import ClassifierSpec
+
+OUTPUTS = ('logits', 'probabilities')
+
+
+class Classification(Task):
+    """Images of `LabelledImages`, each of one class, by cross-entropy."""
+
+    name = 'classification'
+    spec_type = ClassifierSpec
+    metrics = (Metric('loss', 'Cross-entropy', 'loss {:.4f}', 'nats'),
+               Metric('top1', 'Top-1 accuracy', 'top-1 {:.2%}', '%', 100.))
+    best = ('top1', max)
+
+    def spec(self, settings, dataset):
+        pixels = Preprocessing(mean=tuple(dataset.channel_mean), std=tuple(dataset.channel_std))
+        if settings.normalization:
+            pixels = preprocessing.parse(settings.normalization)
+        # An image of a data set has the net's size: how a photo is resized is not taken from a
+        # name of preprocessing.
+        return ClassifierSpec(
+            net=settings.net, activation=settings.activation, dataset=dataset.name,
+            input_shape=tuple(dataset.image_shape), channel_mean=pixels.mean,
+            channel_std=pixels.std, labels=tuple(dataset.labels),
+            training_images=len(dataset.train), net_options=settings.net_options,
+            channels=pixels.channels)
+
+    def check_dataset(self, spec, dataset):
+        shape = tuple(dataset.image_shape)
+        if dataset.labels != spec.labels or shape != spec.input_shape:
+            raise ValueError('the net takes images {} and has the {} labels {}; data set {} has '
+                             'images {} and {} labels {}'.format(
+                                 spec.input_shape, spec.num_classes, _some(spec.labels),
+                                 dataset.name, shape, len(dataset.labels), _some(dataset.labels)))
+
+    def feeds(self, spec):
+        return {'image': pixels_placeholder(spec),
+                'label': tf.placeholder(tf.int64, (None,), name='labels')}
+
+    def forward(self, feeds, spec, activation_fn, is_training, reuse=None):
+        return build_classifier(feeds['image'], spec, activation_fn, is_training, reuse)
+
+    def objectives(self, outputs, feeds):
+        return [Objective('loss', tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=feeds['label'], logits=outputs.logits)))]
+
+    def batch_metrics(self, outputs, feeds):
+        hits = tf.equal(tf.argmax(outputs.logits, axis=1), feeds['label'])
+        return {'top1': tf.reduce_mean(tf.cast(hits, tf.float32))}
+
+    def evaluator(self, outputs, feeds):
+        return Evaluator(outputs, feeds['label'])
+
+    def interface(self, spec, activation_fn):
+        pixels = pixels_placeholder(spec)
+        classifier = build_classifier(pixels, spec, activation_fn, is_training=False)
+        return Interface({'image': pixels}, collections.OrderedDict(
+            (name, tf.identity(getattr(classifier, name), name)) for name in OUTPUTS))
+
+    def photos(self, spec, path):
+        return ImageFiles(find_labelled_images(path, spec.labels), _fit(spec))
+
+    def photo_samples(self, spec, paths):
+        fit = _fit(spec)
+        return {'image': np.stack([fit(read_image(path)) for path in paths])}
+
+    def properties(self, spec):
+        return dict(properties(spec.labels, spec.input_shape, spec.preprocessing),
+                    net_options=json.dumps(spec.net_options))
+
+    def texts(self, spec):
+        return texts(spec.labels)
+
+
+def properties(labels, input_shape, preprocessing):
+    """What the metadata of an image classifier say of its kind: a dict of strings."""
+    return {'kind': 'image_classifier', 'labels': json.dumps(labels),
+            'input_shape': json.dumps(input_shape),
+            'preprocessing': json.dumps(preprocessing.to_json())}
+
+
+def texts(labels):
+    """The text files beside the model of an image classifier: name -> content."""
+    return {'labels.txt': ''.join(label + '\n' for label in labels)}
+
+
+def _fit(spec):
+    """The function that fits an image of any size to the net of a `ClassifierSpec`."""
+    height, width = spec.image_size
+    return functools.partial(spec.preprocessing.fit, height=height, width=width)
+
+
+def _some(labels):
+    return ', '.join(labels[:10]) + (', ...' if len(labels) > 10 else '')

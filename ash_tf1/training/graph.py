@@ -1,0 +1,94 @@
+"""The graph of a training run."""
+import collections
+import zlib
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+import tensorflow.compat.v1 as tf
+
+from ash_tf1.monitoring import pass_shares
+from ash_tf1.ops import get_activation
+from ash_tf1.tasks import Evaluator
+from ash_tf1.training.optimizer import make_optimizer, minimize
+from ash_tf1.training.schedules import learning_rate
+
+EVALUATION_SCOPE = 'evaluation'
+
+
+class TrainingGraph(NamedTuple):
+    """What a run feeds and fetches."""
+
+    feeds: Dict[str, tf.Tensor]    # key of an example -> placeholder of a batch of them
+    train_ops: List[tf.Operation]  # one for each objective; the last one counts the step
+    losses: Dict[str, tf.Tensor]   # of each objective, scalars
+    metrics: Dict[str, tf.Tensor]  # of the batch, losses among them, scalars
+    rate: tf.Tensor                # learning rate
+    step: tf.Tensor                # the global step after the train_op of the same run
+    evaluator: Evaluator
+    layers: List[Tuple[str, Dict[str, tf.Tensor]]]  # ASH layers: what `run_log.ACTIVATIONS` says
+    net_variables: List[Any]       # without the optimiser's
+
+    def feed(self, batch):
+        """The feed_dict of a batch, a dict of arrays by the keys of examples."""
+        return {tensor: batch[key] for key, tensor in self.feeds.items()}
+
+
+def build_training_graph(task, spec, settings, total_steps):
+    """Builds, in the current graph, the net twice over one set of variables, and its optimiser.
+
+    Args:
+      task: the `Task`.
+      spec: the `ModelSpec`.
+      settings: the `Settings`.
+      total_steps: length of the run.
+
+    Returns:
+      A `TrainingGraph`.
+    """
+    feeds = task.feeds(spec)
+    global_step = tf.train.get_or_create_global_step()  # which dropout depends on
+    activation_fn = get_activation(spec.activation, settings.implementation)
+    with tf.variable_scope(tf.get_variable_scope(), custom_getter=_seed_by_name):
+        outputs = task.forward(feeds, spec, activation_fn, is_training=True)
+    objectives = task.objectives(outputs, feeds)
+    losses = collections.OrderedDict((each.name, each.loss) for each in objectives)
+    metrics = collections.OrderedDict(losses, **task.batch_metrics(outputs, feeds))
+    net_variables = [v for v in tf.global_variables() if v is not global_step]
+
+    rate = learning_rate(settings, global_step, total_steps)
+    train_ops = [minimize(objective, make_optimizer(settings, rate), settings,
+                          global_step if objective is objectives[-1] else None)
+                 for objective in objectives]
+    with tf.control_dependencies(train_ops[-1:]):
+        step = tf.identity(global_step.read_value(), name='step_done')
+
+    with tf.name_scope(EVALUATION_SCOPE):
+        evaluator = task.evaluator(
+            task.forward(feeds, spec, activation_fn, is_training=False, reuse=True), feeds)
+    return TrainingGraph(feeds, train_ops, losses, metrics, rate, step, evaluator,
+                         _layer_tensors(), net_variables)
+
+
+def _seed_by_name(getter, name, *args, **kwargs):
+    """Makes random initial values depend on the graph's seed and the variable's name alone.
+
+    By default TensorFlow seeds an initialiser by the number of ops that were made before it. Then
+    another activation, or another form of it, would begin with other weights.
+    """
+    initializer = kwargs.get('initializer')
+    if getattr(initializer, 'seed', 0) is None:
+        settings = dict(initializer.get_config(), seed=zlib.crc32(name.encode()) % 2 ** 31)
+        kwargs['initializer'] = type(initializer).from_config(settings)
+    return getter(name, *args, **kwargs)
+
+
+def _layer_tensors():
+    """For each layer of the evaluation's ASH family, its `run_log.ACTIVATIONS` as tensors."""
+    variables = {v.op.name: v for v in tf.trainable_variables()}
+    rows = []
+    for layer, share in pass_shares(EVALUATION_SCOPE).items():
+        row = {'pass_share': share}
+        for name in ('z_k', 'alpha'):
+            if '{}/{}'.format(layer, name) in variables:
+                row[name] = variables['{}/{}'.format(layer, name)][0]
+        rows.append((layer, row))
+    return rows

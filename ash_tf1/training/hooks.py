@@ -1,0 +1,269 @@
+"""What happens beside the training steps, each as a `tf.train.SessionRunHook`."""
+import signal
+import threading
+import time
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from tqdm import tqdm
+
+from ash_tf1.input_pipelines.loading import ordered_batches
+from ash_tf1.training.evaluation import evaluate_split
+from ash_tf1.training.run_log import TRAIN, VALIDATION
+
+
+class DivergedError(ValueError):
+    """The loss is no longer a finite number."""
+
+
+class StopAtNonFiniteLoss(tf.train.SessionRunHook):
+    """Ends the run, without saving, at the first step of which a loss is not finite."""
+
+    def __init__(self, graph):
+        """Takes the `TrainingGraph`."""
+        self._fetches = graph.losses, graph.step, graph.rate
+
+    def before_run(self, run_context):
+        return tf.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context, run_values):
+        losses, step, rate = run_values.results
+        for name, loss in losses.items():
+            if not np.isfinite(loss):
+                raise DivergedError('the {} became {} at step {} (learning rate {:g}); start again '
+                                    'in another folder, with a lower learning rate'
+                                    .format(name, loss, step, rate))
+
+
+class StopOnSignal(tf.train.SessionRunHook):
+    """Ends the run after the current step at one of SIGNALS; a second one kills it.
+
+    SIGHUP comes when a terminal closes; where it was ignored before, as under nohup, it stays so.
+    SIGUSR1 is how queues of batch jobs warn.
+
+    `received` is the signal's number afterwards, None where there was none.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+    def __init__(self):
+        self.received = None
+        self._previous = {}
+
+    def begin(self):
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._receive)
+                              for number in self.SIGNALS
+                              if number != signal.SIGHUP
+                              or signal.getsignal(number) != signal.SIG_IGN}
+
+    def _receive(self, number, frame):
+        del frame
+        self.received = number
+        self.close()
+
+    def after_run(self, run_context, run_values):
+        if self.received is not None:
+            run_context.request_stop()
+
+    def close(self):
+        """Gives the signals back to whom they belonged; to be called when the run is over."""
+        while self._previous:
+            signal.signal(*self._previous.popitem())
+
+
+class ShowProgress(tf.train.SessionRunHook):
+    """A progress bar over the steps of the run, with the metrics of the last ones."""
+
+    def __init__(self, meter, total_steps, shown):
+        self._meter, self._total, self._shown = meter, total_steps, shown
+        self._bar = None
+
+    def after_create_session(self, session, coord):
+        step = int(session.run(tf.train.get_global_step()))
+        self._bar = tqdm(total=self._total, initial=step,
+                         desc='train', unit='step', dynamic_ncols=True, smoothing=0.05,
+                         disable=None if self._shown else True)
+
+    def after_run(self, run_context, run_values):
+        self._bar.set_postfix_str(self._meter.text, refresh=False)
+        self._bar.update()
+
+    def close(self):
+        """Leaves the bar as it stands; to be called when the run is over, however it ended."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class LogMetrics(tf.train.SessionRunHook):
+    """Averages metrics over `every` steps, or up to an epoch's or the run's end, and logs them.
+
+    Rows are of fixed steps. What a run that stops between two of them has gathered is saved with
+    its checkpoint.
+
+    Attributes:
+      text: the latest averages in words.
+      open_interval: the metrics of each step since the last row, a list of dicts.
+    """
+
+    def __init__(self, log, graph, metrics, batch_size, every, steps_per_epoch, total_steps,
+                 open_interval):
+        """Takes the `RunLog`, the `TrainingGraph` and the task's `Metric`s.
+
+        The rest are ints, and the `open_interval` of a run that is resumed.
+        """
+        self._log, self._metrics = log, metrics
+        self._fetches = graph.metrics, graph.rate, graph.step
+        self._batch_size, self._every = batch_size, every
+        self._epoch, self._total = steps_per_epoch, total_steps
+        self._started, self._timed = None, 0
+        self.open_interval = list(open_interval)
+        self.text = ''
+
+    def before_run(self, run_context):
+        # Not at the end of the interval before: an evaluation may have come in between.
+        if self._started is None:
+            self._started = time.perf_counter()
+        return tf.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context, run_values):
+        values, rate, step = run_values.results
+        self.open_interval.append({name: float(value) for name, value in values.items()})
+        self._timed += 1
+        if step % self._every == 0 or step % self._epoch == 0 or step == self._total:
+            self._write(int(step), float(rate))
+
+    def _write(self, step, rate):
+        seconds = time.perf_counter() - self._started
+        means = {name: float(np.mean([values[name] for values in self.open_interval]))
+                 for name in self.open_interval[0]}
+        self._log.metrics(step, step / self._epoch, TRAIN, dict(
+            means, learning_rate=rate,
+            images_per_second=self._timed * self._batch_size / seconds))
+        self.text = in_words(self._metrics, means)
+        self.open_interval, self._started, self._timed = [], None, 0
+
+
+def in_words(metrics, values):
+    """The values of `Metric`s, by name, as text; those that there are."""
+    return ', '.join(metric.text.format(values[metric.name]) for metric in metrics
+                     if metric.name in values)
+
+
+class SaveAndEvaluate(tf.train.SessionRunHook):
+    """After each epoch and at the end: evaluates, saves, logs, and keeps the best checkpoint apart.
+
+    A run saves its initial values first. Where the data set has no validation split, or the task
+    no best, nothing is kept apart. A run that is stopped early is saved, but not evaluated. What a
+    process that ended early left out after its last checkpoint is made up for. Weights that are
+    not finite are never saved.
+
+    `step` is the step that was saved last.
+
+    Args:
+      task: the `Task`.
+      graph: the `TrainingGraph`.
+      dataset: the `Dataset`.
+      checkpoints: the run's `Checkpoints`.
+      log: the `RunLog`.
+      meter: the `LogMetrics`.
+      steps_per_epoch, total_steps, batch_size: Python ints.
+      report: function of a line of text, for the user.
+    """
+
+    def __init__(self, task, graph, dataset, checkpoints, log, meter, steps_per_epoch, total_steps,
+                 batch_size, report):
+        self._metrics, self._graph, self._split = task.metrics, graph, dataset.validation
+        self._first = next(ordered_batches(dataset.validation or dataset.train, batch_size))
+        self._checkpoints, self._log, self._meter = checkpoints, log, meter
+        self._epoch, self._total, self._batch_size = steps_per_epoch, total_steps, batch_size
+        self._report = report
+        self._name, self._better = task.best or (None, None)
+        self._best = None
+        self._finite = None
+        self.step = None
+
+    def begin(self):
+        self._finite = tf.reduce_all([tf.reduce_all(tf.is_finite(variable))
+                                      for variable in tf.global_variables()
+                                      if variable.dtype.is_floating])
+
+    def after_create_session(self, session, coord):
+        step = int(session.run(tf.train.get_global_step()))
+        self._best = self._find_best(step)
+        if step == 0:
+            self._save(session, step)
+        self.step = step
+        if self._is_evaluated(step) and not self._log.has_evaluation(
+                step, self._split is not None, len(self._graph.layers)):
+            self._log.drop_evaluation(step)
+            self._measure(session, step)
+
+    def before_run(self, run_context):
+        return tf.train.SessionRunArgs(self._graph.step)
+
+    def after_run(self, run_context, run_values):
+        step = int(run_values.results)
+        if self._is_evaluated(step):
+            self._save(run_context.session, step)
+            self._measure(run_context.session, step)
+
+    def end(self, session):
+        step = int(session.run(tf.train.get_global_step()))
+        if step != self.step:
+            self._save(session, step)
+
+    def _is_evaluated(self, step):
+        return step > 0 and (step % self._epoch == 0 or step == self._total)
+
+    def _find_best(self, step):
+        """The value of the best checkpoint, by what the log says of its step.
+
+        None where there is no best checkpoint, or it is of a step whose evaluation is not logged:
+        that of the step which the run goes on from, which is then evaluated again.
+        """
+        best = self._checkpoints.best_step() if self._name else None
+        rows = [row for row in self._log.validation_rows() if int(row['step']) == best]
+        if best is not None and not rows and best != step:
+            raise ValueError('the run has a best checkpoint of step {}, and its log no evaluation '
+                             'of that step'.format(best))
+        return float(rows[0][self._name]) if rows else None
+
+    def _save(self, session, step):
+        if not session.run(self._finite):
+            raise DivergedError('the weights after step {} are not finite, and not saved; start '
+                                'again in another folder, with a lower learning rate'.format(step))
+        self._checkpoints.save(session, step, self._meter.open_interval)
+        self.step = step
+
+    def _measure(self, session, step):
+        epoch, values = step / self._epoch, {}
+        if self._split is not None:
+            values = evaluate_split(session, self._graph, self._split, self._batch_size).metrics
+        rows = self._layer_rows(session)
+        best = ''
+        if self._name in values:
+            if self._is_best(values[self._name]):
+                self._checkpoints.save_best(session, step)
+            best = ' (best {})'.format(in_words(self._metrics, {self._name: self._best}))
+        self._log.activations(step, rows)
+        if values:
+            self._log.metrics(step, epoch, VALIDATION, values)
+            self._report('epoch {:g}: validation {}{}'.format(
+                epoch, in_words(self._metrics, values), best))
+        else:
+            self._report('epoch {:g}: saved'.format(epoch))
+
+    def _is_best(self, value):
+        """Whether a value of the deciding metric is better than all before; it is kept then."""
+        if not np.isfinite(value):
+            return False
+        if self._best is not None and self._better(value, self._best) == self._best:
+            return False
+        self._best = value
+        return True
+
+    def _layer_rows(self, session):
+        values = session.run([row for _, row in self._graph.layers], self._graph.feed(self._first))
+        return [dict({name: float(value) for name, value in row.items()}, layer=layer)
+                for (layer, _), row in zip(self._graph.layers, values)]

@@ -1,0 +1,84 @@
+"""The learning curve of a run, drawn from its log."""
+import os
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ash_tf1.training.run_dir import load_settings, read_rows, replacing
+from ash_tf1.training.run_log import ACTIVATIONS_FILE, METRICS_FILE
+
+CURVE_FILE = 'learning_curve.png'
+_STYLE = {'axes.grid': True, 'grid.alpha': 0.3, 'axes.spines.top': False,
+          'axes.spines.right': False}
+_SPLITS = (('train', dict(color='C0', lw=1)), ('validation', dict(color='C1', marker='o', ms=4)))
+
+
+def plot_learning_curve(run_dir, metrics):
+    """Draws metrics, the learning rate and, for ASH, what its layers pass, over the epochs.
+
+    Args:
+      run_dir: folder of a run.
+      metrics: the `Metric`s of its task, an axes each.
+
+    Returns:
+      The path of the picture, `learning_curve.png` in run_dir; None where nothing is logged yet.
+    """
+    rows = read_rows(os.path.join(run_dir, METRICS_FILE))
+    if not rows:
+        return None
+    layers = read_rows(os.path.join(run_dir, ACTIVATIONS_FILE))
+    settings = load_settings(run_dir)
+    count = len(metrics) + 2
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(11, 3.5 * ((count + 1) // 2)), constrained_layout=True)
+        FigureCanvasAgg(figure)
+        all_axes = figure.subplots((count + 1) // 2, 2).ravel()
+        for axes, metric in zip(all_axes, metrics):
+            _plot_metric(axes, metric, rows)
+        rate, shares = all_axes[len(metrics):count]
+        _plot_rate(rate, rows)
+        _plot_shares(shares, layers, rows)
+        for axes in all_axes[count:]:
+            axes.remove()
+        figure.suptitle('{} with {} on {}, seed {}'.format(
+            settings.net, settings.activation, settings.dataset, settings.seed))
+        with replacing(run_dir, CURVE_FILE) as temporary:
+            figure.savefig(temporary, dpi=110)
+    return os.path.join(run_dir, CURVE_FILE)
+
+
+def _plot_metric(axes, metric, rows):
+    for split, style in _SPLITS:
+        chosen = [row for row in rows if row['split'] == split and row[metric.name]]
+        if chosen:
+            axes.plot([float(row['epoch']) for row in chosen],
+                      [metric.scale * float(row[metric.name]) for row in chosen],
+                      label=split, **style)
+    axes.set(title=metric.title, xlabel='epoch', ylabel=metric.unit)
+    axes.legend()
+
+
+def _plot_rate(axes, rows):
+    train = [row for row in rows if row['split'] == 'train']
+    axes.plot([float(row['epoch']) for row in train],
+              [float(row['learning_rate']) for row in train], color='C2')
+    axes.set(title='Learning rate', xlabel='epoch')
+
+
+def _plot_shares(axes, layers, rows):
+    """One line a layer, dark at the input and bright at the output."""
+    axes.set(title='Units above the threshold, by layer', xlabel='epoch', ylabel='%')
+    if not layers:
+        axes.text(0.5, 0.5, 'no layer with a threshold', ha='center', transform=axes.transAxes)
+        return
+    epoch_of = {row['step']: float(row['epoch']) for row in rows}
+    names = list(dict.fromkeys(row['layer'] for row in layers))
+    colors = matplotlib.cm.get_cmap('viridis')
+    for i, name in enumerate(names):
+        chosen = [row for row in layers if row['layer'] == name]
+        axes.plot([epoch_of[row['step']] for row in chosen],
+                  [100 * float(row['pass_share']) for row in chosen],
+                  color=colors(i / max(len(names) - 1, 1)), lw=1,
+                  label=name if i in (0, len(names) - 1) else None)
+    axes.legend(fontsize='small')

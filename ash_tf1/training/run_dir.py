@@ -1,0 +1,217 @@
+"""The folder of a run: its records, its log's files, and that one process writes there."""
+import collections
+import csv
+import dataclasses
+import fcntl
+import glob
+import io
+import json
+import os
+import socket
+
+import tensorflow.compat.v1 as tf
+
+from ash_tf1 import files
+from ash_tf1.tasks import get_task
+from ash_tf1.training import checkpoints
+from ash_tf1.training.settings import Settings
+
+SETTINGS_FILE, MODEL_FILE, LOCK_FILE = 'settings.json', 'model.json', '.lock'
+DEFAULT_TASK = 'classification'  # of a model.json that names none
+# Settings that change no weight. What the data set is must be the same, where it is need not.
+RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size')
+
+
+def load_settings(run_dir):
+    """The `Settings` of a run. A run that says nothing of a validation split held out nothing.
+
+    Raises:
+      ValueError: the file is missing, is not JSON, or does not hold settings.
+    """
+    return _record(run_dir, SETTINGS_FILE, lambda values: Settings(
+        **dict({'validation_share': 0.0}, **values)))
+
+
+def load_model(run_dir):
+    """What a run trains, or what an import brought: its `Task` and `ModelSpec`.
+
+    Raises:
+      ValueError: the file is missing, is not JSON, or does not hold a model.
+    """
+    def model(values):
+        task = get_task(values.pop('task', DEFAULT_TASK))
+        return task, task.spec_type(**values)
+    return _record(run_dir, MODEL_FILE, model)
+
+
+def save_model(folder, task, spec):
+    """Writes what `load_model` reads."""
+    values = collections.OrderedDict(task=task.name)
+    values.update(dataclasses.asdict(spec))
+    files.write_json(os.path.join(folder, MODEL_FILE), values)
+
+
+def _record(run_dir, name, make):
+    path = os.path.join(run_dir, name)
+    values = _read_json(run_dir, name)
+    try:
+        return make({key: tuple(value) if isinstance(value, list) else value
+                     for key, value in values.items()})
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError('{} does not hold the {} of a run: {}'.format(
+            path, name.partition('.')[0], error)) from None
+
+
+def _read_json(run_dir, name):
+    path = os.path.join(run_dir, name)
+    try:
+        with open(path, encoding='utf-8') as handle:
+            return json.load(handle)
+    except FileNotFoundError:
+        raise ValueError('{} is no folder of a training run: it has no {}'.format(
+            run_dir, name)) from None
+    except ValueError as error:
+        raise ValueError('{} does not hold the {} of a run: {}'.format(
+            path, name.partition('.')[0], error)) from None
+
+
+def replacing(run_dir, name):
+    """As `files.replacing`, for a file in the folder of a run."""
+    return files.replacing(os.path.join(run_dir, name))
+
+
+def read_rows(path):
+    """The rows of a CSV file as dictionaries of strings; none where the file is missing.
+
+    A last line without an end was being written when its process ended, and is no row.
+    """
+    if not os.path.exists(path):
+        return []
+    with open(path, newline='', encoding='utf-8') as handle:
+        text = handle.read()
+    return list(csv.DictReader(io.StringIO(text[:text.rfind('\n') + 1])))
+
+
+class RunDir:
+    """The folder of a run that is under way. Close it when the run is over.
+
+    Attributes:
+      path: of the folder.
+      resumed_from: prefix of the checkpoint that the run goes on from; None where it begins.
+      step: of that checkpoint, or 0.
+    """
+
+    def __init__(self, path, settings, task, spec, resume):
+        """Makes the folder, or checks that it fits; nothing in it changes where this raises.
+
+        Args:
+          path: of the folder.
+          settings: the `Settings`.
+          task: the `Task`.
+          spec: the `ModelSpec`.
+          resume: whether a run in the folder is to go on.
+
+        Raises:
+          ValueError: the folder holds a run, or to resume none or another one; or another process
+            writes there.
+        """
+        if not path or set(str(path)) & set('*?[]\\'):
+            raise ValueError('give the folder of the run a name without *, ?, [, ] and \\, which '
+                             'TensorFlow takes for a pattern, not {!r}'.format(str(path)))
+        self.path = path
+        if resume:
+            _check_resumable(path, settings, task, spec)
+        else:
+            _check_free(path)
+        os.makedirs(path, exist_ok=True)
+        self._lock = _lock(path)
+        try:
+            self._open(settings, task, spec, resume)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, settings, task, spec, resume):
+        files.remove_partials(self.path)
+        if resume:
+            self.resumed_from = checkpoints.find_latest(self.path)
+        else:
+            _check_free(self.path)
+            self.resumed_from = None
+            save_model(self.path, task, spec)
+        files.write_json(self.file(SETTINGS_FILE), dataclasses.asdict(settings))
+        self.step = checkpoints.step_of(self.resumed_from) if self.resumed_from else 0
+
+    def close(self):
+        """Lets another process write to the folder."""
+        os.close(self._lock)
+
+    def file(self, name):
+        """The path of a file in the folder."""
+        return os.path.join(self.path, name)
+
+    def keep_rows(self, name, columns, keep):
+        """Makes a CSV file, or drops those of its rows for which `keep` is false."""
+        rows = [row for row in read_rows(self.file(name)) if keep(row)]
+        text = io.StringIO(newline='')
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        with replacing(self.path, name) as temporary, \
+                open(temporary, 'w', newline='', encoding='utf-8') as handle:
+            handle.write(text.getvalue())
+
+    def append_rows(self, name, columns, rows):
+        """Appends dicts of some of the columns to a CSV file, in one write."""
+        text = io.StringIO(newline='')
+        csv.DictWriter(text, columns).writerows(rows)
+        files.append(self.file(name), text.getvalue())
+
+    def summary_writer(self):
+        """The writer of TensorBoard's events."""
+        return tf.summary.FileWriter(self.path, filename_suffix='.ash')
+
+
+def _lock(path):
+    """Takes the lock of a folder, which the system drops when the process ends, however it does.
+
+    Returns:
+      The file descriptor that holds it.
+
+    Raises:
+      ValueError: another process holds it; the message has what that wrote into the file.
+    """
+    descriptor = os.open(os.path.join(path, LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 200).decode('utf-8', 'replace')
+        os.close(descriptor)
+        raise ValueError('{} is being written by another process: {}'.format(
+            path, ' '.join(holder.split()) or 'it has not said which')) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, 'process {} on {}\n'.format(os.getpid(), socket.gethostname()).encode())
+    return descriptor
+
+
+def _check_free(path):
+    """Raises ValueError where a folder holds a run."""
+    if os.path.exists(os.path.join(path, SETTINGS_FILE)) or glob.glob(
+            os.path.join(glob.escape(path), checkpoints.PREFIX + '*')):
+        raise ValueError('{} holds a run already: go on with it by --resume, or give another '
+                         'folder'.format(path))
+
+
+def _check_resumable(path, settings, task, spec):
+    """Raises ValueError, naming what differs, where a folder holds no run or another one."""
+    before, (old_task, old_spec) = load_settings(path), load_model(path)
+    if 'validation_share' not in _read_json(path, SETTINGS_FILE):
+        raise ValueError('{} was trained by an earlier version, which drew images in another '
+                         'order: it can be evaluated and exported, but not resumed'.format(path))
+    pairs = [(before, settings)] + [(old_spec, spec)] * (old_task is task)
+    for old_record, record in pairs:
+        for field in dataclasses.fields(record):
+            old, new = getattr(old_record, field.name), getattr(record, field.name)
+            if old != new and field.name not in RESUMABLE_WITH_ANOTHER:
+                raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}'
+                                 .format(path, field.name, old, new))

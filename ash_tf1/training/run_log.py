@@ -1,0 +1,81 @@
+"""What a run writes down while it goes: two CSV files and TensorBoard summaries."""
+import tensorflow.compat.v1 as tf
+
+from ash_tf1.training.run_dir import read_rows
+
+METRICS_FILE = 'metrics.csv'
+ACTIVATIONS_FILE = 'activations.csv'
+TRAIN, VALIDATION = 'train', 'validation'  # what the column `split` holds
+ACTIVATIONS = ('step', 'layer', 'z_k', 'alpha', 'pass_share')
+
+
+def metrics_columns(names):
+    """The columns of `metrics.csv` for a task whose metrics have these names."""
+    return ('step', 'epoch', 'split') + tuple(names) + ('learning_rate', 'images_per_second')
+
+
+class RunLog:
+    """Appends rows to `metrics.csv` and `activations.csv` of a run, and to TensorBoard.
+
+    Rows later than the step a run resumes from belong to steps that will be done again: they are
+    dropped.
+    """
+
+    def __init__(self, run_dir, names):
+        """Opens the log of a `RunDir`, for metrics of these names."""
+        self._run_dir = run_dir
+        self._columns = metrics_columns(names)
+        self._keep(lambda row: int(row['step']) <= run_dir.step)
+        self._summaries = run_dir.summary_writer()
+
+    def _keep(self, keep):
+        self._run_dir.keep_rows(METRICS_FILE, self._columns, keep)
+        self._run_dir.keep_rows(ACTIVATIONS_FILE, ACTIVATIONS, keep)
+
+    def metrics(self, step, epoch, split, values):
+        """Writes a row of `metrics.csv`: a dict of some of its other columns."""
+        self._run_dir.append_rows(METRICS_FILE, self._columns,
+                                  [dict(values, step=step, epoch=epoch, split=split)])
+        self._summarise(step, split, values)
+
+    def activations(self, step, rows):
+        """Writes a row of `ACTIVATIONS`, less the step, for each layer."""
+        self._run_dir.append_rows(ACTIVATIONS_FILE, ACTIVATIONS,
+                                  [dict(row, step=step) for row in rows])
+        for row in rows:
+            self._summarise(step, row['layer'], {
+                name: row[name] for name in ACTIVATIONS[2:] if name in row})
+
+    def validation_rows(self):
+        """The rows of the evaluations so far, as dictionaries of strings."""
+        return [row for row in read_rows(self._run_dir.file(METRICS_FILE))
+                if row['split'] == VALIDATION]
+
+    def has_evaluation(self, step, validated, layers):
+        """Whether the log has all rows of the evaluation at a step.
+
+        Args:
+          step: of the evaluation.
+          validated: whether it had a validation split.
+          layers: number of ASH layers.
+        """
+        rows = [row for row in self.validation_rows() if int(row['step']) == step]
+        shares = [row for row in read_rows(self._run_dir.file(ACTIVATIONS_FILE))
+                  if int(row['step']) == step]
+        return len(rows) == int(validated) and len(shares) == layers
+
+    def drop_evaluation(self, step):
+        """Drops what there is of the rows of the evaluation at a step."""
+        self._run_dir.keep_rows(METRICS_FILE, self._columns, lambda row: not (
+            row['split'] == VALIDATION and int(row['step']) == step))
+        self._run_dir.keep_rows(ACTIVATIONS_FILE, ACTIVATIONS,
+                                lambda row: int(row['step']) != step)
+
+    def close(self):
+        self._summaries.close()
+
+    def _summarise(self, step, group, values):
+        self._summaries.add_summary(tf.Summary(value=[
+            tf.Summary.Value(tag='{}/{}'.format(group, name), simple_value=value)
+            for name, value in values.items()]), step)
+        self._summaries.flush()

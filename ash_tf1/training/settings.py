@@ -1,0 +1,127 @@
+"""Everything that decides how a net is trained: one frozen `Settings`."""
+import dataclasses
+import json
+import math
+import re
+from typing import Tuple
+
+from ash_tf1 import preprocessing
+from ash_tf1.input_pipelines.transforms import AUGMENTATIONS
+from ash_tf1.ops import AUTO, IMPLEMENTATIONS
+
+
+def _setting(default, help_text, choices=None, of=None):
+    """A field; `of` is the type of a tuple's elements, and `choices` are what a value may be."""
+    return dataclasses.field(default=default, metadata={'help': help_text, 'choices': choices,
+                                                        'of': of})
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that decides how a net is trained. The command line is made from the fields."""
+
+    task: str = _setting('classification', 'what the net is trained for')
+    net: str = _setting('resnet_v2_20', 'net to train')
+    net_options: Tuple[str, ...] = _setting((), 'options of the net, such as dropout_rate=0.3',
+                                            of=str)
+    activation: str = _setting('ash', 'activation of every layer')
+    dataset: str = _setting('digits', 'data set')
+    data_dir: str = _setting('', 'folder or official archive of the data set')
+    image_size: Tuple[int, ...] = _setting((), 'height and width that photos are fitted to, for a '
+                                               'data set of photos in folders', of=int)
+    validation_share: float = _setting(0.1, 'share of the training images that is held out to '
+                                            'choose the best checkpoint, where the data set has no '
+                                            'validation split of its own; 0 holds out nothing, and '
+                                            'chooses none')
+    init_from: str = _setting('', 'checkpoint to begin with, or its folder: of a run, or as '
+                                  'tools/import_checkpoint.py makes them; the scope of the net may '
+                                  'be another one there (default: random weights)')
+    init_exclude: Tuple[str, ...] = _setting((), 'what begins anew all the same: regular '
+                                                 'expressions for scopes or variables below the '
+                                                 'net\'s scope, such as logits or block4/.*',
+                                             of=str)
+    normalization: Tuple[str, ...] = _setting((), 'channels, mean and std of pixels, as in '
+                                                  '--preprocess of tools/import_checkpoint.py: '
+                                                  'vgg, or mean=127.5 std=127.5 (default: those '
+                                                  'of the data set)', of=str)
+    batch_size: int = _setting(128, 'images a step')
+    epochs: int = _setting(0, 'length of the run in epochs; give this or --steps')
+    steps: int = _setting(0, 'length of the run in steps; give this or --epochs')
+    schedule: str = _setting('step', 'learning rate over the run',
+                             choices=('step', 'cosine', 'one_cycle'))
+    learning_rate: float = _setting(0.1, 'initial rate (step, cosine) or highest (one_cycle)')
+    step_at: Tuple[float, ...] = _setting((0.5, 0.75), 'step: shares of the run where the rate '
+                                                       'is multiplied by --step-factor', of=float)
+    step_factor: float = _setting(0.1, 'step: what the rate is multiplied by')
+    warmup: float = _setting(0.3, 'one_cycle: share of the run over which the rate rises')
+    momentum: float = _setting(0.9, 'momentum of SGD')
+    nesterov: bool = _setting(False, 'whether the momentum is Nesterov\'s')
+    weight_decay: float = _setting(1e-4, 'L2 penalty of the kernels (not of z_k, alpha, beta, '
+                                         'biases or BatchNorm)')
+    clip_norm: float = _setting(0.0, 'largest norm that the gradient of all variables together may '
+                                     'have; a larger one is scaled down (0: any)')
+    augmentation: str = _setting('crop_flip', 'what is done to training images',
+                                 choices=tuple(AUGMENTATIONS))
+    implementation: str = _setting(AUTO, 'form of ASH in training; auto is native where that is '
+                                         'built, else recompute',
+                                   choices=(AUTO,) + tuple(IMPLEMENTATIONS))
+    seed: int = _setting(0, 'of weights, order and augmentation')
+    log_every: int = _setting(50, 'steps between two lines of the log')
+    eval_batch_size: int = _setting(500, 'images a step in evaluation; changes no result')
+
+    def __post_init__(self):
+        """Raises ValueError, naming the setting, for a value that no run could have."""
+        positive = ('batch_size', 'learning_rate', 'log_every', 'eval_batch_size', 'step_factor')
+        natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'clip_norm', 'seed')
+        for name in positive + natural:
+            value = getattr(self, name)
+            if not (0 <= value < math.inf) or (value == 0 and name in positive):
+                least = 'above 0' if name in positive else '0 or more'
+                raise ValueError('{} must be finite and {}, got {!r}'.format(name, least, value))
+        if not 0.0 <= self.validation_share < 1.0:
+            raise ValueError('validation_share must be in [0, 1), got {!r}'.format(
+                self.validation_share))
+        if self.image_size and (len(self.image_size) != 2 or min(self.image_size) < 1):
+            raise ValueError('image_size must be a height and a width, each 1 or more, got {!r}'
+                             .format(self.image_size))
+        if self.seed >= 2 ** 32:
+            raise ValueError('seed must be below 2**32, got {}'.format(self.seed))
+        if not 0.0 < self.warmup < 1.0 or self.momentum >= 1.0:
+            raise ValueError('warmup must be in (0, 1) and momentum in [0, 1), got {!r} and {!r}'
+                             .format(self.warmup, self.momentum))
+        if not all(0.0 < share < 1.0 for share in self.step_at):
+            raise ValueError('step_at must be shares in (0, 1), got {!r}'.format(self.step_at))
+        preprocessing.parse(self.normalization)
+        for pattern in self.init_exclude:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError('init_exclude takes regular expressions, got {!r}: {}'.format(
+                    pattern, error)) from None
+        if self.init_exclude and not self.init_from:
+            raise ValueError('init_exclude {} needs an init_from'.format(
+                ' '.join(self.init_exclude)))
+        for field in dataclasses.fields(self):
+            choices, value = field.metadata['choices'], getattr(self, field.name)
+            if choices and value not in choices:
+                raise ValueError('{} must be one of {}, got {!r}'.format(
+                    field.name, ', '.join(choices), value))
+
+
+def read_settings(path):
+    """Reads `Settings` from a JSON file.
+
+    Args:
+      path: of a file with an object of some of their fields.
+
+    Raises:
+      OSError: it cannot be read.
+      ValueError: it is not JSON, or does not hold settings.
+    """
+    try:
+        with open(path, encoding='utf-8') as handle:
+            values = json.load(handle)
+        return Settings(**{name: tuple(value) if isinstance(value, list) else value
+                           for name, value in values.items()})
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError('{} does not hold settings: {}'.format(path, error)) from None

@@ -1,0 +1,40 @@
+import pytest
+
+from ash_tf1.input_pipelines import DATASETS
+from ash_tf1.input_pipelines.transforms import get_augmentation
+from ash_tf1.nets import get_net
+from ash_tf1.ops import get_activation
+from ash_tf1.training.recipes import RECIPES, get_recipe
+
+
+@pytest.mark.parametrize('name', sorted(RECIPES))
+def test_a_recipe_names_things_that_exist_and_has_one_length(name):
+    settings = get_recipe(name)
+    get_net(settings.net)
+    get_activation(settings.activation, settings.implementation)
+    get_augmentation(settings.augmentation)
+    assert settings.dataset in DATASETS or name == 'resnet-imagenet'  # that one leaves it open
+    assert bool(settings.steps) != bool(settings.epochs)
+    assert settings.data_dir == ''  # where the data is, is the user's to say
+
+
+@pytest.mark.parametrize('name, values', [
+    ('wide-resnet-cifar', dict(net='wrn_28_10', epochs=200, batch_size=128, learning_rate=0.1,
+                               step_factor=0.2, nesterov=True, momentum=0.9, weight_decay=5e-4)),
+    ('densenet-cifar', dict(net='densenet_100_12', epochs=300, batch_size=64, learning_rate=0.1,
+                            step_factor=0.1, nesterov=True, momentum=0.9, weight_decay=1e-4)),
+    ('resnet-imagenet', dict(net='resnet_v1_50', epochs=90, batch_size=256, learning_rate=0.1,
+                             step_factor=0.1, nesterov=False, momentum=0.9, weight_decay=1e-4))])
+def test_recipes_of_the_papers(name, values):
+    settings = get_recipe(name)
+    assert {key: getattr(settings, key) for key in values} == values
+    drops = {'wide-resnet-cifar': (60, 120, 160), 'densenet-cifar': (150, 225),
+             'resnet-imagenet': (30, 60)}[name]
+    assert settings.schedule == 'step'
+    assert tuple(round(share * settings.epochs, 6) for share in settings.step_at) == drops
+
+
+def test_an_unknown_recipe_lists_the_known():
+    with pytest.raises(ValueError, match='resnet-cifa\\b') as error:
+        get_recipe('resnet-cifa')
+    assert all(name in str(error.value) for name in RECIPES)
