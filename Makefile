@@ -53,7 +53,7 @@ test: setup ## run all tests: the TensorFlow side, the modern side, and both tog
 	$(TRAIN)/python -m pytest -q -n auto --dist loadfile tests/train
 	$(SERVE)/python -m pytest -q -n auto --dist loadfile tests/serve tests/project
 
-test-all: test ## and test every net at its full size and 200 hostile graphs (an hour more on 2 cores)
+test-all: test ## also every net at its full size, nets of other libraries, 200 hostile graphs (2 hours more)
 	$(SERVE)/python -m pytest -q tests/project -m full_size
 
 image-test: setup ## build the images on stand-in bases and use them; needs root, and Debian or Ubuntu
