@@ -38,6 +38,21 @@ class Layer:
     dtype: type
 
 
+@dataclass(frozen=True)
+class Body:
+    """The portable nodes that a fused op stands for, and the constants that they read.
+
+    Attributes:
+      layer: the `Layer`.
+      nodes: list of NodeProtos in order, from what reads `layer.x` to what gives `layer.y`.
+      constants: list of TensorProtos.
+    """
+
+    layer: Layer
+    nodes: list
+    constants: list
+
+
 def fuse(model):
     """Puts the fused op in the place of every ASH of a model, in branches and loops too.
 
@@ -45,16 +60,46 @@ def fuse(model):
       model: an `onnx.ModelProto`; changed.
 
     Returns:
-      How many there were. Where it is none, the model is as it was.
+      A list of the `Body` of each, whose op has the name `layer.y`. Where it is empty, the model is
+      as it was.
     """
     if not any(node.op_type == 'Sigmoid' for graph in _graphs(model.graph) for node in graph.node):
-        return 0
+        return []
     types = infer_types(model)
     uses = _count_uses(model.graph)
     fused = _fuse_graph(model.graph, {}, types, uses)
     if fused and all(opset.domain != DOMAIN for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
     return fused
+
+
+def restore(model, bodies):
+    """Puts portable nodes back in the place of fused ops, wherever those are by now.
+
+    Args:
+      model: an `onnx.ModelProto` with float x at each op; changed. Ops of other names stay.
+      bodies: what `fuse` returned.
+    """
+    known = {body.layer.y: body for body in bodies}
+    kept = []
+    for node in model.graph.node:
+        body = known.get(node.name) if is_fused(node) else None
+        if body is None:
+            kept.append(node)
+            continue
+        names = {body.layer.x: node.input[0], body.layer.y: node.output[0]}
+        for tensor in body.constants:
+            constant = onnx.TensorProto.FromString(tensor.SerializeToString())
+            constant.name = names[tensor.name] = f'{node.name}/{tensor.name}'
+            model.graph.initializer.append(constant)
+        for portable in body.nodes:
+            portable = onnx.NodeProto.FromString(portable.SerializeToString())
+            for field in (portable.input, portable.output):
+                # Their own names below the op's: a node that others read too is still there.
+                field[:] = [names.setdefault(name, f'{node.name}/{name}') for name in field]
+            kept.append(portable)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
 
 
 def is_fused(node):
@@ -132,19 +177,20 @@ def _without_large(graph):
 
 
 def _fuse_graph(graph, outer, types, uses):
-    """Fuses a graph and those below it; `outer` has the constants around it. Returns how many."""
+    """Fuses a graph and those below it; `outer` has the constants around it. Returns the bodies."""
     matcher = _Matcher(graph, outer, types)
-    fused = sum(_fuse_graph(child, matcher.constants, types, uses)
-                for node in graph.node for child in _children(node))
+    bodies = [body for node in graph.node for child in _children(node)
+              for body in _fuse_graph(child, matcher.constants, types, uses)]
     nodes = matcher.nodes
     layers = [layer for layer in map(matcher.match, nodes.values()) if layer]
+    bodies += [matcher.body(layer) for layer in layers]
     for layer in layers:
         _replace(nodes, graph, matcher.producers, layer, types, uses)
     if layers:
         kept = list(nodes.values())
         del graph.node[:]
         graph.node.extend(kept)
-    return fused + len(layers)
+    return bodies
 
 
 class _Matcher:
@@ -177,6 +223,23 @@ class _Matcher:
                 if z_k is not None:
                     return self._layer(x, node.output[0], z_k, slope / 2, leak)
         return None
+
+    def body(self, layer):
+        """The `Body` of a `Layer`."""
+        ids, constants, names = set(), {}, [layer.y]
+        while names:
+            name = names.pop()
+            producer = self.producers.get(name)
+            if name in self.constants:
+                constant = onnx.TensorProto.FromString(self.constants[name].SerializeToString())
+                constant.name = name
+                constants[name] = constant
+            elif producer is not None and name != layer.x and id(producer) not in ids:
+                ids.add(id(producer))
+                names.extend(producer.input)
+        return Body(layer, [onnx.NodeProto.FromString(node.SerializeToString())
+                            for key, node in self.nodes.items() if key in ids],
+                    list(constants.values()))
 
     def _layer(self, x, y, z_k, alpha, leak):
         """The `Layer`, or None where a parameter has the wrong range or x the wrong type."""

@@ -134,7 +134,7 @@ def test_every_form_becomes_one_op_that_answers_the_same(library, form, dtype):
     model = build(lambda add: ash(add, 'x', 'y', **settings), dtype, opset=opset)
     x = np.random.RandomState(0).randn(6, 3, 4, 5).astype(dtype)
     portable, = run(model, x)
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     assert ops(model) == {'Ash': 1}
     fused, = run(model, x, library)
     expected = ash_cases.ash(x, settings.get('z_k', Z_K), settings.get('slope', 2 * ALPHA) / 2,
@@ -148,14 +148,14 @@ def test_every_form_becomes_one_op_that_answers_the_same(library, form, dtype):
 def test_any_rank(library, rank):
     shape = ['N', 3, 4, 5, 2][:rank]
     model = build(lambda add: ash(add, 'x', 'y', rank), shape=shape)
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     x = np.random.RandomState(0).randn(6, *shape[1:]).astype('float32')
     np.testing.assert_allclose(run(model, x, library)[0], ash_cases.ash(x, Z_K, ALPHA), rtol=2e-6)
 
 
 def test_open_sizes_are_fine_and_an_unknown_rank_is_not():
-    assert fusing.fuse(build(lambda add: ash(add, 'x', 'y'), shape=('N', 'H', 'W', None))) == 1
-    assert fusing.fuse(build(lambda add: ash(add, 'x', 'y'), shape=None)) == 0
+    assert len(fusing.fuse(build(lambda add: ash(add, 'x', 'y'), shape=('N', 'H', 'W', None)))) == 1
+    assert len(fusing.fuse(build(lambda add: ash(add, 'x', 'y'), shape=None))) == 0
 
 
 ALMOST = {
@@ -179,7 +179,7 @@ def test_what_is_almost_ash_stays_as_it_is(case):
         ash(add, 'x', 'y', **ALMOST[case])
     model = build(write)
     before = model.SerializeToString()
-    assert fusing.fuse(model) == 0
+    assert len(fusing.fuse(model)) == 0
     assert model.SerializeToString() == before
 
 
@@ -188,7 +188,7 @@ def test_parameters_that_the_caller_may_change_are_no_constants():
     scalars = [tensor for tensor in model.graph.initializer if not tensor.dims]
     for tensor in scalars:  # as models before IR version 4 have it
         model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, []))
-    assert len(scalars) == 2 and fusing.fuse(model) == 0
+    assert len(scalars) == 2 and len(fusing.fuse(model)) == 0
 
 
 def test_what_others_read_is_left(library):
@@ -199,7 +199,7 @@ def test_what_others_read_is_left(library):
     model = build(write, outputs=('y', 'mean'))
     x = np.random.RandomState(0).randn(2, 3, 4, 5).astype('float32')
     before = run(model, x)
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     assert ops(model) == {'ReduceMean': 1, 'Identity': 1, 'Ash': 1}
     for one, other in zip(before, run(model, x, library), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
@@ -210,7 +210,7 @@ def test_one_after_the_other(library):
         ash(add, 'x', 'between')
         ash(add, 'between', 'y', leak=LEAK)
     model = build(write)
-    assert fusing.fuse(model) == 2 and ops(model) == {'Ash': 2}
+    assert len(fusing.fuse(model)) == 2 and ops(model) == {'Ash': 2}
     x = np.random.RandomState(0).randn(2, 3, 4, 5).astype('float32')
     expected = ash_cases.ash(ash_cases.ash(x, Z_K, ALPHA), Z_K, ALPHA, LEAK)
     np.testing.assert_allclose(run(model, x, library)[0], expected, atol=1e-5)
@@ -227,7 +227,7 @@ def test_a_half_goes_in_and_out_as_it_is(library, only):
         if not only:
             add('Cast', 'wide_y', output='more', to=TensorProto.FLOAT16)
     model = build(write, 'float16', outputs=('y',) if only else ('y', 'more'))
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     assert ops(model) == ({'Ash': 1} if only else {'Cast': 3, 'Ash': 1})
     x = np.random.RandomState(0).randn(2, 3, 4, 5).astype('float16')
     for y in run(model, x, library):
@@ -249,7 +249,7 @@ def test_branches_are_fused_too(library):
         add('If', some, output='y', then_branch=branch, else_branch=other)
     model = build(write)
     model.graph.initializer.extend(constants)
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     x = np.random.RandomState(0).randn(2, 3, 4, 5).astype('float32')
     np.testing.assert_allclose(run(model, x, library)[0], ash_cases.ash(x, Z_K, ALPHA), rtol=2e-6)
 
@@ -264,7 +264,7 @@ def test_damaged_graphs_are_left_to_onnxruntime(damage):
             del node.input[:]
         if damage == 'no output' and node.op_type == 'Sigmoid':
             del node.output[:]
-    assert fusing.fuse(model) == 0
+    assert len(fusing.fuse(model)) == 0
 
 
 @pytest.mark.parametrize('deviations', [1, 1e2, 1e4, 1e6])
@@ -309,7 +309,7 @@ def test_verification_says_which_form_ran(fused):
 
 def test_a_model_may_hold_fused_ops_itself(tmp_path):
     model = onnx.load(CHECKPOINT / 'model.onnx')
-    assert fusing.fuse(model) == 19
+    assert len(fusing.fuse(model)) == 19
     onnx.save(model, tmp_path / 'model.onnx')
     assert answers(tmp_path, 'auto')[0] == AshForm(19, True)
     with pytest.raises(ValueError, match='19 ASH of this model are fused ops'):
@@ -323,6 +323,6 @@ def test_names_that_are_taken_are_left():
         add.constants['y/z_k'] = np.float32(1)
         add('Add', 'y', 'y/z_k', output='sum')
     model = build(write, outputs=('sum',))
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     names = [tensor.name for tensor in model.graph.initializer]
     assert len(names) == len(set(names)) and 'y/z_k_' in names
