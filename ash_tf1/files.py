@@ -4,7 +4,57 @@ import functools
 import hashlib
 import json
 import os
+import re
+import shutil
 import tempfile
+
+_PARTIAL = re.compile(r'.+\.partial-\d+(\.\w+)?')  # what `replacing` writes to
+
+
+@contextlib.contextmanager
+def change(what, path):
+    """Stands around each change that a run makes on the disk.
+
+    It does nothing. Tests put something else in its place that ends the process before or after a
+    change, as a crash would.
+    """
+    del what, path
+    yield
+
+
+def move(source, path):
+    """Renames a file, in place of one at `path`."""
+    with change('move', path):
+        os.replace(source, path)
+
+
+def remove(path):
+    """Removes a file."""
+    with change('remove', path):
+        os.remove(path)
+
+
+def remove_folder(path):
+    """Removes a folder and what is in it, where there is one."""
+    if os.path.isdir(path):
+        with change('remove', path):
+            shutil.rmtree(path)
+
+
+def append(path, text):
+    """Appends text to a file in one write."""
+    with change('append', path):
+        try:
+            with open(path, 'ab') as handle:
+                handle.write(text.encode('utf-8'))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None  # it names no file
+
+
+def write_text(path, text):
+    """Writes a file of text, whole or not at all."""
+    with replacing(path) as temporary, open(temporary, 'w', encoding='utf-8') as handle:
+        handle.write(text)
 
 
 @contextlib.contextmanager
@@ -18,10 +68,21 @@ def replacing(path):
     temporary = '{}.partial-{}{}'.format(root, os.getpid(), extension)
     try:
         yield temporary
-        os.replace(temporary, path)
+        move(temporary, path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # a full disk names no file
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def remove_partials(folder):
+    """Removes what `replacing` left in a folder where a process ended while it wrote."""
+    for name in sorted(os.listdir(folder) if os.path.isdir(folder) else ()):
+        if _PARTIAL.fullmatch(name):
+            remove(os.path.join(folder, name))
 
 
 @contextlib.contextmanager
