@@ -214,11 +214,14 @@ class _Matcher:
     def match(self, node):
         """The `Layer` whose y a node gives, or None."""
         for x, gate in self._either(node, 'Mul'):
-            leak, gate = self._leaky(gate)
+            if x not in self.types:
+                continue
+            rank = len(self.types[x][1])
+            leak, gate = self._leaky(gate, rank)
             sigmoid = self._node(gate, 'Sigmoid')
             if sigmoid is None:
                 continue
-            for slope, distance in self._scaled(sigmoid.input[0]):
+            for slope, distance in self._scaled(sigmoid.input[0], rank):
                 z_k = self._threshold(x, distance)
                 if z_k is not None:
                     return self._layer(x, node.output[0], z_k, slope / 2, leak)
@@ -253,7 +256,7 @@ class _Matcher:
         for centred, offset in self._difference(distance):
             if not self._is_centred(x, centred) or not self._is_of_samples(x, offset):
                 continue
-            for z_k, sigma in self._scaled(self._same_order(offset)):
+            for z_k, sigma in self._scaled(self._same_order(offset), len(self.types[x][1])):
                 if self._is_deviation(x, centred, self._same_order(sigma)):
                     return z_k
         return None
@@ -273,7 +276,7 @@ class _Matcher:
         floor = self._node(variance, 'Max')
         if floor is not None:
             for value, least in self._either(floor, 'Max'):
-                least = self._scalar(least, any_rank=True)
+                least = self._scalar(least, len(self.types[x][1]))
                 if least is not None and 0 <= least <= np.finfo(np.float32).tiny:
                     variance = self._same_order(value)
         mean = self._node(variance, 'ReduceMean')
@@ -286,7 +289,7 @@ class _Matcher:
             return list(node.input) == [centred, centred]
         node = self._node(name, 'Pow')
         return (node is not None and len(node.input) == 2 and node.input[0] == centred
-                and self._scalar(node.input[1]) == 2)
+                and self._scalar(node.input[1], 0) == 2)
 
     def _is_mean(self, x, name, of):
         """Whether a tensor is the mean of each sample of `of`, which has x's shape."""
@@ -302,39 +305,41 @@ class _Matcher:
 
     def _is_of_samples(self, x, name):
         """Whether a tensor has the shape [N, 1, ...], of the rank of x [N, ...]."""
-        if x not in self.types or name not in self.types:
+        if name not in self.types:
             return False
         rank, dims = len(self.types[x][1]), self.types[name][1]
         return rank >= 2 and len(dims) == rank and set(dims[1:]) == {1}
 
-    def _leaky(self, name):
+    def _leaky(self, name, rank):
         """(leak, gate) of leak + (1 - leak) * gate; (0, the tensor itself) of anything else."""
-        for leak, rest in self._with_scalar(name, 'Add'):
-            for share, gate in self._scaled(rest):
+        for leak, rest in self._with_scalar(name, 'Add', rank):
+            for share, gate in self._scaled(rest, rank):
                 if abs(leak + share - 1) <= np.finfo(np.float32).eps:
                     return leak, gate
         return 0.0, name
 
-    def _scaled(self, name):
-        """(factor, tensor) for a tensor times a scalar constant."""
-        return self._with_scalar(name, 'Mul')
+    def _scaled(self, name, rank):
+        """(factor, tensor) for a tensor times a constant of one element."""
+        return self._with_scalar(name, 'Mul', rank)
 
-    def _with_scalar(self, name, op_type):
-        """(constant, other input) for each scalar constant that goes into a node."""
+    def _with_scalar(self, name, op_type, rank):
+        """(constant, other input) for each constant of one element that goes into a node."""
         node = self._node(name, op_type)
         if node is None:
             return
         for one, other in self._either(node, op_type):
-            value = self._scalar(one)
+            value = self._scalar(one, rank)
             if value is not None:
                 yield value, other
 
-    def _scalar(self, name, any_rank=False):
-        """The value of a constant of one element, a float; None for anything else."""
+    def _scalar(self, name, rank):
+        """The value of a constant of one element, a float; None for anything else.
+
+        One of a rank above `rank`, or above 1, would raise the rank of what it is combined with.
+        """
         tensor = self.constants.get(name)
-        # One of a high rank would raise the rank of what it is combined with.
-        if tensor is None or tensor.data_type not in _FLOATS or list(tensor.dims) not in (
-                [], [1]) and not (any_rank and set(tensor.dims) == {1}):
+        if (tensor is None or tensor.data_type not in _FLOATS or set(tensor.dims) - {1}
+                or len(tensor.dims) > max(1, rank)):
             return None
         return float(numpy_helper.to_array(tensor).reshape(()))
 

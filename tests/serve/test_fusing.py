@@ -52,7 +52,7 @@ class Nodes:
 
 def ash(add, x, y, rank=4, opset=15, floor=None, reshaped=False, swapped=False, power=False,
         keep=True, leak=0.0, axes=None, z_k=Z_K, slope=2 * ALPHA, square_of=None, gated=None,
-        share=None):
+        share=None, ones=0):
     """ASH as nodes: from `floor` on, what differs between ages, sources, and what is not ASH."""
     def mean(value):
         over = list(range(1, rank)) if axes is None else axes
@@ -67,8 +67,8 @@ def ash(add, x, y, rank=4, opset=15, floor=None, reshaped=False, swapped=False, 
         return add('Reshape', value, shape)
 
     def times(value, factor):
-        pair = (value, add.constant(factor)) if swapped else (add.constant(factor), value)
-        return add('Mul', *pair)
+        factor = add.constant(np.reshape(factor, [1] * ones) if ones else factor)
+        return add('Mul', *((value, factor) if swapped else (factor, value)))
 
     centred = add('Sub', x, mean(x))
     square_of = square_of or centred
@@ -80,7 +80,8 @@ def ash(add, x, y, rank=4, opset=15, floor=None, reshaped=False, swapped=False, 
     offset = flat(times(add('Sqrt', variance), z_k))
     gate = add('Sigmoid', times(add('Sub', centred, offset), slope))
     if leak:
-        gate = add('Add', times(gate, 1 - leak if share is None else share), add.constant(leak))
+        gate = add('Add', times(gate, 1 - leak if share is None else share),
+                   add.constant(np.reshape(leak, [1] * ones)))
     add('Mul', *((gated or x, gate) if not swapped else (gate, gated or x)), output=y)
 
 
@@ -119,6 +120,7 @@ FORMS = {
     'means that lose their axes': dict(keep=False),
     'leaky': dict(leak=LEAK),
     'leaky, the other way round': dict(leak=LEAK, swapped=True),
+    'leaky, with constants of the rank of a map': dict(leak=LEAK, ones=4),
     'opset 18': dict(opset=18),
     'axes from the end': dict(axes=[-1, -3, -2]),
     'a gate turned around': dict(slope=-2 * ALPHA),
@@ -169,6 +171,7 @@ ALMOST = {
     'z_k for each channel': dict(z_k=np.full((3, 1, 1), Z_K)),
     'alpha for each channel': dict(slope=np.full((3, 1, 1), 2 * ALPHA)),
     'z_k that is no number': dict(z_k=np.nan),
+    'constants that raise the rank': dict(ones=5),
 }
 
 
