@@ -67,10 +67,11 @@ lint: setup ## check style (ruff), imports between packages, the Dockerfile and 
 	$(SERVE)/hadolint Dockerfile
 	$(SERVE)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
-bench: setup ## time ASH, training steps and the exported net against rivals, into runs/bench/
+bench: setup ## time ASH, training steps and exported nets against rivals, into runs/bench/
 	$(TRAIN)/python -W ignore benchmarks/activations.py --out runs/bench
 	$(TRAIN)/python -W ignore benchmarks/training_step.py --out runs/bench
 	$(SERVE)/python benchmarks/serving.py --out runs/bench
+	$(SERVE)/python benchmarks/forms.py --out runs/bench
 
 lock: setup ## renew the locked, hashed requirements from their .in files
 	@tools/lock.sh

@@ -215,7 +215,7 @@ def load_artifact(path, provider='cpu', threads=None, tf32=False, fused='auto'):
 def _choose_form(proto, provider, fused):
     """(the `AshForm` of a model, the library that it needs or None); fuses the model."""
     made = fusing.count_fused(proto)  # which the file has
-    layers = fusing.fuse(proto)
+    layers = len(fusing.fuse(proto))
     if not made and (not layers or fused is False):
         return AshForm(layers, False), None
     try:

@@ -4,11 +4,15 @@ import json
 import os
 import sys
 
+from ash_onnx import side_by_side
 from ash_onnx.annotation import annotate, check_picture_path
 from ash_onnx.artifact import load_artifact, load_model
 from ash_onnx.evaluation import evaluate, format_evaluation
+from ash_onnx.images import read_all
+from ash_onnx.optimizing import INT8, optimize
 from ash_onnx.prediction import format_predictions, predict
 from ash_onnx.session import PROVIDERS
+from ash_onnx.side_by_side import format_sides
 from ash_onnx.verify import format_verification, verify
 
 OK, BEYOND_TOLERANCE, BAD_INPUT, READER_GONE = 0, 1, 2, 141
@@ -86,6 +90,23 @@ def predict_files(program, artifact, opening, as_json, paths, top, save):
     if save is not None and predictions:
         annotate(predictions, save, model.input_shape, model.preprocessing)
     return BAD_INPUT if errors else OK
+
+
+def optimize_artifact(program, artifact, out, form, images, reduce_range, compare, threads):
+    """Writes another form of an artifact, and prints how it compares; returns 0."""
+    if form != INT8 and (images or reduce_range):
+        raise ValueError('--images and --reduce-range are for --int8')
+    pixels = None
+    if form == INT8:
+        source = load_model(artifact, fused=False)
+        pixels = read_all(images or (), source.input_shape, source.preprocessing)
+    print(format_verification(optimize(artifact, out, form, pixels, reduce_range)))
+    if compare is not None:
+        models = {'float32': load_model(artifact, threads=threads),
+                  form: load_model(out, threads=threads)}
+        print()
+        print(format_sides(side_by_side.compare(models, compare)))
+    return OK
 
 
 def evaluate_folder(program, artifact, opening, as_json, image_dir, batch_size, quiet):

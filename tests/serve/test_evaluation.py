@@ -107,7 +107,7 @@ def test_reading_ahead_is_bounded(model, monkeypatch):
                         lambda path, shape, _: read.append(path) or np.zeros(shape, np.uint8))
     files = [(i, i % 3) for i in range(100)]
     seen = []
-    for images, classes in evaluation._read_batches(model, files, 4):
+    for images, classes in evaluation.read_batches(model, files, 4):
         assert len(read) <= len(seen) + 2 * 4
         seen += classes.tolist()
         assert images.shape == (4, 6, 8, 3)
