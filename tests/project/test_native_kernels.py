@@ -53,6 +53,7 @@ def test_the_check_sees_a_wrong_kernel(builder, compiler, tmp_path):
     assert 'dz_k is' in done.stdout
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not shutil.which('nvcc'), reason='needs nvcc')
 def test_nvcc_has_no_warnings(tmp_path):
     architectures = [f'-gencode=arch=compute_{arch},code=sm_{arch}' for arch in (75, 80, 90)]

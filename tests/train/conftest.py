@@ -5,10 +5,35 @@ uses it: the input pipelines' tests below this folder do without.
 """
 import contextlib
 import functools
+import gc
+import inspect
 import os
 
 import numpy as np
 import pytest
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the markers
+def pytest_collection_modifyitems(items):
+    """Marks the combinations of a sweep as slow that its `chosen` does not choose."""
+    for item in items:
+        for sweep in item.iter_markers('sweep'):
+            chosen = sweep.kwargs['chosen']
+            names = inspect.signature(chosen).parameters
+            if not chosen(**{name: item.callspec.params[name] for name in names}):
+                item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish():
+    """Keeps the garbage collector from what imports made, which stays until the end.
+
+    To build graphs makes so many objects that with Python's own settings it looks through all of
+    those again and again, for 15 % of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20000, 20, 20)
+
 
 CLASSES = ('dark', 'grey', 'light')
 # By 8: 5 steps an epoch, and a short last batch of each other split.

@@ -11,7 +11,7 @@ from ash_tf1.input_pipelines import Subset
 from tests.train.training import killing
 
 FULL = 28  # exit status of a child whose disk was full
-EVERY = 3  # of the places; each of them is for `pytest -m slow`
+EVERY = 3  # of the places; each of them is for `make test-all`
 
 
 @pytest.fixture(scope='module')
@@ -44,7 +44,9 @@ def start(kind, settings, tmp_path):
 
 
 @pytest.mark.parametrize('kind, every', [
-    ('from scratch', EVERY), ('resumed', EVERY), ('init_from', 2 * EVERY),
+    ('from scratch', EVERY),
+    pytest.param('resumed', EVERY, marks=pytest.mark.slow),
+    pytest.param('init_from', 2 * EVERY, marks=pytest.mark.slow),
     *(pytest.param(kind, 1, marks=pytest.mark.full_size, id='each place, ' + kind)
       for kind in ('from scratch', 'resumed', 'init_from'))])
 def test_a_run_killed_at_any_change_ends_as_if_nothing_had_been(kind, every, settings, tmp_path):
