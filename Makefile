@@ -15,7 +15,7 @@ NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu*' -o -name '*.
 export ORT_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native cuda-harness demo test test-all image-test lint bench lock clean
+.PHONY: help setup native cuda-harness demo test test-fast test-ci test-all image-test lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +49,21 @@ cuda-harness: ## check and time the CUDA kernels without TensorFlow; needs nvcc 
 demo: setup ## train, evaluate, export, verify and predict (about 3 minutes on 2 cores)
 	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
 
-test: setup ## run all tests: the TensorFlow side, the modern side, and both together
-	$(TRAIN)/python -m pytest -q -n auto --dist loadfile tests/train
-	$(SERVE)/python -m pytest -q -n auto --dist loadfile tests/serve tests/project
+# Which tests: an expression of the markers in pyproject.toml, where the one of `make test` is.
+PYTEST = python -m pytest -q -n auto --dist loadfile $(if $(MARKED),-m '$(MARKED)')
 
-test-all: test ## also every net at its full size, nets of other libraries, 200 hostile graphs (2 hours more)
+test: setup ## run the tests that a change must pass: each side, and both together
+	$(TRAIN)/$(PYTEST) tests/train
+	$(SERVE)/$(PYTEST) tests/serve tests/project
+
+test-fast: ## run some tests of every part, for while you work
+	@$(MAKE) -s test MARKED='fast and not slow'
+
+test-ci: ## run the slow tests too: further combinations, deep nets, whole programs
+	@$(MAKE) -s test MARKED='not full_size'
+
+test-all: test-ci ## also every net at its full size, nets of other libraries, 200 hostile graphs (2 hours more)
+	$(TRAIN)/$(PYTEST) -m full_size tests/train
 	$(SERVE)/python -m pytest -q tests/project -m full_size
 
 image-test: setup ## build the images on stand-in bases and use them; needs root, and Debian or Ubuntu

@@ -60,6 +60,7 @@ with tf.Session() as session:
 """
 
 
+@pytest.mark.slow
 def test_vgg19_in_an_own_loop_becomes_a_model_that_verifies(tmp_path):
     program, commands = section()
     program = program.replace('imgHolder =', 'tf.set_random_seed(0)\nimgHolder =', 1)

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1.training.recipes import get_recipe
 from ash_tf1.training.run_dir import read_rows
+from tests.train.miniature import train_quietly
 
 LOOP = 'A loop around a Session'
 PLACEHOLDER = 'is_training as a placeholder'
@@ -38,7 +39,7 @@ def own(blocks, run_program, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def theirs(train_quietly, tmp_path_factory):
+def theirs(tmp_path_factory):
     """The rows of a run of the recipe as long, with the same seed: accuracies once an epoch."""
     folder = tmp_path_factory.mktemp('theirs')
     train_quietly(dataclasses.replace(get_recipe('digits'), epochs=EPOCHS, seed=1,
