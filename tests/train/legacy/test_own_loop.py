@@ -48,12 +48,7 @@ def theirs(tmp_path_factory):
 
 
 def test_the_accuracies_are_those_of_the_training_here(own, theirs):
-    """Same initial weights, same batches, another graph: BatchNorm is inside a tf.cond.
-
-    With the seeds 1 to 5 the two differed by one training image in one epoch, and by no test image.
-    Another rounding, ASH_NATIVE=0, changed no accuracy with the seeds 1 to 3. Without the weight
-    decay, or with it on all variables, or without the clipping, 3 images or more differ.
-    """
+    """Same initial weights, same batches, another graph: BatchNorm is inside a tf.cond."""
     epochs = EPOCH.findall(own[1])
     assert [int(number) for number, _, _ in epochs] == list(range(1, EPOCHS + 1))
     for column, split, count in ((1, 'train', TRAINING_IMAGES),
