@@ -82,7 +82,9 @@ def _add_net(group):
     group.add_argument('--classes', type=int, metavar='N',
                        help='number of classes, if there are no --labels; the labels are then 0, '
                             '1, 2 and so on')
-    options.add_input_size(group, '224')
+    options.add_input_size(group, '224; for a graph with --labels its own, or what photos are '
+                                  'fitted to if it takes any size')
+    options.add_any_size(group)
     group.add_argument('--activation', metavar='NAME',
                        help='its activation, as for tools/train.py (default: ash)')
     group.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
@@ -113,12 +115,14 @@ def _convert(args):
 def _check_together(args):
     """Raises ValueError for options that do not go with the kind of source."""
     of_graphs = ('input', 'output', 'set', 'tag', 'signature', 'allow_training_mode', 'trust_code')
-    of_nets = ('classes', 'input_size', 'activation', 'net_options', 'scope')
+    of_nets = ('classes', 'activation', 'net_options', 'scope')
     for name in of_graphs if args.net else of_nets:
         if getattr(args, name):
             raise ValueError('--{} {}'.format(
                 name.replace('_', '-'), 'is for graphs: leave out it or --net' if args.net else
                 'is for checkpoints: give --net too'))
+    if args.input_size and not (args.net or args.labels):
+        raise ValueError('--input-size is for image classifiers: give --net or --labels too')
 
 
 def _convert_run(args):
@@ -130,7 +134,7 @@ def _convert_run(args):
     return export_onnx.export(argparse.Namespace(
         checkpoint_dir=args.source, out_dir=args.out_dir, checkpoint=None, data_dir=None,
         samples=8, keep_graph=args.keep_graph, overwrite=args.overwrite, opset=args.opset,
-        plugin=args.plugin,
+        plugin=args.plugin, any_size=args.any_size,
         images=args.samples and [args.samples]))
 
 
@@ -148,12 +152,16 @@ def _net_conversion(args):
     def convert(folder):
         compute_in_one_thread()
         return runs.convert_checkpoint(args.source, target.task, target.spec, folder,
-                                       args.samples, args.seed, args.keep_graph, opset=args.opset)
+                                       args.samples, args.seed, args.keep_graph, opset=args.opset,
+                                       any_size=args.any_size)
     return convert
 
 
 def _conversion(args):
     """Returns the function that converts a graph into the folder that it is given."""
+    if args.any_size:
+        raise ValueError('--any-size is for nets and runs: a graph takes any size by --input '
+                         'NAME:?,?,?,3')
     foreign = needing_tf2onnx('foreign')
     conversion = foreign.Options(
         inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
@@ -177,7 +185,8 @@ def _adapter(args):
         if args.preprocess:
             raise ValueError('--preprocess is for image classifiers: give --labels too')
         return None
-    return GraphClassifier(read_labels(args.labels), preprocessing.parse(args.preprocess))
+    return GraphClassifier(read_labels(args.labels), preprocessing.parse(args.preprocess),
+                           options.input_shape(args.input_size, ())[:2] or None)
 
 
 def _input(text):

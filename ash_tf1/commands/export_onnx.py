@@ -31,6 +31,7 @@ def main(argv=None):
                              'split)')
     parser.add_argument('--samples', type=int, default=8, metavar='N',
                         help='examples in the test data set (default: %(default)s)')
+    options.add_any_size(parser)
     options.add_plugin(parser)
     options.add_artifact_options(parser)
     return run(parser, export, argv)
@@ -42,6 +43,6 @@ def export(args):
     compute_in_one_thread()  # so that the artifact is the same on any machine
     result = needing_tf2onnx('runs').export(
         args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir, args.samples,
-        args.keep_graph, args.overwrite, args.opset, args.images)
+        args.keep_graph, args.overwrite, args.opset, args.images, args.any_size)
     print_exported(result)
     return 0

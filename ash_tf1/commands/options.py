@@ -34,6 +34,13 @@ def add_settings(parser):
                                metavar=None if field.metadata['choices'] else 'X', **common)
 
 
+def add_any_size(parser):
+    """Adds --any-size to the parser of a command that exports nets."""
+    parser.add_argument('--any-size', action='store_true',
+                        help='let the model take images of any height and width; photos are still '
+                             'fitted to those of the net')
+
+
 def add_plugin(parser):
     """Adds --plugin, which `plugins.load` and `plugins.load_for` read, to a parser."""
     parser.add_argument('--plugin', action='append', default=[], metavar='FILE',

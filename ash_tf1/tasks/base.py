@@ -203,6 +203,14 @@ class Task:
         """Builds the graph that is exported, in the current graph; returns its `Interface`."""
         raise NotImplementedError
 
+    def any_size_interface(self, spec, activation_fn):
+        """As `interface`, for images of any height and width.
+
+        Raises:
+          ValueError: the task has no images, or the net needs those of one size.
+        """
+        raise ValueError('{} takes no images of any size'.format(self.name))
+
     def properties(self, spec) -> Dict[str, Any]:
         """The task's entries in an artifact's metadata, with the `kind`: a dict of strings."""
         del spec

@@ -207,7 +207,7 @@ def test_a_run_converts_as_it_is_exported(command, refused, tiny_run, tmp_path):
     (['--net', 'tiny', '--classes', '3', '--set', 'a=1'], ['--set is for graphs']),
     (['--net', 'tiny', '--classes', '3', '--input-size', '0'], ['--input-size', 'got 0']),
     (['--scope', 'a'], ['--scope is for checkpoints: give --net']),
-    (['--input-size', '8'], ['--input-size is for checkpoints'])])
+    (['--input-size', '8'], ['--input-size is for image classifiers'])])
 def test_what_does_not_go_with_a_checkpoint_is_refused(refused, tiny_run, tmp_path, given, words):
     for name in ('model.ckpt-15.index', 'model.ckpt-15.data-00000-of-00001'):
         shutil.copy(str(tiny_run / name), str(tmp_path / name))

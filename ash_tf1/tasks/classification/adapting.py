@@ -16,10 +16,12 @@ class GraphClassifier:
     Attributes:
       labels: C labels.
       preprocessing: the `Preprocessing` of the pixels.
+      size: (height, width) that photos are fitted to, if the graph leaves its own open; else None.
     """
 
-    def __init__(self, labels, preprocessing=None):
+    def __init__(self, labels, preprocessing=None, size=None):
         self.labels, self.preprocessing = labels, preprocessing or Preprocessing()
+        self.size = size
 
     def interface(self, inputs, outputs, apply):
         """Builds the classifier in the current graph.
@@ -38,7 +40,7 @@ class GraphClassifier:
         Raises:
           ValueError: the graph does not take images, or has another number of classes.
         """
-        image, first = _image_input(inputs)
+        image, first = _image_input(inputs, self.size)
         height, width = image.shape[1:3] if not first else image.shape[2:]
         pixels = tf.placeholder(tf.uint8, (None, height, width, 3), name='images')
         value = tf.cast(self.preprocessing.normalize(pixels), image.dtype)
@@ -56,15 +58,19 @@ class GraphClassifier:
 
     def properties(self, interface):
         """The entries of an image classifier in an artifact's metadata: a dict of strings."""
-        shape = interface.inputs['image'].shape.as_list()[1:]
-        return task.properties(self.labels, shape, self.preprocessing)
+        return task.properties(self.labels, self.fitted(interface), self.preprocessing)
+
+    def fitted(self, interface):
+        """[height, width, 3] of the images that photos become."""
+        height, width, channels = interface.inputs['image'].shape.as_list()[1:]
+        return [height or self.size[0], width or self.size[1], channels]
 
     def texts(self):
         """The text files beside the model: a dict, name -> content."""
         return task.texts(self.labels)
 
 
-def _image_input(inputs):
+def _image_input(inputs, size):
     """Finds the input of images: (input, whether its channels come first)."""
     if len(inputs) != 1:
         raise ValueError('an image classifier has one input, this graph has {}: {}'.format(
@@ -73,11 +79,12 @@ def _image_input(inputs):
     if image.dtype.is_floating and image.shape is not None and len(image.shape) == 4:
         for first, sizes, channels in ((False, image.shape[1:3], image.shape[3]),
                                        (True, image.shape[2:], image.shape[1])):
-            if channels == 3 and None not in sizes:
+            if channels == 3 and (size or None not in sizes):
                 return image, first
     name = image.name.rpartition(':')[0]
     raise ValueError('input {} is none of normalised images of a known size: give --input '
-                     '{}:?,224,224,3, or another tensor'.format(image, name))
+                     '{}:?,224,224,3, or another tensor; or --input-size, if the graph takes '
+                     'images of any size'.format(image, name))
 
 
 def _scores(outputs):

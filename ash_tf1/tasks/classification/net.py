@@ -14,9 +14,11 @@ class Classifier(NamedTuple):
     end_points: Dict[str, tf.Tensor]
 
 
-def pixels_placeholder(spec):
-    """The input of a `ClassifierSpec`'s graph: `images`, uint8 RGB [None, H, W, 3]."""
-    return tf.placeholder(tf.uint8, (None,) + tuple(spec.input_shape), name='images')
+def pixels_placeholder(spec, any_size=False):
+    """The input of a `ClassifierSpec`'s graph: `images`, uint8 RGB [None, H, W, 3], or any H, W."""
+    height, width, channels = spec.input_shape
+    sizes = (None, None) if any_size else (height, width)
+    return tf.placeholder(tf.uint8, (None,) + sizes + (channels,), name='images')
 
 
 def build_classifier(pixels, spec, activation_fn, is_training, reuse=None):

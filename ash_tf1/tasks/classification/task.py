@@ -66,10 +66,14 @@ class Classification(Task):
         return Evaluator(outputs, feeds['label'])
 
     def interface(self, spec, activation_fn):
-        pixels = pixels_placeholder(spec)
-        classifier = build_classifier(pixels, spec, activation_fn, is_training=False)
-        return Interface({'image': pixels}, collections.OrderedDict(
-            (name, tf.identity(getattr(classifier, name), name)) for name in OUTPUTS))
+        return _interface(spec, activation_fn, any_size=False)
+
+    def any_size_interface(self, spec, activation_fn):
+        try:
+            return _interface(spec, activation_fn, any_size=True)
+        except (TypeError, ValueError) as error:  # of a dense layer that has no known size
+            raise ValueError('{} does not take images of any size: {}'.format(
+                spec.net, ' '.join(str(error).split()))) from error
 
     def photos(self, spec, path):
         return ImageFiles(find_labelled_images(path, spec.labels), _fit(spec))
@@ -84,6 +88,13 @@ class Classification(Task):
 
     def texts(self, spec):
         return texts(spec.labels)
+
+
+def _interface(spec, activation_fn, any_size):
+    pixels = pixels_placeholder(spec, any_size)
+    classifier = build_classifier(pixels, spec, activation_fn, is_training=False)
+    return Interface({'image': pixels}, collections.OrderedDict(
+        (name, tf.identity(getattr(classifier, name), name)) for name in OUTPUTS))
 
 
 def properties(labels, input_shape, preprocessing):
