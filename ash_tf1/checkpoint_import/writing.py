@@ -33,11 +33,11 @@ def check_new(old, new, overwrite, model=None):
         raise ValueError('there is a checkpoint at {} already: give another prefix, or --overwrite'
                          .format(new))
     folder = os.path.dirname(os.path.abspath(new))
+    if os.path.exists(os.path.join(folder, SETTINGS_FILE)):
+        raise ValueError('{} is the folder of a training run, which keeps its own checkpoints '
+                         'there: give a prefix in another folder'.format(folder))
     if model is None or not os.path.exists(os.path.join(folder, MODEL_FILE)):
         return
-    if os.path.exists(os.path.join(folder, SETTINGS_FILE)):
-        raise ValueError('{} is the folder of a training run, and its {} is never replaced: give a '
-                         'prefix in another folder'.format(folder, MODEL_FILE))
     if not overwrite and load_model(folder) != model:
         raise ValueError('{} describes another net: give a prefix in another folder, or '
                          '--overwrite'.format(os.path.join(folder, MODEL_FILE)))

@@ -23,6 +23,12 @@ class InitialWeights(NamedTuple):
     excluded: List[str]               # variables that init_exclude leaves at their initial values
     normalization: str = ''           # the weights' own setting, if it is known and differs
 
+    def check(self):
+        """Raises ValueError if a value of the checkpoint cannot be read, as when a file is cut."""
+        for _ in checkpoint.read_variables(self.prefix, checkpoint.list_variables(self.prefix),
+                                           {name: name for name in self.sources}):
+            pass
+
     def __str__(self):
         """One line for the user."""
         line = '{} variables begin with those of {}, scope {}'.format(

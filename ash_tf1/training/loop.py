@@ -80,6 +80,7 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
         if settings.init_from and not (resume and find_latest(run_dir)):
             initial = find_initial_weights(settings.init_from, graph.net_variables, task, spec,
                                            settings.init_exclude)
+            initial.check()
         with contextlib.closing(RunDir(run_dir, settings, task, spec, resume)) as folder:
             if on_begin is not None:
                 on_begin()

@@ -135,12 +135,13 @@ def test_another_model_file_is_replaced_only_on_request(tmp_path, old_tiny, labe
     assert load_model(str(folder)) == (TASK, other.spec)
 
 
-def test_the_model_file_of_a_run_stays(tmp_path, tiny_run, old_tiny, labelled):
+@pytest.mark.parametrize('described', [True, False])
+def test_the_folder_of_a_run_is_left_alone(tmp_path, tiny_run, old_tiny, labelled, described):
     for name in ('model.json', 'settings.json'):
         (tmp_path / name).write_bytes((tiny_run / name).read_bytes())
     with pytest.raises(ValueError, match='is the folder of a training run'):
-        import_checkpoint(old_tiny(), str(tmp_path / 'm.ckpt'), old_tiny.rules, labelled,
-                          overwrite=True)
+        import_checkpoint(old_tiny(), str(tmp_path / 'm.ckpt'), old_tiny.rules,
+                          labelled if described else None, overwrite=True)
 
 
 def fail(*args, **kwargs):

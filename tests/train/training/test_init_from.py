@@ -166,6 +166,15 @@ def test_weights_that_do_not_fit_leave_no_trace(tiny, tiny_run, tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
+def test_weights_that_cannot_be_read_leave_no_trace(tiny, tiny_run, tmp_path):
+    shutil.copytree(str(tiny_run), str(tmp_path / 'cut'))
+    data = tmp_path / 'cut' / 'model.ckpt-15.data-00000-of-00001'
+    data.write_bytes(data.read_bytes()[:2000])
+    with pytest.raises(ValueError, match='model.ckpt-15'):
+        train_quietly(tiny_settings(init_from=str(tmp_path / 'cut')), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
 @pytest.mark.parametrize('given, message', [
     (dict(init_exclude=('(',), init_from='x'), r"init_exclude takes regular expressions, got '\('"),
     (dict(init_exclude=('logits',)), 'init_exclude logits needs an init_from')])
