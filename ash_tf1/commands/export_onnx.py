@@ -18,7 +18,7 @@ def main(argv=None):
                'python tools/export_onnx.py imported artifacts/resnet50 --images photos; '
                'then, on modern Python: python tools/verify_onnx.py artifacts/ash')
     parser.add_argument('checkpoint_dir', metavar='CHECKPOINT_DIR',
-                        help='folder of the run, or of what tools/import_checkpoint.py wrote')
+                        help='folder of the run, or folder that tools/import_checkpoint.py wrote')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
     parser.add_argument('--checkpoint', metavar='PATH',
                         help='"best", or a checkpoint: its folder, its prefix, or its .index, '
@@ -37,7 +37,7 @@ def main(argv=None):
 
 
 def export(args):
-    """Does what parsed arguments ask for; returns the exit status."""
+    """Exports by parsed arguments; returns the exit status."""
     plugins.load_for(args.checkpoint_dir, args.plugin)
     compute_in_one_thread()  # so that the artifact is the same on any machine
     result = needing_tf2onnx('runs').export(

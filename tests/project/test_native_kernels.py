@@ -71,6 +71,7 @@ def test_what_the_op_knows_of_onnxruntime_is_what_its_header_says():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not shutil.which('nvcc'), reason='needs nvcc')
 def test_nvcc_has_no_warnings(tmp_path):
     architectures = [f'-gencode=arch=compute_{arch},code=sm_{arch}' for arch in (75, 80, 90)]

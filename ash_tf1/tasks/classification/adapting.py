@@ -1,4 +1,4 @@
-"""Any graph of images and scores as an image classifier: uint8 pixels to probabilities."""
+"""Turns a graph from images to scores into an image classifier, from pixels to probabilities."""
 import collections
 
 import tensorflow.compat.v1 as tf
@@ -11,7 +11,7 @@ _SAME_VALUES = ('Identity', 'Reshape', 'Squeeze', 'StopGradient')
 
 
 class GraphClassifier:
-    """Puts the way from pixels in front of a graph, and a softmax behind it where it has none.
+    """Puts preprocessing of pixels before a graph, and a softmax after it if it has none.
 
     Attributes:
       labels: C labels.
@@ -25,17 +25,18 @@ class GraphClassifier:
         """Builds the classifier in the current graph.
 
         Args:
-          inputs, outputs: the graph's, each with name, dtype and shape: one of images, [N, H, W, 3]
-            or [N, 3, H, W], and one of scores of C classes, [N, C], logits or their softmax.
-          apply: function of a tensor that takes the place of the input and the name of the output:
-            the tensor that the graph makes of it.
+          inputs, outputs: the inputs and outputs of the graph, each with name, dtype and shape.
+            There is one input, of images [N, H, W, 3] or [N, 3, H, W], and one output, of scores
+            [N, C] of C classes, which are logits or their softmax.
+          apply: function (tensor, name of the output) -> tensor: what the graph computes for that
+            output if the tensor takes the place of the input.
 
         Returns:
-          An `Interface`: `images` uint8 [N, H, W, 3] to `logits` and `probabilities`, float32
+          An `Interface` from `images`, uint8 [N, H, W, 3], to `logits` and `probabilities`, float32
           [N, C].
 
         Raises:
-          ValueError: the graph is none of images, or of another number of classes.
+          ValueError: the graph does not take images, or has another number of classes.
         """
         image, first = _image_input(inputs)
         height, width = image.shape[1:3] if not first else image.shape[2:]
@@ -54,17 +55,17 @@ class GraphClassifier:
                                tf.nn.softmax(logits, name=task.OUTPUTS[1])))))
 
     def properties(self, interface):
-        """What the metadata say of the kind of artifact: a dict of strings."""
+        """The entries of an image classifier in an artifact's metadata: a dict of strings."""
         shape = interface.inputs['image'].shape.as_list()[1:]
         return task.properties(self.labels, shape, self.preprocessing)
 
     def texts(self):
-        """Text files beside the model: name -> content."""
+        """The text files beside the model: a dict, name -> content."""
         return task.texts(self.labels)
 
 
 def _image_input(inputs):
-    """(the input of images, whether its channels come first)."""
+    """Finds the input of images: (input, whether its channels come first)."""
     if len(inputs) != 1:
         raise ValueError('an image classifier has one input, this graph has {}: {}'.format(
             len(inputs), ', '.join(map(str, inputs))))
@@ -87,11 +88,12 @@ def _scores(outputs):
 
 
 def _logits(scores):
-    """What goes into the softmax that gives the scores, or the scores where there is none."""
+    """The input of the softmax that gives the scores; the scores themselves if there is none."""
     op = scores.op
     while op.type in _SAME_VALUES:
         op = op.inputs[0].op
     if op.type == 'Sigmoid':
-        raise ValueError('output {!r} is a sigmoid, of labels that do not exclude each other: no '
-                         'image classifier'.format(op.name.partition('/')[2]))
+        raise ValueError('output {!r} is a sigmoid, for labels that do not exclude each other; an '
+                         'image classifier needs a softmax or logits'.format(
+                             op.name.partition('/')[2]))
     return op.inputs[0] if op.type == 'Softmax' else scores

@@ -1,4 +1,4 @@
-"""The graph of a classifier, from pixels to probabilities: the same for training and serving."""
+"""The graph of a classifier, from pixels to probabilities, for training and for export."""
 from typing import Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
@@ -7,7 +7,7 @@ from ash_tf1.nets import get_net
 
 
 class Classifier(NamedTuple):
-    """What a classifier answers to N images, for C classes."""
+    """The outputs of a classifier for N images and C classes."""
 
     logits: tf.Tensor         # float32 [N, C]
     probabilities: tf.Tensor  # float32 [N, C], their softmax

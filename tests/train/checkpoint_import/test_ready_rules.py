@@ -43,7 +43,7 @@ def test_tf_slims_resnet_gives_its_own_answers(tmp_path, save, random_values):
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize('depth', [101, 152])
+@pytest.mark.parametrize('depth', [101, pytest.param(152, marks=pytest.mark.slow)])
 def test_the_names_of_tf_slims_deeper_resnets_become_ours(tmp_path, monkeypatch, depth, save):
     name = 'resnet_v1_%d' % depth
     with tf.Graph().as_default(), slim.arg_scope(resnet_utils.resnet_arg_scope()):

@@ -11,6 +11,7 @@ from ash_tf1.preprocessing import parse
 from ash_tf1.tasks import TASKS
 from ash_tf1.tasks.classification.spec import ClassifierSpec
 from ash_tf1.training.run_dir import load_model
+from tests.train.miniature import contents, read_weights
 
 TASK = TASKS['classification']
 SPEC = ClassifierSpec('tiny', 'relu', '', (8, 8, 3), (0.0,) * 3, (1.0,) * 3, ('a',), 0)
@@ -30,7 +31,7 @@ def existing(tmp_path, save):
 
 
 @pytest.mark.parametrize('name', ['m.ckpt', 'm.ckpt.index', 'm.ckpt-00000-of-00002'])
-def test_nothing_is_overwritten_unasked(tmp_path, to_new, contents, name, save, small):
+def test_nothing_is_overwritten_unasked(tmp_path, to_new, name, save, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     (tmp_path / 'new').mkdir()
     (tmp_path / 'new' / name).write_text('of a checkpoint')
@@ -40,7 +41,7 @@ def test_nothing_is_overwritten_unasked(tmp_path, to_new, contents, name, save, 
     assert contents(tmp_path / 'new') == before
 
 
-def test_a_checkpoint_is_replaced_on_request(tmp_path, to_new, existing, read_weights, save, small):
+def test_a_checkpoint_is_replaced_on_request(tmp_path, to_new, existing, save, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     import_checkpoint(old, str(existing / 'm.ckpt'), to_new, overwrite=True)
     assert sorted(read_weights(existing / 'm.ckpt')) == ['new/a', 'new/b', 'new/c', 'new/d']
@@ -80,7 +81,7 @@ def test_a_damaged_state_file_is_replaced(tmp_path, to_new, existing, content, s
 
 
 @pytest.mark.parametrize('kind', FORMATS)
-def test_a_checkpoint_never_replaces_itself(tmp_path, to_new, contents, kind, save, small):
+def test_a_checkpoint_never_replaces_itself(tmp_path, to_new, kind, save, small):
     old = save(tmp_path / 'm.ckpt', small, kind)
     before = contents(tmp_path)
     with pytest.raises(ValueError, match='m.ckpt is the checkpoint to import'):
@@ -121,7 +122,7 @@ def test_a_model_file_is_written_beside_the_checkpoint(tmp_path, old_tiny, label
         interpolation='bilinear'))
 
 
-def test_another_model_file_is_replaced_only_on_request(tmp_path, old_tiny, labelled, contents):
+def test_another_model_file_is_replaced_only_on_request(tmp_path, old_tiny, labelled):
     folder = tmp_path / 'new'
     other = labelled_as(labelled, 'a', 'b', 'c')
     import_checkpoint(old_tiny(), str(folder / 'm.ckpt'), old_tiny.rules, labelled)
@@ -163,8 +164,7 @@ def rename_fails_at(count):
     (tf.raw_ops, 'SaveV2', fail),
 ] + [(os, 'rename', i) for i in (1, 3, 5, 8)])
 @pytest.mark.parametrize('fresh', [False, True], ids=['over an old one', 'fresh'])
-def test_after_a_failure_all_is_as_before(existing, contents, monkeypatch,
-                                          target, name, replacement, fresh):
+def test_after_a_failure_all_is_as_before(existing, monkeypatch, target, name, replacement, fresh):
     (existing / 'model.json').write_text('of another net')
     before = contents(existing)
     if name == 'rename':

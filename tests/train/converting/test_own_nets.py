@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from ash_tf1 import ops
 from ash_tf1.commands.import_checkpoint import classifier_target
-from ash_tf1.converting import runs
+from ash_tf1.converting import runs, sources
 from ash_tf1.nets import get_net
 from ash_tf1.preprocessing import parse
 from ash_tf1.tasks import TASKS
@@ -95,3 +95,9 @@ def test_another_net_than_the_checkpoint_has_is_refused(tiny, tmp_path, trained,
     with pytest.raises(ValueError, match=message):
         convert(tmp_path, spec(**given))
     assert not (tmp_path / 'a').exists()
+
+
+def test_a_checkpoint_without_a_graph_asks_which_net_it_is_of(tiny, tmp_path):
+    train(tmp_path / 'net.ckpt', 'tiny')
+    with pytest.raises(ValueError, match='no graph beside it, .*net.ckpt.meta; .*--net'):
+        sources.read(str(tmp_path / 'net.ckpt'))

@@ -109,6 +109,7 @@ def test_mobilenet_has_other_names():
     assert warned(model, '.*relu') == []
 
 
+@pytest.mark.slow
 def test_xception_has_these_names():
     model = tf.keras.applications.xception.Xception(weights=None, input_shape=(71, 71, 3),
                                                     classes=3)

@@ -73,6 +73,7 @@ def train(model):
     assert losses[-1] < losses[0] / 2
 
 
+@pytest.mark.slow
 def test_it_trains():
     tf.keras.backend.clear_session()
     tf.set_random_seed(0)
@@ -98,6 +99,7 @@ def check_saving(path):
     train(loaded)
 
 
+@pytest.mark.slow
 def test_it_is_saved_and_loaded(run_eagerly, tmp_path):
     run_eagerly('test_xception', 'enable_eager_execution',
                 'module.check_saving({!r})'.format(str(tmp_path / 'net.h5')))
