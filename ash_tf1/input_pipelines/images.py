@@ -7,6 +7,7 @@ import zlib
 import cv2
 import numpy as np
 
+from ash_tf1.input_pipelines import jpeg
 from ash_tf1.input_pipelines.dataset import Split
 from ash_tf1.input_pipelines.files import open_regular
 
@@ -14,9 +15,7 @@ SUFFIXES = ('.jpeg', '.jpg', '.png')
 MAX_PIXELS = 2 ** 26  # 200 MB decoded; looked up in the header, before anything is decoded
 MAX_BYTES = 2 ** 29   # of a file
 
-_PNG, _JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8'
-_SIZE_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the frame headers of JPEG
-_SCAN, _END = 0xDA, b'\xff\xd9'
+_PNG = b'\x89PNG\r\n\x1a\n'
 
 
 def read_image(path):
@@ -38,14 +37,31 @@ def read_image(path):
     """
     with open_regular(path) as handle:
         data = handle.read(MAX_BYTES + 1)
-    size = None
-    if len(data) <= MAX_BYTES:
-        # OpenCV makes half a picture of a cut file in some versions, and nothing in others.
-        size = _png_size(data) if data.startswith(_PNG) else _jpeg_size(data)
-    if size is None:
+    decode = _decode_png if data.startswith(_PNG) else _decode_jpeg
+    pixels = decode(path, data) if len(data) <= MAX_BYTES else None
+    if pixels is None:
         raise ValueError(f'{path} is no whole PNG or JPEG file of at most {MAX_BYTES} bytes')
-    if not 1 <= size[0] * size[1] <= MAX_PIXELS:
-        raise ValueError(f'{path} has {size[0]} x {size[1]} pixels; 1 to {MAX_PIXELS} are read')
+    return pixels
+
+
+def _decode_jpeg(path, data):
+    """The pixels; None where the file is another one, or ends before its picture."""
+    header = jpeg.read_header(data)
+    if header is None:
+        return None
+    _check_size(path, header.width, header.height)
+    try:
+        return jpeg.decode(data, header)
+    except ValueError as error:
+        raise ValueError(f'{path} cannot be decoded, the file is damaged: {error}') from None
+
+
+def _decode_png(path, data):
+    """The pixels; None where a chunk is missing or its checksum is wrong."""
+    size = _png_size(data)
+    if size is None:
+        return None
+    _check_size(path, *size)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -53,6 +69,11 @@ def read_image(path):
     if pixels is None:
         raise ValueError(f'{path} cannot be decoded: the file is damaged')
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _check_size(path, width, height):
+    if not 1 <= width * height <= MAX_PIXELS:
+        raise ValueError(f'{path} has {width} x {height} pixels; 1 to {MAX_PIXELS} are read')
 
 
 def is_image(path):
@@ -63,7 +84,7 @@ def is_image(path):
         ValueError: it is no regular file.
     """
     with open_regular(path) as handle:
-        return handle.read(len(_PNG)).startswith((_PNG, _JPEG))
+        return handle.read(len(_PNG)).startswith((_PNG, jpeg.SIGNATURE))
 
 
 def _png_size(data):
@@ -81,24 +102,6 @@ def _png_size(data):
         elif kind == b'IEND':
             return size
         position = end
-    return None
-
-
-def _jpeg_size(data):
-    """(width, height) of a JPEG file; None where it is another one, or ends before its picture."""
-    if not data.startswith(_JPEG):
-        return None
-    position, size = len(_JPEG), None
-    while len(data) >= position + 4 and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == _SCAN:
-            return size if data.find(_END, position) > 0 else None
-        if marker == 0xFF:  # fills up to the marker
-            position += 1
-            continue
-        if marker in _SIZE_MARKERS and len(data) >= position + 9:
-            size = struct.unpack_from('>HH', data, position + 5)[::-1]
-        position += 2 + struct.unpack_from('>H', data, position + 2)[0]
     return None
 
 
