@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
+from ash_onnx.files import read_bounded
 from ash_onnx.metadata import CLASSIFIER, INPUT, KINDS, OUTPUTS, read_metadata
 from ash_onnx.preprocessing import Preprocessing
 from ash_onnx.session import open_session
@@ -164,7 +165,8 @@ def load_artifact(path, provider='cpu', threads=None, tf32=False):
       A `Model` for an image classifier, else an `Artifact`.
     """
     path = _model_file(Path(path))
-    data = _read(path)
+    # What is checked is what is run: the session gets these bytes, not the path.
+    data = read_bounded(path, MAX_MODEL_BYTES)
     proto = _parse(path, data)
     _check_single_file(path, proto)
     try:
@@ -185,15 +187,6 @@ def _model_file(path):
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such artifact folder or ONNX file')
     return path
-
-
-def _read(path):
-    # What is checked is what is run: the session gets these bytes, not the path.
-    with path.open('rb') as stream:
-        data = stream.read(MAX_MODEL_BYTES + 1)
-    if len(data) > MAX_MODEL_BYTES:
-        raise ValueError(f'{path}: more than {MAX_MODEL_BYTES} bytes, the most an ONNX file can be')
-    return data
 
 
 def _parse(path, data):

@@ -7,6 +7,7 @@ import sys
 from ash_onnx.annotation import annotate, check_picture_path
 from ash_onnx.artifact import load_artifact, load_model
 from ash_onnx.evaluation import evaluate, format_evaluation
+from ash_onnx.files import describe_others, shown
 from ash_onnx.prediction import format_predictions, predict
 from ash_onnx.session import PROVIDERS
 from ash_onnx.verify import format_verification, verify
@@ -36,6 +37,9 @@ def run_command(program, command, **arguments):
     Returns:
       The exit status: the function's own, or 2 where it raised a ValueError or an OSError.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows an escape for what it lacks.
+        stream.reconfigure(errors='backslashreplace')
     try:
         return command(program=program, **arguments)
     except BrokenPipeError:  # the reader of the output has gone, as `| head` does
@@ -52,7 +56,7 @@ def verify_artifact(program, artifact, provider, threads, as_json, rtol, atol):
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})
     else:
-        print(format_verification(result))
+        _print_text(format_verification(result))
     return OK if result.passed else BEYOND_TOLERANCE
 
 
@@ -61,16 +65,18 @@ def predict_files(program, artifact, provider, threads, as_json, paths, top, sav
     if save is not None:
         check_picture_path(save)
     model = load_model(artifact, provider, threads)
-    errors = []
-    predictions = predict(model, paths, top,
+    errors, others = [], []
+    predictions = predict(model, paths, top, on_other=others.append,
                           on_error=lambda path, error: errors.append((path, error)))
     if as_json:
         _print_json({'artifact': artifact, 'provider': provider,
                      'predictions': [prediction.to_dict() for prediction in predictions],
                      'errors': [{'path': path, 'error': _one_line(error)}
-                                for path, error in errors]})
+                                for path, error in errors], 'others': others})
     elif predictions:
-        print(format_predictions(predictions))
+        _print_text(format_predictions(predictions))
+    if others and not as_json:
+        print(f'{program}: {describe_others(others)}', file=sys.stderr)
     for _, error in errors:
         _complain(program, error)
     if save is not None and predictions:
@@ -85,7 +91,7 @@ def evaluate_folder(program, artifact, provider, threads, as_json, image_dir, ba
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})
     else:
-        print(format_evaluation(result))
+        _print_text(format_evaluation(result))
     return OK
 
 
@@ -93,10 +99,14 @@ def _print_json(value):
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
+def _print_text(text):
+    print('\n'.join(map(shown, text.split('\n'))))
+
+
 def _one_line(error):
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f'{error.filename}: {error.strerror}'
-    return ' '.join(str(error).split()) or type(error).__name__
+        return shown(f'{error.filename}: {error.strerror}')
+    return shown(' '.join(str(error).split())) or type(error).__name__
 
 
 def _complain(program, error):

@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 
 from ash_onnx import jpeg
+from ash_onnx.files import open_regular, read_bounded
 from ash_onnx.preprocessing import DEFAULT, fit_image
 
 IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png')
+IGNORED = ('Thumbs.db', 'desktop.ini')
 MAX_PIXELS = 2**26  # 67 million, 200 MB decoded; checked in the header, before decoding
 MAX_FILE_BYTES = 2**29  # an uncompressed 16-bit RGBA image of MAX_PIXELS
 
@@ -34,15 +36,12 @@ def read_image(path, input_shape, preprocessing=DEFAULT):
 
     Raises:
       OSError: no such file, or it cannot be read.
-      ValueError: an empty, truncated or damaged file, one that is neither JPEG nor PNG, or one of
-        more than `MAX_PIXELS` pixels or `MAX_FILE_BYTES` bytes.
+      ValueError: an empty, truncated or damaged file, one that is neither JPEG nor PNG or no
+        regular file, or one of more than `MAX_PIXELS` pixels or `MAX_FILE_BYTES` bytes.
     """
-    with Path(path).open('rb') as stream:
-        data = stream.read(MAX_FILE_BYTES + 1)
+    data = read_bounded(path, MAX_FILE_BYTES)
     if not data:
         raise ValueError(f'{path}: the file is empty')
-    if len(data) > MAX_FILE_BYTES:
-        raise ValueError(f'{path}: the file has more than {MAX_FILE_BYTES} bytes')
     if data.startswith(_PNG_SIGNATURE):
         pixels = _decode_png(path, data)
     elif data.startswith(jpeg.SIGNATURE):
@@ -85,17 +84,35 @@ def _check_size(path, width, height):
 
 
 def find_images(folder):
-    """Lists the image files of a folder, not of the folders in it.
+    """Looks through a folder, not through the folders in it.
+
+    An image is known by what the file begins with, whatever its name ends in. A file of another
+    content whose name ends in `IMAGE_SUFFIXES` counts too: `read_image` says what is wrong with it.
+    Names that begin with a dot and `IGNORED` are passed over.
 
     Args:
       folder: path of a folder.
 
     Returns:
-      Sorted list of `pathlib.Path`: names that end in `IMAGE_SUFFIXES` in any case and do not
-      start with a dot.
+      (images, others), sorted lists of `pathlib.Path`; a folder is among the others.
+
+    Raises:
+      OSError: the folder cannot be listed, or a file in it cannot be opened.
     """
-    return sorted(path for path in Path(folder).iterdir()
-                  if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.'))
+    images, others = [], []
+    for path in sorted(Path(folder).iterdir()):
+        if not path.name.startswith('.') and path.name not in IGNORED:
+            (images if _is_image(path) else others).append(path)
+    return images, others
+
+
+def _is_image(path):
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return not path.is_dir()
+    if not path.is_file():
+        return False
+    with open_regular(path) as stream:
+        return stream.read(len(_PNG_SIGNATURE)).startswith((_PNG_SIGNATURE, jpeg.SIGNATURE))
 
 
 def _png_size(data):

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from ash_tf1.input_pipelines import jpeg
-from ash_tf1.input_pipelines.dataset import Split
+from ash_tf1.input_pipelines.dataset import DataFileError, Split
 from ash_tf1.input_pipelines.files import open_regular
 
 SUFFIXES = ('.jpeg', '.jpg', '.png')
+IGNORED = ('Thumbs.db', 'desktop.ini')  # as are names that begin with a dot
 MAX_PIXELS = 2 ** 26  # 200 MB decoded; looked up in the header, before anything is decoded
 MAX_BYTES = 2 ** 29   # of a file
 
@@ -105,19 +106,49 @@ def _png_size(data):
     return None
 
 
-def find_images(folder):
-    """The paths of a folder's own PNG and JPEG files, by their endings, sorted.
+def visible(folder):
+    """The paths in a folder, sorted, but for hidden ones and `IGNORED`.
 
     Raises:
         OSError: the folder cannot be listed.
     """
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder))
-            if name.lower().endswith(SUFFIXES) and not name.startswith('.')]
+            if not name.startswith('.') and name not in IGNORED]
 
 
-def _folders(folder):
-    return [entry for entry in sorted(os.listdir(folder))
-            if not entry.startswith('.') and os.path.isdir(os.path.join(folder, entry))]
+def find_images(folder):
+    """The paths of a folder's own PNG and JPEG files, sorted, whatever their names end in.
+
+    A file of another content whose name ends in `SUFFIXES` counts too: `read_image` says what is
+    wrong with it.
+
+    Raises:
+        OSError: the folder cannot be listed, or a file in it cannot be opened.
+    """
+    return [path for path in visible(folder) if not os.path.isdir(path) and (
+        path.lower().endswith(SUFFIXES) or os.path.isfile(path) and is_image(path))]
+
+
+def images_of_label(folder):
+    """The paths of the images in the folder of a label, sorted; there may be nothing else in it.
+
+    Raises:
+        OSError: the folder cannot be listed, or a file in it cannot be opened.
+        ValueError: it holds no images, a folder, or a file that is no PNG or JPEG file.
+    """
+    entries = visible(folder)
+    if not entries:
+        raise DataFileError(f'{folder}: holds no images')
+    foreign = []
+    for entry in entries:
+        if os.path.isdir(entry):
+            raise DataFileError(f'{entry}: a folder, where images are expected')
+        if not is_image(entry):
+            foreign.append(entry)
+    if foreign:
+        others = f', nor are {len(foreign) - 1} others beside it' if foreign[1:] else ''
+        raise DataFileError(f'{foreign[0]}: not a JPEG or PNG file{others}')
+    return entries
 
 
 def find_labelled_images(folder, labels):
@@ -131,18 +162,21 @@ def find_labelled_images(folder, labels):
         A list of (path, class index), sorted by path.
 
     Raises:
-        OSError: a folder cannot be listed.
-        ValueError: a folder is no label, or that of two classes; or there are no images.
+        OSError: a folder cannot be listed, or a file cannot be opened.
+        ValueError: something in the tree is no folder, or no image in the folder of a label; a
+            folder is no label, or that of two classes; or there are no images.
     """
     files = []
-    for name in _folders(folder):
-        path = os.path.join(folder, name)
+    for path in visible(folder):
+        name = os.path.basename(path)
+        if not os.path.isdir(path):
+            raise DataFileError(f'{path}: not a folder; each image lies in the folder of its label')
         count = labels.count(name)
         if count != 1:
             shown = ', '.join(labels[:10]) + (', ...' if len(labels) > 10 else '')
             raise ValueError(f'{path}: {count} of the net\'s labels are {name!r}, where a folder '
                              f'needs one; its {len(labels)} labels are {shown}')
-        files += [(image, labels.index(name)) for image in find_images(path)]
+        files += [(image, labels.index(name)) for image in images_of_label(path)]
     if not files:
         raise ValueError(f'{folder} has no PNG or JPEG images in folders that are named by labels')
     return files
@@ -169,7 +203,7 @@ def sample_images(paths, count):
         if os.path.isdir(path):
             found = find_images(path)
         if not found:
-            each = [find_images(os.path.join(path, name)) for name in _folders(path)]
+            each = [find_images(inner) for inner in visible(path) if os.path.isdir(inner)]
             found = [image for images in itertools.zip_longest(*each) for image in images if image]
         if not found:
             raise ValueError(f'{path} has no PNG or JPEG images')
