@@ -12,6 +12,7 @@ from ash_onnx.preprocessing import Preprocessing
 from ash_onnx.session import open_session
 
 MODEL_FILE = 'model.onnx'
+ROUNDING = 1e-3  # of probabilities
 MAX_MODEL_BYTES = 2**31 - 1  # protobuf's own limit for one message
 
 
@@ -98,7 +99,7 @@ class Model(Artifact):
 
         Raises:
           ValueError: images of another type, dtype or shape; or a model whose answer is not
-            float32 [N, C].
+            float32 [N, C], or whose probabilities are not 0 to 1, adding up to 1. NaN passes.
         """
         self._check_images(images)
         answers = self._session.run(OUTPUTS, {INPUT: np.ascontiguousarray(images)})
@@ -107,6 +108,7 @@ class Model(Artifact):
             if answer.shape != expected:
                 raise ValueError(f'{self.path}: {name} came back as {list(answer.shape)}, '
                                  f'expected {list(expected)}')
+        _check_probabilities(self.path, answers[1])
         return tuple(answers)
 
     def _check_images(self, images):
@@ -118,6 +120,13 @@ class Model(Artifact):
             raise ValueError(f'images must be uint8 (0 to 255, not normalised), got {images.dtype}')
         if images.ndim != 4 or images.shape[1:] != self.input_shape or not len(images):
             raise ValueError(f'images must be [{wanted}] with N >= 1, got {list(images.shape)}')
+
+
+def _check_probabilities(path, probabilities):
+    low, high, sums = probabilities.min(), probabilities.max(), probabilities.sum(axis=1)
+    if low < -ROUNDING or high > 1 + ROUNDING or (np.abs(sums - 1) > ROUNDING).any():
+        raise ValueError(f'{path}: its probabilities are {low:g} to {high:g} and add up to '
+                         f'{sums.min():g} to {sums.max():g}, expected 0 to 1 and a sum of 1')
 
 
 def _check_text(name, value):
