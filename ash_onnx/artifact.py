@@ -7,9 +7,10 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from ash_onnx.files import read_bounded
+from ash_onnx.limits import check_declared_sizes
 from ash_onnx.metadata import CLASSIFIER, INPUT, KINDS, OUTPUTS, read_metadata
 from ash_onnx.preprocessing import Preprocessing
-from ash_onnx.session import open_session
+from ash_onnx.session import open_session, run_session
 
 MODEL_FILE = 'model.onnx'
 ROUNDING = 1e-3  # of probabilities
@@ -26,6 +27,11 @@ class Artifact:
         strings.
       provider: `cpu`, `cuda` or `tensorrt`, the one that it really runs on.
       input_names, output_names: tuples of strings, in the order of the test data sets.
+      time_limit: seconds for one run; None, the default, for none.
+      overdue: called, from another thread, where a run goes on for as long again; or None.
+
+    The last two may be set. It is pickled by its path, provider and options, and opened anew from
+    them.
     """
 
     def __init__(self, path, session, kind, metadata, provider, input_names, output_names):
@@ -36,6 +42,12 @@ class Artifact:
         self.input_names = tuple(input_names)
         self.output_names = tuple(output_names)
         self._session = session
+        self.time_limit = self.overdue = None
+        self._options = {}
+
+    def __reduce__(self):
+        # A session cannot be pickled. The file is read and checked again where this arrives.
+        return _reopen, (type(self), self.path.absolute(), self._options, self.time_limit)
 
     @property
     def folder(self):
@@ -55,16 +67,20 @@ class Artifact:
           A tuple of arrays, one for each of `output_names`.
 
         Raises:
-          ValueError: inputs of another number, type, dtype or shape.
+          ValueError: inputs of another number, type, dtype or shape; or onnxruntime cannot run
+            the model, or not in `time_limit`.
         """
         # Not ascontiguousarray, which makes rank 1 of rank 0.
         feeds = {name: np.asarray(value, order='C')
                  for name, value in zip(self.input_names, inputs, strict=True)}
         for name, value in feeds.items():
             _check_text(name, value)
+        return tuple(self._run(self.output_names, feeds))
+
+    def _run(self, outputs, feeds):
         try:
-            return tuple(self._session.run(self.output_names, feeds))
-        except Exception as error:  # onnxruntime raises a dozen types with no public base
+            return run_session(self._session, outputs, feeds, self.time_limit, self.overdue)
+        except ValueError as error:
             raise ValueError(f'{self.path}: {error}') from error
 
 
@@ -98,11 +114,12 @@ class Model(Artifact):
           (logits, probabilities), each float32 [N, C].
 
         Raises:
-          ValueError: images of another type, dtype or shape; or a model whose answer is not
-            float32 [N, C], or whose probabilities are not 0 to 1, adding up to 1. NaN passes.
+          ValueError: images of another type, dtype or shape; what onnxruntime cannot run, or not
+            in `time_limit`; or a model whose answer is not float32 [N, C], or whose probabilities
+            are not 0 to 1, adding up to 1. NaN passes.
         """
         self._check_images(images)
-        answers = self._session.run(OUTPUTS, {INPUT: np.ascontiguousarray(images)})
+        answers = self._run(OUTPUTS, {INPUT: np.ascontiguousarray(images)})
         expected = (len(images), len(self.labels))
         for name, answer in zip(OUTPUTS, answers, strict=True):
             if answer.shape != expected:
@@ -146,7 +163,8 @@ def load_model(path, provider='cpu', threads=None, tf32=False):
     Args:
       path: the artifact folder, or the ONNX file in it.
       provider: `cpu`, `cuda` or `tensorrt`.
-      threads: CPU threads within one operator, >= 1; None leaves it to onnxruntime (all cores).
+      threads: CPU threads within one operator, 1 to 1024; None leaves it to onnxruntime (all
+        cores).
       tf32: lets `cuda` use TensorFloat-32: faster from Ampere on, but it keeps 10 bits of
         mantissa, and `verify` needs a tolerance near 1e-2 then. See `session.open_session`.
 
@@ -156,7 +174,8 @@ def load_model(path, provider='cpu', threads=None, tf32=False):
     Raises:
       FileNotFoundError: no such folder or file, or a folder without `model.onnx`.
       ValueError: no ONNX model; external data; metadata, inputs or outputs that break the
-        contract of an artifact; a provider that is unknown or not what the model runs on.
+        contract of an artifact; values larger than `limits` allows; a provider that is unknown or
+        not what the model runs on.
     """
     artifact = load_artifact(path, provider, threads, tf32)
     if not isinstance(artifact, Model):
@@ -181,11 +200,23 @@ def load_artifact(path, provider='cpu', threads=None, tf32=False):
     try:
         kind, metadata = read_metadata(proto)
         probe, outputs = KINDS[kind].interface(proto.graph, metadata)
+        check_declared_sizes(proto)
         del proto  # a second copy of the weights
         session = open_session(data, provider, probe, threads=threads, tf32=tf32)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-    return _CLASSES.get(kind, Artifact)(path, session, kind, metadata, provider, probe, outputs)
+    artifact = _CLASSES.get(kind, Artifact)(path, session, kind, metadata, provider, probe, outputs)
+    artifact._options = {'provider': provider, 'threads': threads, 'tf32': tf32}
+    return artifact
+
+
+def _reopen(expected, path, options, time_limit):
+    """What an `Artifact` is unpickled by."""
+    artifact = load_artifact(path, **options)
+    if type(artifact) is not expected:
+        raise ValueError(f'{path}: is another artifact than the one that was pickled')
+    artifact.time_limit = time_limit
+    return artifact
 
 
 def _model_file(path):

@@ -1,9 +1,12 @@
 """What the commands in tools/ share: their common arguments, and one function for each."""
 
 import json
+import math
 import os
+import signal
 import sys
 
+from ash_onnx import limits
 from ash_onnx.annotation import annotate, check_picture_path
 from ash_onnx.artifact import load_artifact, load_model
 from ash_onnx.evaluation import evaluate, format_evaluation
@@ -12,7 +15,7 @@ from ash_onnx.prediction import format_predictions, predict
 from ash_onnx.session import PROVIDERS
 from ash_onnx.verify import format_verification, verify
 
-OK, BEYOND_TOLERANCE, BAD_INPUT, READER_GONE = 0, 1, 2, 141
+OK, BEYOND_TOLERANCE, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 
 
 def add_model_arguments(parser):
@@ -23,36 +26,77 @@ def add_model_arguments(parser):
                              '(default: %(default)s)')
     parser.add_argument('--threads', type=int, metavar='N',
                         help='CPU threads within one operator (default: all cores)')
+    parser.add_argument('--time-limit', type=float, default=600, metavar='SECONDS',
+                        help='for one run of the model, of a batch (default: %(default)s)')
+    parser.add_argument('--memory-limit', type=float, metavar='GB',
+                        help='for the data of the process (default: three quarters of the memory '
+                             'there is; none on a GPU)')
     parser.add_argument('--json', action='store_true', help='write JSON to stdout')
 
 
-def run_command(program, command, **arguments):
+def model_arguments(args):
+    """What `add_model_arguments` added, of parsed arguments, as arguments of `run_command`."""
+    return {'artifact': args.artifact, 'provider': args.provider, 'threads': args.threads,
+            'time_limit': args.time_limit, 'memory_limit': args.memory_limit, 'as_json': args.json}
+
+
+def run_command(program, command, memory_limit=None, **arguments):
     """Runs a command's function; bad input becomes one line on stderr.
 
     Args:
       program: name of the command for the line, `predict.py`.
       command: one of the functions below.
+      memory_limit: gigabytes for the data of the process; None for three quarters of the memory,
+        or for no limit where the provider is not `cpu`, for GPUs map more than they take.
       **arguments: its arguments.
 
     Returns:
-      The exit status: the function's own, or 2 where it raised a ValueError or an OSError.
+      The exit status: the function's own, or 2 where it raised a ValueError or an OSError, or
+      memory was short; 130 after Ctrl-C.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as tools/ has it during imports
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding shows an escape for what it lacks.
         stream.reconfigure(errors='backslashreplace')
+    if memory_limit is None and arguments['provider'] == 'cpu':
+        memory_limit = limits.default_gigabytes()
     try:
-        return command(program=program, **arguments)
+        with limits.memory_limit(memory_limit):
+            return command(program=program, **arguments)
     except BrokenPipeError:  # the reader of the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except (ValueError, OSError) as error:
         _complain(program, error)
         return BAD_INPUT
+    except MemoryError:
+        _complain(program, f'it needs more memory than {memory_limit:g} GB: give it more by '
+                           '--memory-limit' if memory_limit else 'there is not enough memory')
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f'{program}: interrupted', file=sys.stderr)
+        return INTERRUPTED
 
 
-def verify_artifact(program, artifact, provider, threads, as_json, rtol, atol):
+def _open(load, program, artifact, provider, threads, time_limit):
+    if not 0 < time_limit < math.inf:
+        raise ValueError(f'--time-limit must be a number above 0, got {time_limit:g}')
+    model = load(artifact, provider, threads)
+
+    def overdue():
+        _complain(program, f'{model.path}: one node takes more than {time_limit:g} seconds: give '
+                           'it more by --time-limit, or fewer images')
+        os._exit(BAD_INPUT)
+
+    model.time_limit, model.overdue = time_limit, overdue
+    return model
+
+
+def verify_artifact(program, artifact, provider, threads, time_limit, as_json, rtol, atol):
     """Prints a verification; returns 0, or 1 where it failed."""
-    result = verify(load_artifact(artifact, provider, threads), rtol=rtol, atol=atol)
+    model = _open(load_artifact, program, artifact, provider, threads, time_limit)
+    result = verify(model, rtol=rtol, atol=atol)
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})
     else:
@@ -60,11 +104,12 @@ def verify_artifact(program, artifact, provider, threads, as_json, rtol, atol):
     return OK if result.passed else BEYOND_TOLERANCE
 
 
-def predict_files(program, artifact, provider, threads, as_json, paths, top, save):
+def predict_files(program, artifact, provider, threads, time_limit, as_json, paths, top, save,
+                  overwrite):
     """Prints predictions; returns 0, or 2 where a path could not be read (the others are done)."""
     if save is not None:
-        check_picture_path(save)
-    model = load_model(artifact, provider, threads)
+        check_picture_path(save, overwrite, paths)
+    model = _open(load_model, program, artifact, provider, threads, time_limit)
     errors, others = [], []
     predictions = predict(model, paths, top, on_other=others.append,
                           on_error=lambda path, error: errors.append((path, error)))
@@ -84,9 +129,10 @@ def predict_files(program, artifact, provider, threads, as_json, paths, top, sav
     return BAD_INPUT if errors else OK
 
 
-def evaluate_folder(program, artifact, provider, threads, as_json, image_dir, batch_size, quiet):
+def evaluate_folder(program, artifact, provider, threads, time_limit, as_json, image_dir,
+                    batch_size, quiet):
     """Prints an evaluation; returns 0."""
-    model = load_model(artifact, provider, threads)
+    model = _open(load_model, program, artifact, provider, threads, time_limit)
     result = evaluate(model, image_dir, batch_size, quiet)
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})

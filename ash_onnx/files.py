@@ -30,13 +30,13 @@ def read_bounded(path, limit):
 
     Raises:
       OSError: it cannot be opened or read.
-      ValueError: it has more than `limit` bytes, or is no regular file.
+      ValueError: it is larger than `limit` bytes, or no regular file.
     """
     with open_regular(path) as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise ValueError(f'{path}: more than {limit} bytes')
-    return data
+        size = os.fstat(stream.fileno()).st_size
+        if size > limit:
+            raise ValueError(f'{path}: more than {limit} bytes, {size}')
+        return stream.read(size)  # not the limit, whose memory would be taken
 
 
 def shown(text):

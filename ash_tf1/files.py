@@ -41,7 +41,7 @@ def read_bounded(path, limit):
         size = os.fstat(handle.fileno()).st_size
         if size > limit:
             raise ValueError('{}: has {} bytes, expected are at most {}'.format(path, size, limit))
-        return handle.read(limit)
+        return handle.read(size)  # not the limit, whose memory would be taken
 
 
 def read_text(path):

@@ -33,8 +33,7 @@ def build_parser():
 
 def main(argv=None):
     args = build_parser().parse_args(argv)
-    return cli.run_command('evaluate_onnx.py', cli.evaluate_folder, artifact=args.artifact,
-                           provider=args.provider, threads=args.threads, as_json=args.json,
+    return cli.run_command('evaluate_onnx.py', cli.evaluate_folder, **cli.model_arguments(args),
                            image_dir=args.image_dir, batch_size=args.batch_size, quiet=args.quiet)
 
 

@@ -44,8 +44,7 @@ def build_parser():
 
 def main(argv=None):
     args = build_parser().parse_args(argv)
-    return cli.run_command('verify_onnx.py', cli.verify_artifact, artifact=args.artifact,
-                           provider=args.provider, threads=args.threads, as_json=args.json,
+    return cli.run_command('verify_onnx.py', cli.verify_artifact, **cli.model_arguments(args),
                            rtol=args.rtol, atol=args.atol)
 
 

@@ -7,7 +7,7 @@ import zlib
 import cv2
 import numpy as np
 
-from ash_tf1.files import open_regular
+from ash_tf1.files import open_regular, read_bounded
 from ash_tf1.input_pipelines import jpeg
 from ash_tf1.input_pipelines.dataset import DataFileError, Split
 
@@ -36,12 +36,10 @@ def read_image(path):
         ValueError: it is no regular file or no whole PNG or JPEG file, or larger than `MAX_PIXELS`
             or `MAX_BYTES`.
     """
-    with open_regular(path) as handle:
-        data = handle.read(MAX_BYTES + 1)
-    decode = _decode_png if data.startswith(_PNG) else _decode_jpeg
-    pixels = decode(path, data) if len(data) <= MAX_BYTES else None
+    data = read_bounded(path, MAX_BYTES)
+    pixels = (_decode_png if data.startswith(_PNG) else _decode_jpeg)(path, data)
     if pixels is None:
-        raise ValueError(f'{path} is no whole PNG or JPEG file of at most {MAX_BYTES} bytes')
+        raise ValueError(f'{path} is no whole PNG or JPEG file')
     return pixels
 
 

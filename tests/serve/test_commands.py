@@ -130,8 +130,8 @@ def test_predict_with_bad_files_only(run, artifact, tmp_path):
 def test_predict_never_replaces_its_input(run, artifact, tree):
     path = tree / 'red' / 'a.png'
     before = path.read_bytes()
-    status, _, err = run('predict', artifact, tree / 'red', '--save', path)
-    assert status == 2 and 'one of the classified images' in err
+    status, _, err = run('predict', artifact, tree / 'red', '--save', path, '--overwrite')
+    assert status == 2 and 'one of the images to classify' in err
     assert path.read_bytes() == before
 
 

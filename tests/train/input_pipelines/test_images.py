@@ -64,13 +64,13 @@ def spoilt(data, where):
     (lambda png, jpeg: spoilt(png, 60), 'no whole'),
     (lambda png, jpeg: jpeg[:-2], 'no whole'), (lambda png, jpeg: jpeg[:4], 'no whole'),
     (lambda png, jpeg: jpeg[:2] + b'\xff\xda' + jpeg[-20:], 'no whole'),
-    (lambda png, jpeg: png + bytes(3000), 'of at most 2000 bytes')])
+    (lambda png, jpeg: png + bytes(3000), 'expected are at most 2000')])
 def test_what_is_no_whole_image_is_named(tmp_path, monkeypatch, make, message):
     monkeypatch.setattr(images, 'MAX_BYTES', 2000)
     png, jpeg = (cv2.imencode(kind, noise(12, 12, 3))[1].tobytes() for kind in ('.png', '.jpg'))
     assert len(png) < 2000 and len(jpeg) < 2000
     (tmp_path / 'a.png').write_bytes(make(png, jpeg))
-    with pytest.raises(ValueError, match=r'a\.png .*' + message):
+    with pytest.raises(ValueError, match=r'a\.png:? .*' + message):
         read_image(str(tmp_path / 'a.png'))
 
 
