@@ -87,7 +87,7 @@ setup(
     package_data={'ash_tf1.checkpoint_import.rules': ['*.txt']},
     python_requires='>=3.7',
     # opencv-python-headless has no windows, so it needs no display and runs on servers too.
-    install_requires=['numpy', 'opencv-python-headless', 'tqdm'],
+    install_requires=['numpy', 'opencv-python-headless', 'simplejpeg', 'tqdm'],
     extras_require={'train': TENSORFLOW + TRAIN, 'train-gpu': TENSORFLOW_GPU + TRAIN,
                     'convert': TRAIN + CONVERT, 'serve': SERVE,
                     'serve-gpu': SERVE_GPU, 'dev': DEV},

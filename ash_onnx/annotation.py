@@ -51,8 +51,14 @@ def annotate(predictions, path, input_shape, preprocessing=DEFAULT):
     _write(Path(path), data.tobytes())
 
 
-def check_picture_path(path):
-    """Raises what `annotate` would raise for this path alone, before any work is done for it."""
+def check_picture_path(path, overwrite=True, inputs=()):
+    """Raises what forbids a picture at this path, before any work is done for it.
+
+    Args:
+      path: the picture.
+      overwrite: whether a file that is there may be replaced.
+      inputs: paths of files and folders to classify; the picture must be none of these files.
+    """
     path = Path(path)
     if path.suffix.lower() not in _SUFFIXES:
         raise ValueError(f'{path}: a picture\'s name must end in {", ".join(_SUFFIXES)}')
@@ -60,6 +66,14 @@ def check_picture_path(path):
         raise FileNotFoundError(f'{path}: there is no folder {path.parent}')
     if path.is_dir():
         raise IsADirectoryError(f'{path}: this is a folder')
+    # Where it is a link, what it leads to must stay as well.
+    if not overwrite and os.path.lexists(path):
+        raise ValueError(f'{path}: this file exists; give another name, or --overwrite')
+    for given in inputs:
+        if any(_same_file(path, one) for one in (Path(given).iterdir() if Path(given).is_dir()
+                                                 else [given])):
+            raise ValueError(f'{path}: this is one of the images to classify, which it would '
+                             'replace')
 
 
 def draw_grid(cells, total=None):

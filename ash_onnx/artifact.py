@@ -9,11 +9,14 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from ash_onnx import blocked, fusing, native
+from ash_onnx.files import read_bounded
+from ash_onnx.limits import check_declared_sizes
 from ash_onnx.metadata import CLASSIFIER, INPUT, KINDS, OUTPUTS, read_metadata
 from ash_onnx.preprocessing import Preprocessing
-from ash_onnx.session import open_session
+from ash_onnx.session import open_session, run_session
 
 MODEL_FILE = 'model.onnx'
+ROUNDING = 1e-3  # of probabilities
 MAX_MODEL_BYTES = 2**31 - 1  # protobuf's own limit for one message
 
 
@@ -46,6 +49,11 @@ class Artifact:
       provider: `cpu`, `cuda` or `tensorrt`, the one that it really runs on.
       form: an `AshForm`: how ASH is computed.
       input_names, output_names: tuples of strings, in the order of the test data sets.
+      time_limit: seconds for one run; None, the default, for none.
+      overdue: called, from another thread, where a run goes on for as long again; or None.
+
+    The last two may be set. It is pickled by its path, provider and options, and opened anew from
+    them.
     """
 
     def __init__(self, path, session, kind, metadata, provider, form, input_names, output_names):
@@ -57,6 +65,12 @@ class Artifact:
         self.input_names = tuple(input_names)
         self.output_names = tuple(output_names)
         self._session = session
+        self.time_limit = self.overdue = None
+        self._options = {}
+
+    def __reduce__(self):
+        # A session cannot be pickled. The file is read and checked again where this arrives.
+        return _reopen, (type(self), self.path.absolute(), self._options, self.time_limit)
 
     @property
     def folder(self):
@@ -76,16 +90,20 @@ class Artifact:
           A tuple of arrays, one for each of `output_names`.
 
         Raises:
-          ValueError: inputs of another number, type, dtype or shape.
+          ValueError: inputs of another number, type, dtype or shape; or onnxruntime cannot run
+            the model, or not in `time_limit`.
         """
         # Not ascontiguousarray, which makes rank 1 of rank 0.
         feeds = {name: np.asarray(value, order='C')
                  for name, value in zip(self.input_names, inputs, strict=True)}
         for name, value in feeds.items():
             _check_text(name, value)
+        return tuple(self._run(self.output_names, feeds))
+
+    def _run(self, outputs, feeds):
         try:
-            return tuple(self._session.run(self.output_names, feeds))
-        except Exception as error:  # onnxruntime raises a dozen types with no public base
+            return run_session(self._session, outputs, feeds, self.time_limit, self.overdue)
+        except ValueError as error:
             raise ValueError(f'{self.path}: {error}') from error
 
 
@@ -121,16 +139,18 @@ class Model(Artifact):
           (logits, probabilities), each float32 [N, C].
 
         Raises:
-          ValueError: images of another type, dtype or shape; or a model whose answer is not
-            float32 [N, C].
+          ValueError: images of another type, dtype or shape; what onnxruntime cannot run, or not
+            in `time_limit`; or a model whose answer is not float32 [N, C], or whose probabilities
+            are not 0 to 1, adding up to 1. NaN passes.
         """
         self._check_images(images)
-        answers = self._session.run(OUTPUTS, {INPUT: np.ascontiguousarray(images)})
+        answers = self._run(OUTPUTS, {INPUT: np.ascontiguousarray(images)})
         expected = (len(images), len(self.labels))
         for name, answer in zip(OUTPUTS, answers, strict=True):
             if answer.shape != expected:
                 raise ValueError(f'{self.path}: {name} came back as {list(answer.shape)}, '
                                  f'expected {list(expected)}')
+        _check_probabilities(self.path, answers[1])
         return tuple(answers)
 
     @cached_property
@@ -152,6 +172,13 @@ class Model(Artifact):
             raise ValueError(f'images must be [{wanted}] with N >= 1, got {list(images.shape)}')
 
 
+def _check_probabilities(path, probabilities):
+    low, high, sums = probabilities.min(), probabilities.max(), probabilities.sum(axis=1)
+    if low < -ROUNDING or high > 1 + ROUNDING or (np.abs(sums - 1) > ROUNDING).any():
+        raise ValueError(f'{path}: its probabilities are {low:g} to {high:g} and add up to '
+                         f'{sums.min():g} to {sums.max():g}, expected 0 to 1 and a sum of 1')
+
+
 def _check_text(name, value):
     # onnxruntime calls str() on what is no str: b'a' would become the text "b'a'".
     if value.dtype.kind == 'S' or value.dtype == object and not all(
@@ -169,7 +196,8 @@ def load_model(path, provider='cpu', threads=None, tf32=False, fused='auto'):
     Args:
       path: the artifact folder, or the ONNX file in it.
       provider: `cpu`, `cuda` or `tensorrt`.
-      threads: CPU threads within one operator, >= 1; None leaves it to onnxruntime (all cores).
+      threads: CPU threads within one operator, 1 to 1024; None leaves it to onnxruntime (all
+        cores).
       tf32: lets `cuda` use TensorFloat-32: faster from Ampere on, but it keeps 10 bits of
         mantissa, and `verify` needs a tolerance near 1e-2 then. See `session.open_session`.
       fused: whether every ASH in the model runs as one fused op: True, or False for the portable
@@ -182,8 +210,9 @@ def load_model(path, provider='cpu', threads=None, tf32=False, fused='auto'):
     Raises:
       FileNotFoundError: no such folder or file, or a folder without `model.onnx`.
       ValueError: no ONNX model; external data; metadata, inputs or outputs that break the
-        contract of an artifact; a provider that is unknown or not what the model runs on; `fused`
-        is True, or the model has fused ops itself, and the library cannot be had.
+        contract of an artifact; values larger than `limits` allows; a provider that is unknown or
+        not what the model runs on; `fused` is True, or the model has fused ops itself, and the
+        library cannot be had.
     """
     artifact = load_artifact(path, provider, threads, tf32, fused)
     if not isinstance(artifact, Model):
@@ -203,12 +232,14 @@ def load_artifact(path, provider='cpu', threads=None, tf32=False, fused='auto'):
     if fused not in (True, False, 'auto'):
         raise ValueError(f"fused must be True, False or 'auto', got {fused!r}")
     path = _model_file(Path(path))
-    data = _read(path)
+    # What is checked is what is run: the session gets these bytes, not the path.
+    data = read_bounded(path, MAX_MODEL_BYTES)
     proto = _parse(path, data)
     _check_single_file(path, proto)
     try:
         kind, metadata = read_metadata(proto)
         probe, outputs = KINDS[kind].interface(proto.graph, metadata)
+        check_declared_sizes(proto)
         form, library = _choose_form(proto, provider, fused)
         optimized = None
         if form.fused:
@@ -219,8 +250,19 @@ def load_artifact(path, provider='cpu', threads=None, tf32=False, fused='auto'):
                                library=library, optimize=not optimized)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-    return _CLASSES.get(kind, Artifact)(path, session, kind, metadata, provider, form, probe,
-                                        outputs)
+    artifact = _CLASSES.get(kind, Artifact)(path, session, kind, metadata, provider, form, probe,
+                                            outputs)
+    artifact._options = {'provider': provider, 'threads': threads, 'tf32': tf32, 'fused': fused}
+    return artifact
+
+
+def _reopen(expected, path, options, time_limit):
+    """What an `Artifact` is unpickled by."""
+    artifact = load_artifact(path, **options)
+    if type(artifact) is not expected:
+        raise ValueError(f'{path}: is another artifact than the one that was pickled')
+    artifact.time_limit = time_limit
+    return artifact
 
 
 def _choose_form(proto, provider, fused):
@@ -252,15 +294,6 @@ def _model_file(path):
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such artifact folder or ONNX file')
     return path
-
-
-def _read(path):
-    # What is checked is what is run: the session gets these bytes, not the path.
-    with path.open('rb') as stream:
-        data = stream.read(MAX_MODEL_BYTES + 1)
-    if len(data) > MAX_MODEL_BYTES:
-        raise ValueError(f'{path}: more than {MAX_MODEL_BYTES} bytes, the most an ONNX file can be')
-    return data
 
 
 def _parse(path, data):

@@ -1,13 +1,16 @@
 """What the commands in tools/ share: their common arguments, and one function for each."""
 
 import json
+import math
 import os
+import signal
 import sys
 
-from ash_onnx import side_by_side
+from ash_onnx import limits, side_by_side
 from ash_onnx.annotation import annotate, check_picture_path
 from ash_onnx.artifact import load_artifact, load_model
 from ash_onnx.evaluation import evaluate, format_evaluation
+from ash_onnx.files import describe_others, shown
 from ash_onnx.images import read_all
 from ash_onnx.optimizing import INT8, optimize
 from ash_onnx.prediction import format_predictions, predict
@@ -15,7 +18,7 @@ from ash_onnx.session import PROVIDERS
 from ash_onnx.side_by_side import format_sides
 from ash_onnx.verify import format_verification, verify
 
-OK, BEYOND_TOLERANCE, BAD_INPUT, READER_GONE = 0, 1, 2, 141
+OK, BEYOND_TOLERANCE, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 _FUSED = {'auto': 'auto', 'yes': True, 'no': False}
 
 
@@ -27,6 +30,11 @@ def add_model_arguments(parser):
                              '(default: %(default)s)')
     parser.add_argument('--threads', type=int, metavar='N',
                         help='CPU threads within one operator (default: all cores)')
+    parser.add_argument('--time-limit', type=float, default=600, metavar='SECONDS',
+                        help='for one run of the model, of a batch (default: %(default)s)')
+    parser.add_argument('--memory-limit', type=float, metavar='GB',
+                        help='for the data of the process (default: three quarters of the memory '
+                             'there is; none on a GPU)')
     parser.add_argument('--fused', choices=_FUSED, default='auto',
                         help='whether each ASH runs as one fused op: auto is yes where the op is '
                              'built (default: %(default)s)')
@@ -34,57 +42,94 @@ def add_model_arguments(parser):
 
 
 def model_arguments(args):
-    """What `add_model_arguments` added, as the arguments of the functions below: a dict."""
-    opening = {'provider': args.provider, 'threads': args.threads, 'fused': _FUSED[args.fused]}
-    return {'artifact': args.artifact, 'opening': opening, 'as_json': args.json}
+    """What `add_model_arguments` added, of parsed arguments, as arguments of `run_command`."""
+    opening = {'provider': args.provider, 'threads': args.threads, 'fused': _FUSED[args.fused],
+               'time_limit': args.time_limit}
+    return {'artifact': args.artifact, 'opening': opening, 'memory_limit': args.memory_limit,
+            'as_json': args.json}
 
 
-def run_command(program, command, **arguments):
+def run_command(program, command, opening, memory_limit=None, **arguments):
     """Runs a command's function; bad input becomes one line on stderr.
 
     Args:
       program: name of the command for the line, `predict.py`.
       command: one of the functions below.
-      **arguments: its arguments.
+      memory_limit: gigabytes for the data of the process; None for three quarters of the memory,
+        or for no limit where the provider is not `cpu`, for GPUs map more than they take.
+      opening: dict of how the model is opened, as from `model_arguments`.
+      **arguments: its other arguments.
 
     Returns:
-      The exit status: the function's own, or 2 where it raised a ValueError or an OSError.
+      The exit status: the function's own, or 2 where it raised a ValueError or an OSError, or
+      memory was short; 130 after Ctrl-C.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as tools/ has it during imports
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows an escape for what it lacks.
+        stream.reconfigure(errors='backslashreplace')
+    if memory_limit is None and opening['provider'] == 'cpu':
+        memory_limit = limits.default_gigabytes()
     try:
-        return command(program=program, **arguments)
+        with limits.memory_limit(memory_limit):
+            return command(program=program, opening=opening, **arguments)
     except BrokenPipeError:  # the reader of the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except (ValueError, OSError) as error:
         _complain(program, error)
         return BAD_INPUT
+    except MemoryError:
+        _complain(program, f'it needs more memory than {memory_limit:g} GB: give it more by '
+                           '--memory-limit' if memory_limit else 'there is not enough memory')
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f'{program}: interrupted', file=sys.stderr)
+        return INTERRUPTED
+
+
+def _open(load, program, artifact, time_limit, **opening):
+    if not 0 < time_limit < math.inf:
+        raise ValueError(f'--time-limit must be a number above 0, got {time_limit:g}')
+    model = load(artifact, **opening)
+
+    def overdue():
+        _complain(program, f'{model.path}: one node takes more than {time_limit:g} seconds: give '
+                           'it more by --time-limit, or fewer images')
+        os._exit(BAD_INPUT)
+
+    model.time_limit, model.overdue = time_limit, overdue
+    return model
 
 
 def verify_artifact(program, artifact, opening, as_json, rtol, atol):
     """Prints a verification; returns 0, or 1 where it failed."""
-    result = verify(load_artifact(artifact, **opening), rtol=rtol, atol=atol)
+    result = verify(_open(load_artifact, program, artifact, **opening), rtol=rtol, atol=atol)
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})
     else:
-        print(format_verification(result))
+        _print_text(format_verification(result))
     return OK if result.passed else BEYOND_TOLERANCE
 
 
-def predict_files(program, artifact, opening, as_json, paths, top, save):
+def predict_files(program, artifact, opening, as_json, paths, top, save, overwrite):
     """Prints predictions; returns 0, or 2 where a path could not be read (the others are done)."""
     if save is not None:
-        check_picture_path(save)
-    model = load_model(artifact, **opening)
-    errors = []
-    predictions = predict(model, paths, top,
+        check_picture_path(save, overwrite, paths)
+    model = _open(load_model, program, artifact, **opening)
+    errors, others = [], []
+    predictions = predict(model, paths, top, on_other=others.append,
                           on_error=lambda path, error: errors.append((path, error)))
     if as_json:
         _print_json({'artifact': artifact, 'provider': model.provider,
                      'predictions': [prediction.to_dict() for prediction in predictions],
                      'errors': [{'path': path, 'error': _one_line(error)}
-                                for path, error in errors]})
+                                for path, error in errors], 'others': others})
     elif predictions:
-        print(format_predictions(predictions))
+        _print_text(format_predictions(predictions))
+    if others and not as_json:
+        print(f'{program}: {describe_others(others)}', file=sys.stderr)
     for _, error in errors:
         _complain(program, error)
     if save is not None and predictions:
@@ -111,12 +156,12 @@ def optimize_artifact(program, artifact, out, form, images, reduce_range, compar
 
 def evaluate_folder(program, artifact, opening, as_json, image_dir, batch_size, quiet):
     """Prints an evaluation; returns 0."""
-    model = load_model(artifact, **opening)
+    model = _open(load_model, program, artifact, **opening)
     result = evaluate(model, image_dir, batch_size, quiet)
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})
     else:
-        print(format_evaluation(result))
+        _print_text(format_evaluation(result))
     return OK
 
 
@@ -124,10 +169,14 @@ def _print_json(value):
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
+def _print_text(text):
+    print('\n'.join(map(shown, text.split('\n'))))
+
+
 def _one_line(error):
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f'{error.filename}: {error.strerror}'
-    return ' '.join(str(error).split()) or type(error).__name__
+        return shown(f'{error.filename}: {error.strerror}')
+    return shown(' '.join(str(error).split())) or type(error).__name__
 
 
 def _complain(program, error):

@@ -4,11 +4,11 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from ash_onnx.files import describe_others
 from ash_onnx.images import find_images, read_image
 
 READERS = 4  # threads; decoding releases the interpreter lock
@@ -39,6 +39,7 @@ class Evaluation:
       seconds: wall time of reading, decoding and running, without loading the model.
       provider: execution provider that it ran on.
       classes: tuple of `ClassCount`, one for each of the model's labels, in its order.
+      others: tuple of the paths that were passed over, strings: no JPEG or PNG files.
     """
 
     n: int
@@ -47,6 +48,7 @@ class Evaluation:
     seconds: float
     provider: str
     classes: tuple
+    others: tuple = ()
 
     @property
     def top1(self):
@@ -77,7 +79,8 @@ def evaluate(model, image_dir, batch_size=64, quiet=False):
     Args:
       model: a `Model`.
       image_dir: folder with one folder for each class, named by its label, with JPEG or PNG files
-        in it. Other files are passed over; a label without a folder counts 0 images.
+        in it, as `find_images` knows them. Other files are passed over, and named in the result; a
+        label without a folder counts 0 images.
       batch_size: images in one run of the model, >= 1; the last batch may be smaller.
       quiet: no progress bar; without a terminal on stderr there is none either.
 
@@ -86,13 +89,13 @@ def evaluate(model, image_dir, batch_size=64, quiet=False):
 
     Raises:
       OSError: no such folder, or a file that cannot be read.
-      ValueError: a folder that is no label, or a label that the model has twice; no images;
-        a file that is no image (an accuracy on the others would be another number); a batch size
-        < 1; a model that answers NaN.
+      ValueError: a folder that is no label, or a label that the model has twice; one without
+        images, or with a folder in it; no images; a file that is a damaged image (an accuracy on
+        the others would be another number); a batch size < 1; a model that answers NaN.
     """
     if type(batch_size) is not int or batch_size < 1:
         raise ValueError(f'batch_size must be an integer >= 1, got {batch_size!r}')
-    files = find_labelled_images(image_dir, model.labels)
+    files, others = find_labelled_images(image_dir, model.labels)
     n, correct = np.zeros((2, len(model.labels)), np.int64)
     correct_top5 = 0
     start = time.perf_counter()
@@ -112,7 +115,7 @@ def evaluate(model, image_dir, batch_size=64, quiet=False):
                  for label, a, b in zip(model.labels, n, correct, strict=True))
     return Evaluation(len(files), int(correct.sum()),
                       correct_top5 if len(model.labels) > 5 else None,
-                      seconds, model.provider, rows)
+                      seconds, model.provider, rows, tuple(map(str, others)))
 
 
 def find_labelled_images(image_dir, labels):
@@ -123,25 +126,33 @@ def find_labelled_images(image_dir, labels):
       labels: sequence of the C labels.
 
     Returns:
-      List of (path, class index), sorted by path.
+      (list of (path, class index), sorted by path; list of the paths of other files).
 
     Raises:
       OSError, ValueError: see `evaluate`.
     """
-    folders = sorted(path for path in Path(image_dir).iterdir()
-                     if path.is_dir() and not path.name.startswith('.'))
-    files = []
-    for folder in folders:
+    loose, entries = find_images(image_dir)
+    files, others = [], loose + [path for path in entries if not path.is_dir()]
+    for folder in (path for path in entries if path.is_dir()):
         if folder.name not in labels:
+            some = ', '.join(labels[:10]) + (', ...' if len(labels) > 10 else '')
             raise ValueError(f'{folder}: the model has no label {folder.name!r}; '
-                             f'its labels are {", ".join(labels)}')
+                             f'its labels are {some}')
         if labels.count(folder.name) > 1:
             raise ValueError(f'{folder}: the model has the label {folder.name!r} '
                              f'{labels.count(folder.name)} times; which one is meant?')
-        files += [(path, labels.index(folder.name)) for path in find_images(folder)]
+        found, rest = find_images(folder)
+        nested = next((path for path in rest if path.is_dir()), None)
+        if nested:
+            raise ValueError(f'{nested}: a folder in the folder of a label, where only images of '
+                             'that label are expected')
+        if not found:
+            raise ValueError(f'{folder}: no JPEG or PNG images in this folder')
+        files += [(path, labels.index(folder.name)) for path in found]
+        others += rest
     if not files:
         raise ValueError(f'{image_dir}: no JPEG or PNG images in folders named by their label')
-    return files
+    return files, others
 
 
 def _ranks(logits, classes):
@@ -177,7 +188,10 @@ def format_evaluation(result):
     if result.top5 is not None:
         lines.append(f'top-5   {result.top5:.2%} ({result.correct_top5} correct)')
     lines += [f'speed   {result.images_per_second:.1f} images/s on {result.provider}, '
-              'reading included', '']
+              'reading included']
+    if result.others:
+        lines.append(describe_others(result.others))
+    lines.append('')
     width = max([5, *(len(row.label) for row in result.classes)])
     lines.append(f'{"class":<{width}}  {"n":>7}  {"correct":>7}  accuracy')
     for row in result.classes:

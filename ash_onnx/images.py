@@ -7,17 +7,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ash_onnx import jpeg
+from ash_onnx.files import open_regular, read_bounded
 from ash_onnx.preprocessing import DEFAULT, fit_image
 
 IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png')
+IGNORED = ('Thumbs.db', 'desktop.ini')
 MAX_PIXELS = 2**26  # 67 million, 200 MB decoded; checked in the header, before decoding
 MAX_FILE_BYTES = 2**29  # an uncompressed 16-bit RGBA image of MAX_PIXELS
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_JPEG_SIGNATURE = b'\xff\xd8\xff'
-# Start-of-frame markers: 0xC0 to 0xCF without DHT (C4), JPG (C8) and DAC (CC).
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length: TEM, RSTn, SOI
 
 
 def read_image(path, input_shape, preprocessing=DEFAULT):
@@ -37,41 +36,74 @@ def read_image(path, input_shape, preprocessing=DEFAULT):
 
     Raises:
       OSError: no such file, or it cannot be read.
-      ValueError: an empty, truncated or damaged file, one that is neither JPEG nor PNG, or one of
-        more than `MAX_PIXELS` pixels or `MAX_FILE_BYTES` bytes.
+      ValueError: an empty, truncated or damaged file, one that is neither JPEG nor PNG or no
+        regular file, or one of more than `MAX_PIXELS` pixels or `MAX_FILE_BYTES` bytes.
     """
-    with Path(path).open('rb') as stream:
-        data = stream.read(MAX_FILE_BYTES + 1)
+    data = read_bounded(path, MAX_FILE_BYTES)
     if not data:
         raise ValueError(f'{path}: the file is empty')
-    if len(data) > MAX_FILE_BYTES:
-        raise ValueError(f'{path}: the file has more than {MAX_FILE_BYTES} bytes')
-    width, height = _check_container(path, data)
-    if not 1 <= width * height <= MAX_PIXELS:
-        raise ValueError(f'{path}: {width} x {height} pixels, expected 1 to {MAX_PIXELS} in all')
+    if data.startswith(_PNG_SIGNATURE):
+        pixels = _decode_png(path, data)
+    elif data.startswith(jpeg.SIGNATURE):
+        pixels = _decode_jpeg(path, data)
+    else:
+        raise ValueError(f'{path}: neither a JPEG nor a PNG image')
+    return fit_image(pixels, input_shape, preprocessing)
+
+
+def _decode_jpeg(path, data):
+    header = jpeg.read_header(data)
+    if header is None:
+        raise ValueError(f'{path}: a truncated or damaged JPEG file')
+    _check_size(path, header.width, header.height)
     try:
-        # IMREAD_COLOR: 8 bits, 3 channels, no alpha, EXIF orientation applied.
+        return jpeg.decode(data, header)
+    except ValueError as error:
+        raise ValueError(f'{path}: a truncated or damaged JPEG file: {error}') from error
+
+
+def _decode_png(path, data):
+    size = _png_size(data)
+    if size is None:
+        raise ValueError(f'{path}: a truncated or damaged PNG file')
+    _check_size(path, *size)
+    try:
+        # IMREAD_COLOR: 8 bits, 3 channels, no alpha.
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:  # OpenCV's own limits, which its environment variables can lower
-        raise ValueError(f'{path}: OpenCV refuses this image of {width} x {height} pixels: '
+        raise ValueError(f'{path}: OpenCV refuses this image of {size[0]} x {size[1]} pixels: '
                          f'{error.err}') from error
     if bgr is None:
-        raise ValueError(f'{path}: a damaged image file')
-    return fit_image(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), input_shape, preprocessing)
+        raise ValueError(f'{path}: a damaged PNG file')
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _check_size(path, width, height):
+    if not 1 <= width * height <= MAX_PIXELS:
+        raise ValueError(f'{path}: {width} x {height} pixels, expected 1 to {MAX_PIXELS} in all')
 
 
 def find_images(folder):
-    """Lists the image files of a folder, not of the folders in it.
+    """Looks through a folder, not through the folders in it.
+
+    An image is known by what the file begins with, whatever its name ends in. A file of another
+    content whose name ends in `IMAGE_SUFFIXES` counts too: `read_image` says what is wrong with it.
+    Names that begin with a dot and `IGNORED` are passed over.
 
     Args:
       folder: path of a folder.
 
     Returns:
-      Sorted list of `pathlib.Path`: names that end in `IMAGE_SUFFIXES` in any case and do not
-      start with a dot.
+      (images, others), sorted lists of `pathlib.Path`; a folder is among the others.
+
+    Raises:
+      OSError: the folder cannot be listed, or a file in it cannot be opened.
     """
-    return sorted(path for path in Path(folder).iterdir()
-                  if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.'))
+    images, others = [], []
+    for path in sorted(Path(folder).iterdir()):
+        if not path.name.startswith('.') and path.name not in IGNORED:
+            (images if _is_image(path) else others).append(path)
+    return images, others
 
 
 def read_all(paths, input_shape, preprocessing=DEFAULT):
@@ -92,7 +124,7 @@ def read_all(paths, input_shape, preprocessing=DEFAULT):
         found = [path]
         if path.is_dir():
             found = [image for folder in sorted([path, *path.rglob('*/')]) if folder.is_dir()
-                     for image in find_images(folder)]
+                     for image in find_images(folder)[0]]
             if not found:
                 raise ValueError(f'{path}: no JPEG or PNG image in this folder')
         files += found
@@ -100,21 +132,13 @@ def read_all(paths, input_shape, preprocessing=DEFAULT):
     return np.stack(images) if images else np.zeros((0, *input_shape), np.uint8)
 
 
-def _check_container(path, data):
-    """Returns (width, height) from the header of a file that is complete.
-
-    OpenCV's answer to a cut file differs between its versions: nothing, or the upper half of the
-    picture over gray, which would be classified as if nothing were wrong.
-    """
-    if data.startswith(_PNG_SIGNATURE):
-        kind, size = 'PNG', _png_size(data)
-    elif data.startswith(_JPEG_SIGNATURE):
-        kind, size = 'JPEG', _jpeg_size(data)
-    else:
-        raise ValueError(f'{path}: neither a JPEG nor a PNG image')
-    if size is None:
-        raise ValueError(f'{path}: a truncated or damaged {kind} file')
-    return size
+def _is_image(path):
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return not path.is_dir()
+    if not path.is_file():
+        return False
+    with open_regular(path) as stream:
+        return stream.read(len(_PNG_SIGNATURE)).startswith((_PNG_SIGNATURE, jpeg.SIGNATURE))
 
 
 def _png_size(data):
@@ -135,23 +159,4 @@ def _png_size(data):
         if kind == b'IEND':
             return size
         offset = end
-    return None
-
-
-def _jpeg_size(data):
-    """(width, height) of a JPEG file that has its end-of-image marker, or None."""
-    offset, size = 2, None
-    while offset + 4 <= len(data) and data[offset] == 0xFF:
-        marker = data[offset + 1]
-        if marker == 0xFF:  # a fill byte
-            offset += 1
-        elif marker in _JPEG_BARE:
-            offset += 2
-        else:
-            if marker in _JPEG_FRAMES and offset + 9 <= len(data):
-                height, width = struct.unpack_from('>HH', data, offset + 5)
-                size = width, height
-            if marker == 0xDA:  # the image data; 0xFF in it is stuffed, so that EOI is the end
-                return size if data.find(b'\xff\xd9', offset) > 0 else None
-            offset += 2 + struct.unpack_from('>H', data, offset + 2)[0]
     return None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ash_onnx.files import shown
 from ash_onnx.images import find_images, read_image
 
 BATCH_SIZE = 32
@@ -28,7 +29,7 @@ class Prediction:
                 'top': [{'label': label, 'probability': p} for label, p in self.top]}
 
 
-def predict(model, paths, top=5, on_error=None):
+def predict(model, paths, top=5, on_error=None, on_other=None):
     """Classifies image files.
 
     Args:
@@ -37,6 +38,8 @@ def predict(model, paths, top=5, on_error=None):
       top: how many labels for each, >= 1; at most all the model has.
       on_error: called as `on_error(path, error)` for each path that cannot be read, which is left
         out then; None raises the error.
+      on_other: called as `on_other(path)` for each file in a folder that is no image, and for each
+        folder in it, which are passed over.
 
     Returns:
       List of `Prediction`, in the order of the paths.
@@ -48,7 +51,7 @@ def predict(model, paths, top=5, on_error=None):
     if type(top) is not int or top < 1:
         raise ValueError(f'top must be an integer >= 1, got {top!r}')
     results, names, images = [], [], []
-    for name, image in _read_all(model, paths, on_error):
+    for name, image in _read_all(model, paths, on_error, on_other):
         names.append(name)
         images.append(image)
         if len(images) == BATCH_SIZE:
@@ -59,10 +62,10 @@ def predict(model, paths, top=5, on_error=None):
     return results
 
 
-def _read_all(model, paths, on_error):
+def _read_all(model, paths, on_error, on_other):
     for path in paths:
         try:
-            names = _expand(path)
+            names = _expand(path, on_other)
         except (OSError, ValueError) as error:
             if on_error is None:
                 raise
@@ -79,12 +82,14 @@ def _read_all(model, paths, on_error):
             yield name, image
 
 
-def _expand(path):
+def _expand(path, on_other):
     if not Path(path).is_dir():
         return [str(path)]
-    found = find_images(path)
+    found, others = find_images(path)
     if not found:
         raise ValueError(f'{path}: no JPEG or PNG image in this folder')
+    for other in others if on_other else ():
+        on_other(str(other))
     return [str(image) for image in found]
 
 
@@ -101,11 +106,11 @@ def _classify(model, names, images, top):
 
 def format_predictions(predictions):
     """Returns predictions as a table for people: a line for each label of each image."""
-    image_width = max([5, *(len(p.path) for p in predictions)])
+    image_width = max([5, *(len(shown(p.path)) for p in predictions)])
     label_width = max([5, *(len(label) for p in predictions for label, _ in p.top)])
     lines = [f'{"image":<{image_width}}  {"label":<{label_width}}  probability']
     for prediction in predictions:
         for rank, (label, probability) in enumerate(prediction.top):
-            name = '' if rank else prediction.path
+            name = '' if rank else shown(prediction.path)
             lines.append(f'{name:<{image_width}}  {label:<{label_width}}  {probability:>11.4f}')
     return '\n'.join(lines)

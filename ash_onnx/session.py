@@ -22,11 +22,13 @@ import contextlib
 import io
 import json
 import tempfile
+import threading
 from pathlib import Path
 
 import onnxruntime
 
 PROVIDERS = ('cpu', 'cuda', 'tensorrt')
+MAX_THREADS = 1024  # more than processors have; onnxruntime starts any number
 
 _CPU = 'CPUExecutionProvider'
 _CUDA = 'CUDAExecutionProvider'
@@ -55,7 +57,7 @@ def open_session(model, provider, probe, threads=None, tf32=False, library=None,
       provider: one of `PROVIDERS`.
       probe: dict input name -> array, the smallest valid input, which shows where the nodes run;
         not run for `cpu`.
-      threads: CPU threads within one operator, >= 1; None leaves it to onnxruntime.
+      threads: CPU threads within one operator, 1 to `MAX_THREADS`; None leaves it to onnxruntime.
       tf32: lets `cuda` compute in TensorFloat-32.
       library: path of a library of custom ops that the model needs, or None.
       optimize: whether onnxruntime optimises the graph; False for one that it has optimised.
@@ -69,8 +71,8 @@ def open_session(model, provider, probe, threads=None, tf32=False, library=None,
     """
     if provider not in PROVIDERS:
         raise ValueError(f'unknown provider {provider!r}, expected one of {", ".join(PROVIDERS)}')
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise ValueError(f'threads must be an integer >= 1, got {threads!r}')
+    if threads is not None and (type(threads) is not int or not 1 <= threads <= MAX_THREADS):
+        raise ValueError(f'threads must be an integer from 1 to {MAX_THREADS}, got {threads!r}')
     wanted = _NAMES[provider][0]
     available = onnxruntime.get_available_providers()
     if wanted not in available:
@@ -108,6 +110,49 @@ def open_session(model, provider, probe, threads=None, tf32=False, library=None,
     if provider != 'cpu':
         check_placement(json.loads(profile), provider)
     return session
+
+
+def run_session(session, outputs, feeds, time_limit=None, overdue=None):
+    """Runs a session; safe to call from several threads.
+
+    Args:
+      session: as from `open_session`.
+      outputs: names of the outputs.
+      feeds: dict input name -> array.
+      time_limit: seconds after which onnxruntime stops before the next node, a loop's too; None
+        for none.
+      overdue: called, from another thread, where it has not stopped after as long again: a node
+        cannot be stopped. None to wait for it.
+
+    Returns:
+      A list of arrays.
+
+    Raises:
+      ValueError: onnxruntime's error, or the time is over.
+    """
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    done = threading.Event()
+
+    def stop():
+        options.terminate = True
+        if overdue and not done.wait(time_limit):
+            overdue()
+
+    timer = threading.Timer(time_limit or 0, stop)
+    if time_limit is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        return session.run(outputs, feeds, options)
+    except Exception as error:  # onnxruntime raises a dozen types with no public base
+        if options.terminate:
+            raise ValueError(f'a run takes more than {time_limit:g} seconds: give it more by '
+                             '--time-limit, or fewer images') from error
+        raise ValueError(' '.join(str(error).split())) from error
+    finally:
+        done.set()
+        timer.cancel()
 
 
 def check_placement(events, provider):

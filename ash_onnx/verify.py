@@ -10,6 +10,7 @@ from onnx import numpy_helper
 
 from ash_onnx.artifact import OUTPUTS, AshForm, Model
 from ash_onnx.comparison import ATOL, RTOL, AllClose, Tolerance, compare, count_agreeing
+from ash_onnx.files import read_bounded
 
 MAX_TENSOR_BYTES = 2**30
 LABELS_FILE = 'labels.txt'
@@ -115,12 +116,8 @@ def _check_labels_file(path, labels):
     # Other programs read the labels there; the model's own are the truth.
     if not path.exists():
         return
-    with path.open('rb') as stream:
-        data = stream.read(MAX_LABELS_BYTES + 1)
-    if len(data) > MAX_LABELS_BYTES:
-        raise ValueError(f'{path}: more than {MAX_LABELS_BYTES} bytes')
     try:
-        lines = data.decode('utf-8').splitlines()
+        lines = read_bounded(path, MAX_LABELS_BYTES).decode('utf-8').splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f'{path}: is not UTF-8') from error
     if len(lines) != len(labels):
@@ -166,10 +163,7 @@ def read_test_data(folder, inputs, outputs):
 def _read_tensor(path, name):
     if not path.is_file():
         raise FileNotFoundError(f'{path}: this file of the test data is missing')
-    with path.open('rb') as stream:
-        data = stream.read(MAX_TENSOR_BYTES + 1)
-    if len(data) > MAX_TENSOR_BYTES:
-        raise ValueError(f'{path}: more than {MAX_TENSOR_BYTES} bytes')
+    data = read_bounded(path, MAX_TENSOR_BYTES)
     try:
         tensor = onnx.TensorProto.FromString(data)
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:

@@ -1,12 +1,19 @@
 """Finds checkpoints, reads them, and restores them into a graph after a check that they fit."""
 import collections
+import functools
 import glob
 import os
 import re
+import resource
+import select
+import signal
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from ash_tf1.reading import MAX_TEXT_BYTES, open_regular
+
+INDEX_SECONDS = 300  # that reading an index may take
 _V1_SHARD = re.compile(r'-(\d{5}|\?{5})-of-(\d{5})\Z')
 _V2_SHARD = re.compile(r'\.data-\d{5}-of-\d{5}\Z')
 _V1_MAGIC = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # how TensorFlow's table files end
@@ -33,8 +40,8 @@ def find_checkpoint(path, v1=False):
       ValueError: there is no checkpoint, or a part of it is missing.
     """
     prefix = _latest(path) if os.path.isdir(path) else _prefix_of(path)
-    data = glob.glob(glob.escape(prefix) + '.data-*')
-    if not os.path.exists(prefix + '.index'):
+    data = [file for file in glob.glob(glob.escape(prefix) + '.data-*') if os.path.isfile(file)]
+    if not os.path.isfile(prefix + '.index'):
         pattern = _find_v1(prefix)
         if pattern is None and data:
             raise ValueError('the checkpoint at {} has lost its .index file'.format(prefix))
@@ -46,7 +53,15 @@ def find_checkpoint(path, v1=False):
         return pattern
     if not data:
         raise ValueError('the checkpoint at {} has lost its .data file'.format(prefix))
+    check_name(prefix)
     return prefix
+
+
+def check_name(prefix):
+    """Raises ValueError for a path of a checkpoint from which TensorFlow restores nothing."""
+    if set(str(prefix)) & set('*?[]\\'):
+        raise ValueError('TensorFlow takes *, ?, [, ] and \\ in the name of a checkpoint for a '
+                         'pattern: it restores nothing from {}'.format(prefix))
 
 
 def listed_checkpoints(folder):
@@ -67,10 +82,13 @@ def listed_checkpoints(folder):
 
 def _state(folder):
     """What the file `checkpoint` of a folder says; None if it is missing or damaged."""
+    path = os.path.join(folder, 'checkpoint')
     try:
-        return tf.train.get_checkpoint_state(folder)
+        if os.path.isfile(path) and os.path.getsize(path) <= MAX_TEXT_BYTES:
+            return tf.train.get_checkpoint_state(folder)
     except ValueError:  # TensorFlow's message does not always name the file
-        return None
+        pass
+    return None
 
 
 def _latest(folder):
@@ -160,7 +178,7 @@ def _find_v1(prefix):
 
 def _is_table(path):
     """Whether a file ends as TensorFlow's table files do. V1 checkpoints consist of these."""
-    with open(path, 'rb') as handle:
+    with open_regular(path) as handle:
         handle.seek(max(0, os.path.getsize(path) - len(_V1_MAGIC)))
         return handle.read() == _V1_MAGIC
 
@@ -177,11 +195,7 @@ def check_fits(prefix, variables):
       ValueError: the checkpoint cannot be read, or a variable is missing from it or has another
         shape there. The message names the variable and both shapes.
     """
-    try:
-        stored = tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
-    except tf.errors.OpError as error:
-        raise ValueError('{} cannot be read as a checkpoint: {}'.format(
-            prefix, error.message)) from None
+    _, stored, _ = _read_index(prefix)
     named = variables if isinstance(variables, dict) else {v.op.name: v for v in variables}
     for name, variable in named.items():
         shape = variable.shape.as_list()
@@ -191,6 +205,64 @@ def check_fits(prefix, variables):
         if stored[name] != shape:
             raise ValueError('checkpoint {} does not fit the net: {} is {} there, {} here'.format(
                 prefix, name, stored[name], shape))
+
+
+def _read_index(prefix):
+    """(reader, shapes, dtypes) of a checkpoint, the latter by the names of its variables.
+
+    TensorFlow ends its process where an index is damaged and its checksums are right. So a child
+    process reads it first.
+
+    Raises:
+      ValueError: it cannot be read.
+    """
+    stats = [(path, os.stat(path)) for path in checkpoint_files(prefix)]
+    _try_in_child(prefix, tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats))
+    try:
+        return _open_reader(prefix)
+    # Names that are no text, and dtypes that there are none of.
+    except (tf.errors.OpError, UnicodeDecodeError, TypeError) as error:
+        raise ValueError('{} cannot be read as a checkpoint: {}'.format(
+            prefix, getattr(error, 'message', error))) from None
+
+
+def _open_reader(prefix):
+    reader = tf.train.NewCheckpointReader(prefix)
+    return reader, reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+
+
+@functools.lru_cache(maxsize=64)
+def _try_in_child(prefix, stamps):
+    """Raises ValueError where a process that reads a checkpoint's index does not survive it.
+
+    Args:
+      prefix: the checkpoint.
+      stamps: (path, size, time of change) of its files, with which the answer changes.
+    """
+    del stamps
+    receiver, sender = os.pipe()  # which is closed when the child ends
+    child = os.fork()
+    if not child:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            _open_reader(prefix)
+        finally:  # what it raised, the parent meets itself
+            os._exit(0)
+    os.close(sender)
+    ended = ()
+    try:
+        ended, _, _ = select.select([receiver], [], [], INDEX_SECONDS)
+    finally:
+        os.close(receiver)
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    if not ended:
+        raise ValueError('{} cannot be read as a checkpoint: its index takes more than {} seconds'
+                         .format(prefix, INDEX_SECONDS))
+    if os.WIFSIGNALED(status):
+        raise ValueError('{} cannot be read as a checkpoint: its index is damaged'.format(prefix))
 
 
 def restore(session, prefix, saver=None, variables=None):
@@ -226,12 +298,7 @@ def list_variables(prefix):
     Raises:
       ValueError: it cannot be read, or claims to hold more elements than its files have bytes.
     """
-    try:
-        reader = tf.train.NewCheckpointReader(prefix)
-        shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
-        raise ValueError('{} cannot be read as a checkpoint: {}'.format(
-            prefix, getattr(error, 'message', error))) from None
+    _, shapes, dtypes = _read_index(prefix)
     # Each element takes at least one byte in either format. So the check bounds the memory that a
     # damaged checkpoint can make us take.
     elements = sum(int(np.prod(shape, dtype=np.float64)) for shape in shapes.values())
@@ -257,7 +324,7 @@ def read_variables(prefix, stored, sources):
     Raises:
       ValueError: the checkpoint is damaged.
     """
-    reader = tf.train.NewCheckpointReader(prefix)
+    reader, _, _ = _read_index(prefix)
     for name, source in sources.items():
         try:
             try:

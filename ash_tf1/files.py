@@ -8,6 +8,8 @@ import re
 import shutil
 import tempfile
 
+from ash_tf1.reading import open_regular
+
 _PARTIAL = re.compile(r'.+\.partial-\d+(\.\w+)?')  # what `replacing` writes to
 
 
@@ -128,7 +130,7 @@ def sha256(paths):
     """The SHA-256 of the contents of files one after the other, as a hexadecimal string."""
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, 'rb') as handle:
+        with open_regular(path) as handle:
             for block in iter(functools.partial(handle.read, 1 << 20), b''):
                 digest.update(block)
     return digest.hexdigest()

@@ -1,6 +1,5 @@
 """How a photo becomes a net's input: arrays are fitted to uint8 RGB, the graph does the rest."""
 import dataclasses
-import math
 from typing import Tuple
 
 import tensorflow.compat.v1 as tf
@@ -8,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from ash_tf1.input_pipelines.fitting import INTERPOLATIONS, RESIZES, fit_image
 
 CHANNELS = ('RGB', 'BGR')
+LARGEST = 1e30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +36,11 @@ class Preprocessing:
             if getattr(self, name) not in known:
                 raise ValueError('{} must be one of {}, got {!r}'.format(
                     name, ', '.join(known), getattr(self, name)))
-        if not all(map(math.isfinite, self.mean)) or not all(0 < x < math.inf for x in self.std):
-            raise ValueError('mean must be finite and std above 0, got {!r} and {!r}'.format(
-                self.mean, self.std))
+        # The graph has them in float32, in which less is 0 and more infinite.
+        if not all(abs(x) <= LARGEST for x in self.mean) or not all(
+                1 / LARGEST <= x <= LARGEST for x in self.std):
+            raise ValueError('mean must be finite and std above 0, both at most {:g}, got {!r} and '
+                             '{!r}'.format(LARGEST, self.mean, self.std))
         if not 0.0 < self.crop <= 1.0 or (self.resize == 'stretch' and self.crop != 1.0):
             raise ValueError('crop must be in (0, 1], and 1 with resize=stretch, got {!r}'.format(
                 self.crop))

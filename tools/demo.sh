@@ -48,7 +48,8 @@ $train tools/save_images.py "$dataset" "$dir/images" ${data_dir:+--data-dir "$da
 step "verifying under onnxruntime, without TensorFlow"
 $serve tools/verify_onnx.py "$artifact"
 step "classifying sample images under onnxruntime"
-$serve tools/predict.py "$artifact" "$dir"/images/*/*.png --top 1 --save "$dir/predictions.png"
+$serve tools/predict.py "$artifact" "$dir"/images/*/*.png --top 1 --save "$dir/predictions.png" \
+    --overwrite
 touch "$dir/finished"
 rm -rf "$dir-before"
 

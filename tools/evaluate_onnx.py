@@ -10,7 +10,8 @@ from ash_onnx import cli
 
 EPILOG = """\
 The tree has one folder for each class, named by its label: images/cat/1.png, images/dog/2.jpg.
-Images are fitted to the model as predict.py does. One that cannot be read ends the evaluation.
+Images are JPEG and PNG files, whatever their names end in, and are fitted to the model as
+predict.py does. One that cannot be read ends the evaluation; other files are passed over and named.
 
 example:
   python tools/evaluate_onnx.py checkpoints/NAME images/ --batch-size 128

@@ -30,13 +30,16 @@ def build_parser():
                         help='labels for each image (default: %(default)s, or all there are)')
     parser.add_argument('--save', metavar='PATH',
                         help='write an annotated picture of the images, .png or .jpg')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace the file that --save names')
     return parser
 
 
 def main(argv=None):
     args = build_parser().parse_args(argv)
     return cli.run_command('predict.py', cli.predict_files, **cli.model_arguments(args),
-                           paths=args.paths, top=args.top, save=args.save)
+                           paths=args.paths, top=args.top, save=args.save,
+                           overwrite=args.overwrite)
 
 
 if __name__ == '__main__':

@@ -65,8 +65,9 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
       The `Report`.
 
     Raises:
-      ValueError: a file is missing or damaged, a rule is invalid, or the renamed variables are not
-        those that the net needs. The message names every variable concerned.
+      ValueError: a file is missing or damaged, a rule is invalid, the renamed variables are not
+        those that the net needs, or a variable holds NaN or infinity. The message names every
+        variable concerned.
     """
     rules = [rule for source in rules for rule in read_rules(source)]
     old = find_checkpoint(old, v1=True)
@@ -88,13 +89,19 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
             raise ValueError('checkpoint {} cannot be imported: {}'.format(
                 old, '; '.join(problems) or 'none of its variables would be imported'))
         values = _initial_values([variables[name] for name in filled + initialized])
-    reshaped = []
+    reshaped, infinite = [], []
     for name, value in read_variables(old, stored, sources):
         shape = stored[sources[name]].shape
         if target is not None and variables[name].shape.as_list() != shape:
             reshaped.append((name, shape, variables[name].shape.as_list()))
             value = np.reshape(value, reshaped[-1][2])
+        if stored[sources[name]].dtype.is_floating and not np.isfinite(
+                value.astype(np.float32)).all():
+            infinite.append(sources[name])
         values[name] = (value, stored[sources[name]].dtype)
+    if infinite:
+        raise ValueError('checkpoint {} cannot be imported: {} NaN or infinity'.format(
+            old, ', '.join(infinite) + (' holds' if len(infinite) == 1 else ' hold')))
     if not dry_run:
         write_checkpoint(new, values, model)
     return Report([(old_name, name) for name, old_name in sources.items()], reshaped, filled,

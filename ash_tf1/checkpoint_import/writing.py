@@ -6,7 +6,7 @@ import tempfile
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.checkpoint import checkpoint_files, listed_checkpoints
+from ash_tf1.checkpoint import check_name, checkpoint_files, listed_checkpoints
 from ash_tf1.training.run_dir import MODEL_FILE, SETTINGS_FILE, load_model, save_model
 
 
@@ -20,12 +20,13 @@ def check_new(old, new, overwrite, model=None):
       model: the (`Task`, `ModelSpec`) to write beside it, if any.
 
     Raises:
-      ValueError: `new` is a folder or `old` itself, a `model.json` is to be written into the folder
-        of a run, or a file exists and must not be replaced.
+      ValueError: `new` is a folder, a name that TensorFlow cannot read, or `old` itself; its folder
+        is that of a run; or a file exists and must not be replaced.
     """
     if not os.path.basename(new) or os.path.isdir(new):
         raise ValueError('{} is a folder: give the prefix of a checkpoint, such as {}'.format(
             new, os.path.join(new, 'model.ckpt')))
+    check_name(new)
     present = {os.path.realpath(path) for path in _files_at(new)}
     if present & {os.path.realpath(path) for path in checkpoint_files(old)}:
         raise ValueError('{} is the checkpoint to import: give another prefix'.format(new))

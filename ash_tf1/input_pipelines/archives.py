@@ -4,7 +4,7 @@ import tarfile
 import zlib
 
 from ash_tf1.input_pipelines.dataset import DataFileError
-from ash_tf1.input_pipelines.files import open_regular
+from ash_tf1.reading import open_regular
 
 _PLAIN_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
 _OVERHEAD = 2 ** 20  # bytes for headers, padding and members that are not wanted

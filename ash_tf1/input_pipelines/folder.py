@@ -7,7 +7,12 @@ import numpy as np
 from ash_tf1.input_pipelines.dataset import DataFileError, LabelledImages, Subset
 from ash_tf1.input_pipelines.fitting import fit_image
 from ash_tf1.input_pipelines.holding_out import draw_share
-from ash_tf1.input_pipelines.images import MAX_PIXELS, ImageFiles, is_image
+from ash_tf1.input_pipelines.images import (
+    MAX_PIXELS,
+    ImageFiles,
+    images_of_label,
+    visible,
+)
 from ash_tf1.input_pipelines.loading import ordered_batches
 
 IMAGE_SIZE = (224, 224)
@@ -15,7 +20,6 @@ TEST_SHARE = 0.2
 FEWEST_IMAGES = 3  # of a class that is split: one for each of train, validation and test
 # Whose channels are measured. The error of a mean is then about 1 of 255, of no weight to a net.
 MEASURED_IMAGES, MEASURED_SEED = 512, 2022
-IGNORED = ('Thumbs.db', 'desktop.ini')  # as are names that begin with a dot
 _SPLITS = {'train': 'train', 'val': 'validation', 'validation': 'validation', 'test': 'test'}
 
 
@@ -25,8 +29,8 @@ def load(data_dir, image_size=None):
     The folder is DIR/train/LABEL/*, with DIR/val/LABEL/* (or DIR/validation) and DIR/test/LABEL/*
     or without, all of the same labels; or DIR/LABEL/*, of which `TEST_SHARE` of each class, as
     `draw_share` draws it, is the test split. Images are JPEG or PNG files, whatever their names
-    end in. Hidden files and `IGNORED` are passed over; anything else is an error. An image is
-    fitted by `fit_image` with its defaults: scaled to cover the size, and cut to its centre.
+    end in. Hidden files and `images.IGNORED` are passed over; anything else is an error. An image
+    is fitted by `fit_image` with its defaults: scaled to cover the size, and cut to its centre.
 
     Args:
         data_dir: path of the folder.
@@ -76,22 +80,17 @@ def measure_channels(split):
     return tuple(tuple(round(float(value), 2) for value in row) for row in (mean, std))
 
 
-def _visible(folder):
-    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))
-            if not name.startswith('.') and name not in IGNORED]
-
-
 def _is_split(path):
     """Whether the folder holds splits: a `train` full of images is a label of that name."""
-    return any(os.path.isdir(inner) for entry in _visible(path)
+    return any(os.path.isdir(inner) for entry in visible(path)
                if os.path.basename(entry) in _SPLITS and os.path.isdir(entry)
-               for inner in _visible(entry))
+               for inner in visible(entry))
 
 
 def _find_splits(path):
     """Returns (labels, {split: [(path, class index)]}) of DIR/SPLIT/LABEL/*."""
     folders = {}
-    for entry in _visible(path):
+    for entry in visible(path):
         split = _SPLITS.get(os.path.basename(entry))
         if split is None:
             raise DataFileError(f'{entry}: beside the folders of splits there may only be '
@@ -134,7 +133,7 @@ def _labelled(found):
 def _find_labels(folder):
     """Returns {label: paths of its images} of FOLDER/LABEL/*, sorted."""
     found = {}
-    for entry in _visible(folder):
+    for entry in visible(folder):
         label = os.path.basename(entry)
         if not os.path.isdir(entry):
             raise DataFileError(f'{entry}: not a folder; each image lies in the folder of its '
@@ -143,23 +142,7 @@ def _find_labels(folder):
         # label a line, which are read without the spaces around it.
         if not label.isprintable() or label != label.strip():
             raise DataFileError(f'{folder}: the name of the folder {label!r} is no label')
-        found[label] = _find_images(entry)
+        found[label] = images_of_label(entry)
     if len(found) < 2:
         raise DataFileError(f'{folder}: has {len(found)} folders of labels, at least 2 are needed')
     return found
-
-
-def _find_images(folder):
-    entries = _visible(folder)
-    if not entries:
-        raise DataFileError(f'{folder}: holds no images')
-    foreign = []
-    for entry in entries:
-        if os.path.isdir(entry):
-            raise DataFileError(f'{entry}: a folder, where images are expected')
-        if not is_image(entry):
-            foreign.append(entry)
-    if foreign:
-        others = f', nor are {len(foreign) - 1} others beside it' if foreign[1:] else ''
-        raise DataFileError(f'{foreign[0]}: not a JPEG or PNG file{others}')
-    return entries

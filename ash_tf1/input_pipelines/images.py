@@ -7,16 +7,16 @@ import zlib
 import cv2
 import numpy as np
 
-from ash_tf1.input_pipelines.dataset import Split
-from ash_tf1.input_pipelines.files import open_regular
+from ash_tf1.input_pipelines import jpeg
+from ash_tf1.input_pipelines.dataset import DataFileError, Split
+from ash_tf1.reading import open_regular, read_bounded
 
 SUFFIXES = ('.jpeg', '.jpg', '.png')
+IGNORED = ('Thumbs.db', 'desktop.ini')  # as are names that begin with a dot
 MAX_PIXELS = 2 ** 26  # 200 MB decoded; looked up in the header, before anything is decoded
 MAX_BYTES = 2 ** 29   # of a file
 
-_PNG, _JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8'
-_SIZE_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the frame headers of JPEG
-_SCAN, _END = 0xDA, b'\xff\xd9'
+_PNG = b'\x89PNG\r\n\x1a\n'
 
 
 def read_image(path):
@@ -36,16 +36,31 @@ def read_image(path):
         ValueError: it is no regular file or no whole PNG or JPEG file, or larger than `MAX_PIXELS`
             or `MAX_BYTES`.
     """
-    with open_regular(path) as handle:
-        data = handle.read(MAX_BYTES + 1)
-    size = None
-    if len(data) <= MAX_BYTES:
-        # OpenCV makes half a picture of a cut file in some versions, and nothing in others.
-        size = _png_size(data) if data.startswith(_PNG) else _jpeg_size(data)
+    data = read_bounded(path, MAX_BYTES)
+    pixels = (_decode_png if data.startswith(_PNG) else _decode_jpeg)(path, data)
+    if pixels is None:
+        raise ValueError(f'{path} is no whole PNG or JPEG file')
+    return pixels
+
+
+def _decode_jpeg(path, data):
+    """The pixels; None where the file is another one, or ends before its picture."""
+    header = jpeg.read_header(data)
+    if header is None:
+        return None
+    _check_size(path, header.width, header.height)
+    try:
+        return jpeg.decode(data, header)
+    except ValueError as error:
+        raise ValueError(f'{path} cannot be decoded, the file is damaged: {error}') from None
+
+
+def _decode_png(path, data):
+    """The pixels; None where a chunk is missing or its checksum is wrong."""
+    size = _png_size(data)
     if size is None:
-        raise ValueError(f'{path} is no whole PNG or JPEG file of at most {MAX_BYTES} bytes')
-    if not 1 <= size[0] * size[1] <= MAX_PIXELS:
-        raise ValueError(f'{path} has {size[0]} x {size[1]} pixels; 1 to {MAX_PIXELS} are read')
+        return None
+    _check_size(path, *size)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -53,6 +68,11 @@ def read_image(path):
     if pixels is None:
         raise ValueError(f'{path} cannot be decoded: the file is damaged')
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _check_size(path, width, height):
+    if not 1 <= width * height <= MAX_PIXELS:
+        raise ValueError(f'{path} has {width} x {height} pixels; 1 to {MAX_PIXELS} are read')
 
 
 def is_image(path):
@@ -63,7 +83,7 @@ def is_image(path):
         ValueError: it is no regular file.
     """
     with open_regular(path) as handle:
-        return handle.read(len(_PNG)).startswith((_PNG, _JPEG))
+        return handle.read(len(_PNG)).startswith((_PNG, jpeg.SIGNATURE))
 
 
 def _png_size(data):
@@ -84,37 +104,49 @@ def _png_size(data):
     return None
 
 
-def _jpeg_size(data):
-    """(width, height) of a JPEG file; None where it is another one, or ends before its picture."""
-    if not data.startswith(_JPEG):
-        return None
-    position, size = len(_JPEG), None
-    while len(data) >= position + 4 and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == _SCAN:
-            return size if data.find(_END, position) > 0 else None
-        if marker == 0xFF:  # fills up to the marker
-            position += 1
-            continue
-        if marker in _SIZE_MARKERS and len(data) >= position + 9:
-            size = struct.unpack_from('>HH', data, position + 5)[::-1]
-        position += 2 + struct.unpack_from('>H', data, position + 2)[0]
-    return None
-
-
-def find_images(folder):
-    """The paths of a folder's own PNG and JPEG files, by their endings, sorted.
+def visible(folder):
+    """The paths in a folder, sorted, but for hidden ones and `IGNORED`.
 
     Raises:
         OSError: the folder cannot be listed.
     """
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder))
-            if name.lower().endswith(SUFFIXES) and not name.startswith('.')]
+            if not name.startswith('.') and name not in IGNORED]
 
 
-def _folders(folder):
-    return [entry for entry in sorted(os.listdir(folder))
-            if not entry.startswith('.') and os.path.isdir(os.path.join(folder, entry))]
+def find_images(folder):
+    """The paths of a folder's own PNG and JPEG files, sorted, whatever their names end in.
+
+    A file of another content whose name ends in `SUFFIXES` counts too: `read_image` says what is
+    wrong with it.
+
+    Raises:
+        OSError: the folder cannot be listed, or a file in it cannot be opened.
+    """
+    return [path for path in visible(folder) if not os.path.isdir(path) and (
+        path.lower().endswith(SUFFIXES) or os.path.isfile(path) and is_image(path))]
+
+
+def images_of_label(folder):
+    """The paths of the images in the folder of a label, sorted; there may be nothing else in it.
+
+    Raises:
+        OSError: the folder cannot be listed, or a file in it cannot be opened.
+        ValueError: it holds no images, a folder, or a file that is no PNG or JPEG file.
+    """
+    entries = visible(folder)
+    if not entries:
+        raise DataFileError(f'{folder}: holds no images')
+    foreign = []
+    for entry in entries:
+        if os.path.isdir(entry):
+            raise DataFileError(f'{entry}: a folder, where images are expected')
+        if not is_image(entry):
+            foreign.append(entry)
+    if foreign:
+        others = f', nor are {len(foreign) - 1} others beside it' if foreign[1:] else ''
+        raise DataFileError(f'{foreign[0]}: not a JPEG or PNG file{others}')
+    return entries
 
 
 def find_labelled_images(folder, labels):
@@ -128,18 +160,21 @@ def find_labelled_images(folder, labels):
         A list of (path, class index), sorted by path.
 
     Raises:
-        OSError: a folder cannot be listed.
-        ValueError: a folder is no label, or that of two classes; or there are no images.
+        OSError: a folder cannot be listed, or a file cannot be opened.
+        ValueError: something in the tree is no folder, or no image in the folder of a label; a
+            folder is no label, or that of two classes; or there are no images.
     """
     files = []
-    for name in _folders(folder):
-        path = os.path.join(folder, name)
+    for path in visible(folder):
+        name = os.path.basename(path)
+        if not os.path.isdir(path):
+            raise DataFileError(f'{path}: not a folder; each image lies in the folder of its label')
         count = labels.count(name)
         if count != 1:
             shown = ', '.join(labels[:10]) + (', ...' if len(labels) > 10 else '')
             raise ValueError(f'{path}: {count} of the net\'s labels are {name!r}, where a folder '
                              f'needs one; its {len(labels)} labels are {shown}')
-        files += [(image, labels.index(name)) for image in find_images(path)]
+        files += [(image, labels.index(name)) for image in images_of_label(path)]
     if not files:
         raise ValueError(f'{folder} has no PNG or JPEG images in folders that are named by labels')
     return files
@@ -166,7 +201,7 @@ def sample_images(paths, count):
         if os.path.isdir(path):
             found = find_images(path)
         if not found:
-            each = [find_images(os.path.join(path, name)) for name in _folders(path)]
+            each = [find_images(inner) for inner in visible(path) if os.path.isdir(inner)]
             found = [image for images in itertools.zip_longest(*each) for image in images if image]
         if not found:
             raise ValueError(f'{path} has no PNG or JPEG images')

@@ -5,13 +5,13 @@ import dataclasses
 import fcntl
 import glob
 import io
-import json
 import os
 import socket
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import files
+from ash_tf1 import files, reading
+from ash_tf1.records import make_record
 from ash_tf1.tasks import get_task
 from ash_tf1.training import checkpoints
 from ash_tf1.training.settings import Settings
@@ -28,8 +28,8 @@ def load_settings(run_dir):
     Raises:
       ValueError: the file is missing, is not JSON, or does not hold settings.
     """
-    return _record(run_dir, SETTINGS_FILE, lambda values: Settings(
-        **dict({'validation_share': 0.0}, **values)))
+    return _record(run_dir, SETTINGS_FILE, lambda values: make_record(
+        Settings, dict({'validation_share': 0.0}, **values)))
 
 
 def load_model(run_dir):
@@ -40,7 +40,7 @@ def load_model(run_dir):
     """
     def model(values):
         task = get_task(values.pop('task', DEFAULT_TASK))
-        return task, task.spec_type(**values)
+        return task, make_record(task.spec_type, values)
     return _record(run_dir, MODEL_FILE, model)
 
 
@@ -55,9 +55,10 @@ def _record(run_dir, name, make):
     path = os.path.join(run_dir, name)
     values = _read_json(run_dir, name)
     try:
-        return make({key: tuple(value) if isinstance(value, list) else value
-                     for key, value in values.items()})
-    except (TypeError, AttributeError, ValueError) as error:
+        if not isinstance(values, dict):
+            raise ValueError('it is no JSON object')
+        return make(values)
+    except (TypeError, ValueError) as error:
         raise ValueError('{} does not hold the {} of a run: {}'.format(
             path, name.partition('.')[0], error)) from None
 
@@ -65,14 +66,13 @@ def _record(run_dir, name, make):
 def _read_json(run_dir, name):
     path = os.path.join(run_dir, name)
     try:
-        with open(path, encoding='utf-8') as handle:
-            return json.load(handle)
+        return reading.read_json(path)
     except FileNotFoundError:
         raise ValueError('{} is no folder of a training run: it has no {}'.format(
             run_dir, name)) from None
     except ValueError as error:
         raise ValueError('{} does not hold the {} of a run: {}'.format(
-            path, name.partition('.')[0], error)) from None
+            path, name.partition('.')[0], str(error).replace(path + ': ', ''))) from None
 
 
 def replacing(run_dir, name):

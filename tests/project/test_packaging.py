@@ -175,3 +175,23 @@ def test_a_renewed_lock_makes_the_environment_anew(installs, tmp_path):
     with open(tmp_path / 'requirements/train-dev.txt', 'a') as lock:
         lock.write('# renewed\n')
     assert installs(CUDA='1') == ['train-gpu', 'train-dev']
+
+
+@pytest.mark.parametrize('tool', ['train', 'export_onnx', 'convert', 'import_checkpoint'])
+def test_a_train_tool_says_which_python_to_take(tool):
+    done = subprocess.run([sys.executable, ROOT / 'tools' / f'{tool}.py', '--help'], text=True,
+                          capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr.count('\n')) == (2, '', 1)
+    assert done.stderr.startswith(f'{tool}.py: error: take .venv/train/bin/python')
+
+
+@pytest.mark.parametrize('tool', ['predict', 'verify_onnx', 'evaluate_onnx'])
+def test_a_serve_tool_says_which_python_to_take(tool):
+    python = ROOT / '.venv/train/bin/python'
+    if not python.exists():
+        pytest.skip('needs the training environment: make setup')
+    done = subprocess.run([python, ROOT / 'tools' / f'{tool}.py', '--help'], text=True,
+                          capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr.count('\n')) == (2, '', 1)
+    assert done.stderr.startswith(f'{tool}.py: error: this needs Python 3.10 or newer')
+    assert '.venv/serve/bin/python' in done.stderr and 'Python 3.7' in done.stderr

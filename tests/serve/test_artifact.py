@@ -208,7 +208,7 @@ def test_reports_a_model_that_onnxruntime_refuses(make_artifact, mini):
 
 @pytest.mark.parametrize('arguments, message', [
     ({'provider': 'gpu'}, "unknown provider 'gpu', expected one of cpu, cuda, tensorrt"),
-    ({'threads': 0}, 'threads must be an integer >= 1, got 0'),
+    ({'threads': 0}, 'threads must be an integer from 1 to 1024, got 0'),
     ({'threads': 1.5}, 'got 1.5'),
     ({'threads': True}, 'got True'),
 ])

@@ -93,6 +93,34 @@ def test_predict_finishes_the_others_after_a_bad_file(run, artifact, tree, tmp_p
         str(tmp_path / 'bad.png'), str(tmp_path / 'nowhere.png')]
 
 
+def test_names_that_the_terminal_cannot_show(artifact, tree, tmp_path):
+    """Neither loses the predictions, nor reaches the terminal raw."""
+    os.rename(os.fsencode(tree / 'red' / 'a.png'), os.fsencode(tree / 'red') + b'/\xff\xe9.png')
+    (tree / 'green' / 'a.png').rename(tree / 'green' / 'caf\u00e9\u2603.png')
+    (tree / 'blue' / 'a.png').rename(tree / 'blue' / 'a\x1b[31m\nb.png')
+    (tree / 'blue' / '\x1b[31m').write_text('no image')
+    done = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / 'predict.py'), str(artifact), '--top', '1',
+         *(str(tree / name) for name in ('red', 'green', 'blue')), 'no\x1b[31m\udcff.png'],
+        capture_output=True, env={**os.environ, 'PYTHONIOENCODING': 'ascii', 'PYTHONUTF8': '0'})
+    lines = done.stdout.decode('ascii').splitlines()
+    assert [line.split()[1] for line in lines[1:]] == ['red', 'green', 'blue']
+    assert r'\udcff\udce9.png' in lines[1] and r'caf\xe9\u2603.png' in lines[2]
+    assert r'a\x1b[31m\nb.png' in lines[3]
+    assert done.returncode == 2 and done.stderr.decode('ascii').splitlines() == [
+        'predict.py: passed over 1, no JPEG or PNG files: ' + str(tree / 'blue') + r'/\x1b[31m',
+        r'predict.py: error: no\x1b[31m\udcff.png: No such file or directory']
+
+
+def test_predict_tells_what_it_passed_over(run, artifact, tree):
+    (tree / 'red' / 'a.bmp').write_text('no image')
+    status, _, err = run('predict', artifact, tree / 'red')
+    assert (status, err) == (
+        0, f'predict.py: passed over 1, no JPEG or PNG files: {tree}/red/a.bmp\n')
+    status, out, err = run('predict', artifact, tree / 'red', '--json')
+    assert (status, err, json.loads(out)['others']) == (0, '', [f'{tree}/red/a.bmp'])
+
+
 def test_predict_with_bad_files_only(run, artifact, tmp_path):
     status, out, err = run('predict', artifact, tmp_path / 'a.png', '--save', tmp_path / 'out.png')
     assert (status, out, len(err.splitlines())) == (2, '', 1)
@@ -102,8 +130,8 @@ def test_predict_with_bad_files_only(run, artifact, tmp_path):
 def test_predict_never_replaces_its_input(run, artifact, tree):
     path = tree / 'red' / 'a.png'
     before = path.read_bytes()
-    status, _, err = run('predict', artifact, tree / 'red', '--save', path)
-    assert status == 2 and 'one of the classified images' in err
+    status, _, err = run('predict', artifact, tree / 'red', '--save', path, '--overwrite')
+    assert status == 2 and 'one of the images to classify' in err
     assert path.read_bytes() == before
 
 

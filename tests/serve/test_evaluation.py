@@ -80,6 +80,41 @@ def test_a_tree_without_images_is_an_error(model, tmp_path):
         ash_onnx.evaluate(model, tmp_path / 'nowhere')
 
 
+def test_images_count_whatever_their_names_end_in(model, tree):
+    for name in ('4.png', '5.png'):
+        (tree / 'red' / name).rename(tree / 'red' / f'{name}.webp')
+    (tree / 'green' / '0.jpg').rename(tree / 'green' / '0')
+    assert [row.n for row in ash_onnx.evaluate(model, tree).classes] == [7, 3, 0]
+
+
+def test_other_files_are_named(model, tree):
+    for name in ('red/a.webp', 'red/b.bmp', 'loose.txt', 'green/\x1b[31m'):
+        (tree / name).write_text('no image')
+    (tree / 'loose.png').write_bytes((tree / 'red' / '0.png').read_bytes())
+    result = ash_onnx.evaluate(model, tree)
+    assert result.n == 10 and sorted(result.others) == sorted(str(tree / name) for name in (
+        'loose.png', 'loose.txt', 'green/\x1b[31m', 'red/a.webp', 'red/b.bmp', 'red/notes.txt'))
+    assert result.to_dict()['others'] == result.others
+    line, = (line for line in format_evaluation(result).splitlines() if 'passed over' in line)
+    assert line.startswith('passed over 6, ') and 'b.bmp' in line and r'\x1b[31m' in line
+
+
+def test_many_other_files_are_counted(model, tree):
+    for number in range(20):
+        (tree / f'{number}.txt').write_text('no image')
+    text = format_evaluation(ash_onnx.evaluate(model, tree))
+    assert 'passed over 21, ' in text and '9.txt' not in text and 'and 11 more' in text
+
+
+@pytest.mark.parametrize('name, message', [
+    ('blue', r'blue: no JPEG or PNG images in this folder'),
+    ('red/nested', r'nested: a folder in the folder of a label')])
+def test_an_empty_or_nested_folder_is_an_error(model, tree, name, message):
+    (tree / name).mkdir()
+    with pytest.raises(ValueError, match=message):
+        ash_onnx.evaluate(model, tree)
+
+
 def test_a_bad_image_ends_the_evaluation(model, tree):
     (tree / 'green' / '1.jpg').write_bytes(b'')
     threads = threading.active_count()

@@ -1,5 +1,7 @@
 """Reading images: every kind of file, the geometry of the fit, and files that are no images."""
 
+import os
+import socket
 import struct
 
 import cv2
@@ -182,8 +184,28 @@ def test_missing_and_oversized_files(save_image, tmp_path, monkeypatch):
         read_image(path, SHAPE)
 
 
-def test_finds_the_images_of_a_folder(tmp_path):
-    for name in ('b.png', 'a.JPG', 'c.jpeg', 'notes.txt', '._b.png', 'sub/d.png'):
+def test_finds_the_images_of_a_folder(tmp_path, save_image):
+    """By what they begin with, whatever they are called."""
+    for name in ('b.png', 'a.JPG', 'c.jpeg', 'notes.txt', '._b.png', 'sub/d.png', 'e.webp',
+                 'Thumbs.db'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b'')
-    assert [path.name for path in find_images(tmp_path)] == ['a.JPG', 'b.png', 'c.jpeg']
+    for name, kind in (('f.jfif', '.jpg'), ('g', '.png'), ('h.txt', '.png'), ('i.webp', '.jpg')):
+        (tmp_path / name).write_bytes(cv2.imencode(kind, noise(6, 8, 3))[1].tobytes())
+    os.mkfifo(tmp_path / 'pipe')
+    os.symlink('nowhere', tmp_path / 'a link')
+    images, others = find_images(tmp_path)
+    assert [path.name for path in images] == [
+        'a.JPG', 'b.png', 'c.jpeg', 'f.jfif', 'g', 'h.txt', 'i.webp']
+    assert [path.name for path in others] == ['a link', 'e.webp', 'notes.txt', 'pipe', 'sub']
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize('make', [os.mkfifo, lambda path: os.symlink('/dev/zero', path),
+                                  lambda path: socket.socket(socket.AF_UNIX).bind(str(path))],
+                         ids=['pipe', 'device', 'socket'])
+def test_what_is_no_regular_file_is_not_read(tmp_path, monkeypatch, make):
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    make('a.png')
+    with pytest.raises((ValueError, OSError), match=r'a\.png: not a regular file|No such device'):
+        read_image('a.png', SHAPE)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -307,3 +308,15 @@ def test_a_summary_of_another_size_option_and_activation_as_json(command):
     (['wrn_16_4', '--net-options', 'depth=3'], ["'depth=3'", 'dropout_rate=0.0'])])
 def test_a_summary_refuses_bad_input_in_one_line(refused, given, words):
     refused(words, 'summarize', *given)
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path):
+    """A process of its own, for its streams' encoding."""
+    name, shown = 'a\x1b[31m\nb\udcff\u2603', r'a\x1b[31m b\udcff\u2603'
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', 'from ash_tf1.commands.evaluate import main; '
+         'import sys; sys.exit(main(sys.argv[1:]))', os.fsencode(str(tmp_path / name))],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=dict(os.environ, PYTHONIOENCODING='ascii', TF_CPP_MIN_LOG_LEVEL='3'))
+    line = done.stderr.decode('ascii').splitlines()[-1]
+    assert done.returncode == 2 and 'error: {}/{} is no folder'.format(tmp_path, shown) in line

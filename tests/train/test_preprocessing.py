@@ -24,7 +24,9 @@ def test_options(options, expected):
     (['mean=1', 'vgg'], "got 'vgg'"), (['size=3'], "got 'size=3'"),
     (['mean=1,2'], "'mean=1,2' needs one number or three"), (['std=a'], "'std=a' needs numbers"),
     (['scale=1/0'], 'needs numbers'), (['scale=0'], 'must not be 0'), (['std=0'], 'std above 0'),
-    (['mean=nan'], 'must be finite'), (['crop=0'], 'crop must be in'), (['crop=1.5'], 'crop must'),
+    (['mean=nan'], 'must be finite'),
+    (['mean=1e300'], 'at most 1e'), (['std=1e-50'], 'std above 0'), (['std=1e50'], 'at most 1e'),
+    (['crop=0'], 'crop must be in'), (['crop=1.5'], 'crop must'),
     (['resize=stretch', 'crop=0.5'], 'and 1 with resize=stretch'),
     (['channels=GBR'], 'channels must be one of RGB, BGR'),
     (['interpolation=lanczos'], 'interpolation must be one of auto, ')])

@@ -5,6 +5,8 @@ from typing import Tuple
 from ash_tf1.preprocessing import Preprocessing
 from ash_tf1.tasks.base import ModelSpec
 
+MAX_SIDE = 4096  # pixels; as an artifact has it
+
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierSpec(ModelSpec):
@@ -27,16 +29,19 @@ class ClassifierSpec(ModelSpec):
         super().__post_init__()
         if not isinstance(self.scope, str):
             raise ValueError('scope must be a name, got {!r}'.format(self.scope))
-        if not _all(self.labels, str) or not self.labels:
-            raise ValueError('labels must be a list of names, got {!r}'.format(self.labels))
-        if not _all(self.input_shape, int) or len(self.input_shape) != 3:
-            raise ValueError('input_shape must be [height, width, channels], got {!r}'.format(
-                self.input_shape))
+        if not _all(self.labels, str) or not self.labels or not all(
+                label and label.isprintable() for label in self.labels):
+            raise ValueError('labels must be a list of printable names, got {:.80}'.format(
+                repr(self.labels)))
+        if not _all(self.input_shape, int) or len(self.input_shape) != 3 or not all(
+                1 <= size <= MAX_SIDE for size in self.input_shape):
+            raise ValueError('input_shape must be [height, width, channels], each 1 to {}, got '
+                             '{!r}'.format(MAX_SIDE, self.input_shape))
         if not _all(self.net_options, str):
             raise ValueError('net_options must be a list of KEY=VALUE, got {!r}'.format(
                 self.net_options))
-        if not isinstance(self.training_images, int):
-            raise ValueError('training_images must be a number, got {!r}'.format(
+        if not isinstance(self.training_images, int) or self.training_images < 0:
+            raise ValueError('training_images must be 0 or more, got {!r}'.format(
                 self.training_images))
         for name in ('channel_mean', 'channel_std'):
             value = getattr(self, name)

@@ -197,7 +197,7 @@ def tiny_import(command, old_tiny, tmp_path, tiny):
     ('evaluate', ['--dataset', 'tiny', '--images', 'PHOTOS'], ['give one of the two']),
     ('evaluate', ['--images', 'nowhere'], ['nowhere']),
     ('evaluate', ['--images', 'PHOTOS', '--batch-size', 0], ['batch_size', '0']),
-    ('evaluate', ['--images', 'BAD'], ['bad/1.png', 'no whole PNG or JPEG']),
+    ('evaluate', ['--images', 'BAD'], ['bad/1.png', 'not a JPEG or PNG file']),
     ('export_onnx', ['OUT'], ['no data set', 'imported', 'give --images']),
     ('export_onnx', ['OUT', '--images', 'nowhere.png'], ['nowhere.png']),
     ('export_onnx', ['OUT', '--images', 'BAD/cat/bad/1.png'], ['bad/1.png', 'no whole'])],

@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import re
 
 import numpy as np
 import pytest
@@ -176,3 +177,25 @@ def test_after_a_failure_all_is_as_before(existing, monkeypatch, target, name, r
         writing.write_checkpoint(new, {'x': (np.ones(2), tf.float64)}, (TASK, SPEC))
     assert contents(existing) == before
     assert not list(existing.glob('.partial-*'))
+
+
+@pytest.mark.parametrize('name', ['i[1]/m', 'm\\k', 'a*', 'what?/m.ckpt'])
+def test_a_name_that_nothing_reads_is_not_written(tmp_path, to_new, save, small, name):
+    old = save(tmp_path / 'old' / 'm.ckpt', small)
+    with pytest.raises(ValueError, match='it restores nothing from .*' + re.escape(name)):
+        import_checkpoint(old, str(tmp_path / 'new' / name), to_new)
+    assert not (tmp_path / 'new').exists()
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('dtype', [np.float32, np.float64, np.float16])
+def test_weights_that_are_no_numbers_are_not_imported(tmp_path, to_new, save, small, value, dtype):
+    small = dict(small)
+    name = sorted(small)[0]
+    small[name] = small[name].astype(dtype)
+    small[name].flat[-1] = value
+    old = save(tmp_path / 'old' / 'm.ckpt', small)
+    with pytest.raises(ValueError, match='cannot be imported: {} holds NaN or infinity'.format(
+            name)):
+        import_checkpoint(old, str(tmp_path / 'new' / 'm.ckpt'), to_new)
+    assert not (tmp_path / 'new').exists()

@@ -64,13 +64,13 @@ def spoilt(data, where):
     (lambda png, jpeg: spoilt(png, 60), 'no whole'),
     (lambda png, jpeg: jpeg[:-2], 'no whole'), (lambda png, jpeg: jpeg[:4], 'no whole'),
     (lambda png, jpeg: jpeg[:2] + b'\xff\xda' + jpeg[-20:], 'no whole'),
-    (lambda png, jpeg: png + bytes(3000), 'of at most 2000 bytes')])
+    (lambda png, jpeg: png + bytes(3000), 'expected are at most 2000')])
 def test_what_is_no_whole_image_is_named(tmp_path, monkeypatch, make, message):
     monkeypatch.setattr(images, 'MAX_BYTES', 2000)
     png, jpeg = (cv2.imencode(kind, noise(12, 12, 3))[1].tobytes() for kind in ('.png', '.jpg'))
     assert len(png) < 2000 and len(jpeg) < 2000
     (tmp_path / 'a.png').write_bytes(make(png, jpeg))
-    with pytest.raises(ValueError, match=r'a\.png .*' + message):
+    with pytest.raises(ValueError, match=r'a\.png:? .*' + message):
         read_image(str(tmp_path / 'a.png'))
 
 
@@ -88,20 +88,38 @@ def tree(tmp_path):
     """Six images of three classes; the file names say in which order they come."""
     for name in ('a/3.PNG', 'a/1.jpeg', 'a/2.jpg', 'c/1.png', 'c/2.png', 'b/1.png'):
         write(tmp_path / name, np.full((4, 6, 3), ord(name[0]), np.uint8))
-    (tmp_path / 'a' / 'notes.txt').write_text('no image')
     (tmp_path / 'a' / '.1.png').write_text('nor this')
     (tmp_path / '.cache').mkdir()
     return tmp_path
 
 
-def test_images_are_found_by_their_endings(tree):
-    assert find_images(str(tree / 'a')) == [
-        str(tree / 'a' / name) for name in ('1.jpeg', '2.jpg', '3.PNG')]
-    assert find_images(str(tree)) == []
+def test_images_are_found_whatever_they_are_called(tree):
+    os.rename(str(tree / 'a' / '2.jpg'), str(tree / 'a' / '2'))
+    os.rename(str(tree / 'c' / '2.png'), str(tree / 'c' / '2.webp'))
     found = find_labelled_images(str(tree), ('c', 'other', 'b', 'a'))
     assert [(path[len(str(tree)) + 1:], index) for path, index in found] == [
-        ('a/1.jpeg', 3), ('a/2.jpg', 3), ('a/3.PNG', 3), ('b/1.png', 2), ('c/1.png', 0),
-        ('c/2.png', 0)]
+        ('a/1.jpeg', 3), ('a/2', 3), ('a/3.PNG', 3), ('b/1.png', 2), ('c/1.png', 0),
+        ('c/2.webp', 0)]
+    (tree / 'a' / 'notes.txt').write_text('no image')
+    (tree / 'a' / '4.png').write_text('no image either, though it should be one')
+    os.mkfifo(str(tree / 'a' / 'pipe'))
+    assert find_images(str(tree / 'a')) == [
+        str(tree / 'a' / name) for name in ('1.jpeg', '2', '3.PNG', '4.png')]
+    assert find_images(str(tree)) == []
+
+
+@pytest.mark.parametrize('make, message', [
+    (lambda tree: (tree / 'a' / 'x.webp').write_text('RIFF'), r'x\.webp: not a JPEG or PNG file'),
+    (lambda tree: (tree / 'a' / 'x.png').write_text('x'), r'x\.png: not a JPEG or PNG file'),
+    (lambda tree: (tree / 'x.png').write_text('x'), r'x\.png: not a folder'),
+    (lambda tree: (tree / 'b' / 'c').mkdir(), r'c: a folder, where images are expected'),
+    (lambda tree: (tree / 'd').mkdir(), r'd: holds no images'),
+    (lambda tree: os.mkfifo(str(tree / 'a' / 'x.png')), r'x\.png: not a regular file')],
+    ids=['another format', 'no image', 'loose', 'nested', 'empty', 'pipe'])
+def test_what_is_no_image_of_a_class_is_named(tree, make, message):
+    make(tree)
+    with pytest.raises(ValueError, match=message):
+        find_labelled_images(str(tree), ('a', 'b', 'c', 'd'))
 
 
 @pytest.mark.parametrize('labels, message', [
@@ -144,7 +162,8 @@ def test_files_are_a_split_whose_images_are_fitted(tree):
 
 
 def test_a_batch_is_refused_with_the_file_at_fault(tree):
-    (tree / 'b' / '1.png').write_text('no image')
+    data = (tree / 'b' / '1.png').read_bytes()
+    (tree / 'b' / '1.png').write_bytes(data[:-20])
     split = ImageFiles(find_labelled_images(str(tree), ('a', 'b', 'c')), lambda image: image)
     batches = ordered_batches(split, 2)
     assert next(batches)['label'].tolist() == [0, 0]

@@ -1,6 +1,7 @@
 """The records of a run's folder."""
 import dataclasses
 import json
+import os
 
 import pytest
 
@@ -105,9 +106,53 @@ def test_an_impossible_setting_in_a_file_is_named_with_the_file(tmp_path):
 
 
 @pytest.mark.parametrize('change', [
+    {'batch_size': True}, {'batch_size': 8.0}, {'batch_size': '8'}, {'batch_size': None},
+    {'batch_size': 2 ** 63}, {'seed': False}, {'learning_rate': True}, {'learning_rate': '0.1'},
+    {'learning_rate': 10 ** 350}, {'learning_rate': float('nan')}, {'nesterov': 1},
+    {'nesterov': 'false'}, {'step_at': 0.5}, {'step_at': ['0.5']}, {'step_at': [True]},
+    {'net': ['resnet_v2_20']}, {'image_size': [32.0, 32]}, {'data_dir': 0}, {'net_options': 'a=b'},
+    {'schedule': {}}, {'augmentation': []}], ids=str)
+def test_a_setting_of_another_type_is_named(tmp_path, change):
+    name, = change
+    values = dict(dataclasses.asdict(Settings()), **change)
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=r'settings\.json does not hold .* ' + name + ' must be'):
+        load_settings(str(tmp_path))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize('content, message', [
+    (b'[' * 10 ** 6, 'nested too deep'), (b'{"a":' * 10 ** 5, 'nested too deep'),
+    (b'{"seed": ' + b'9' * 10 ** 6 + b'}', 'an integer of 1000000 digits'),
+    (b'\xff\xfe{}', 'no text in UTF-8')], ids=['list', 'object', 'digits', 'encoding'])
+@pytest.mark.parametrize('load, name, what', LOADERS)
+def test_a_file_that_cannot_be_parsed_is_named(tmp_path, load, name, what, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=name + ' does not hold the ' + what + '.*' + message):
+        load(str(tmp_path))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize('load, name, what', LOADERS)
+@pytest.mark.parametrize('make', [os.mkfifo, lambda path: os.symlink('/dev/zero', path),
+                                  lambda path: os.truncate(open(path, 'wb').name, 2 ** 40)],
+                         ids=['pipe', 'device', 'huge'])
+def test_a_file_that_never_ends_is_not_read(tmp_path, load, name, what, make):
+    make(str(tmp_path / name))
+    with pytest.raises(ValueError, match=name):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize('change', [
     {'labels': 'abc'}, {'labels': 3}, {'input_shape': None}, {'input_shape': [8, 8]},
     {'channel_std': ['1', '1', '1']}, {'channel_mean': [1.0]}, {'net': 5}, {'labels': []},
-    {'training_images': None}, {'task': 'juggling'},
+    {'training_images': None}, {'task': 'juggling'}, {'task': ['classification']},
+    {'input_shape': [8, 8, True]}, {'input_shape': [0, 8, 3]}, {'input_shape': [8, 10 ** 9, 3]},
+    {'input_shape': [8.0, 8, 3]}, {'channel_std': [0, 0, 0]}, {'channel_std': [1e-50] * 3},
+    {'channel_std': [True] * 3}, {'channel_mean': [1e300] * 3}, {'channel_mean': [10 ** 350] * 3},
+    {'channel_std': 0}, {'labels': ['a', 'b\x1b[31m']}, {'labels': ['a', '']}, {'crop': True},
+    {'crop': '1'}, {'training_images': -1}, {'scope': 3}, {'net_options': ['a', 3]},
+    {'resize': ['cover']}, {'channels': None},
 ], ids=lambda change: '{}'.format(*change))
 def test_a_model_file_with_wrong_values_is_named(tmp_path, change):
     (tmp_path / MODEL_FILE).write_text(json.dumps(dict(dataclasses.asdict(SPEC), **change)))
