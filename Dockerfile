@@ -13,6 +13,9 @@ ARG TRAIN_BASE=tensorflow/tensorflow:1.15.5-gpu
 ARG TRAIN_BUILD_BASE=nvidia/cuda:11.8.0-devel-ubuntu18.04
 ARG NGC_BASE=nvcr.io/nvidia/tensorflow:23.03-tf1-py3
 ARG NGC_BUILD_BASE=${NGC_BASE}
+# What compiles the fused op of serve: CUDA 12, as its onnxruntime's, on a C library no newer than that
+# of SERVE_BASE.
+ARG SERVE_BUILD_BASE=nvidia/cuda:12.9.1-devel-ubuntu22.04
 ARG SERVE_BASE=python:3.12-slim-bookworm@sha256:54c85f3c47607a77f32adec749d3c81d1348bf25833671f512b26a9b6d778cb3
 
 
@@ -105,6 +108,19 @@ ENTRYPOINT ["tini", "--", "/opt/nvidia/nvidia_entrypoint.sh"]
 CMD ["python", "tools/train.py", "--help"]
 
 
+FROM ${SERVE_BUILD_BASE} AS serve-op
+ARG DEVICE
+RUN rm -f /etc/apt/sources.list.d/cuda*.list /etc/apt/sources.list.d/nvidia-ml.list \
+ && apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends g++ python3 \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/ash
+COPY ash_onnx ash_onnx
+COPY native native
+RUN if [ "$DEVICE" = cpu ]; then python3 native/build.py --host onnxruntime; \
+    else python3 native/build.py --host onnxruntime --cuda; fi
+
+
 FROM ${SERVE_BASE} AS serve-build
 ARG DEVICE
 WORKDIR /opt/ash
@@ -126,7 +142,7 @@ RUN apt-get update \
  && install -d -o ash -g ash /runs /data
 WORKDIR /opt/ash
 COPY --from=serve-build /opt/venv /opt/venv
-COPY ash_onnx ash_onnx
+COPY --from=serve-op /opt/ash/ash_onnx ash_onnx
 COPY tools/_serve_side.py tools/verify_onnx.py tools/predict.py tools/evaluate_onnx.py tools/
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 \
     CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296

@@ -9,6 +9,7 @@ EPOCHS ?=
 export CUDA ?=
 BUILD_CUDA := $(if $(filter-out 0,$(CUDA)),--cuda)
 NATIVE := ash_tf1/native/built.json
+FUSED := ash_onnx/native/built.json
 NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu*' -o -name '*.h' -o -name build.py)
 # onnxruntime reports its use to its maker from 1.29 on; tools/_serve_side.py has more.
 export ORT_DISABLE_TELEMETRY ?= 1
@@ -25,15 +26,20 @@ help: ## list the targets
 setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+), native ASH; CUDA=1 for a GPU's TensorFlow
 	@tools/setup_env.sh train
 	@tools/setup_env.sh serve
-	@$(MAKE) -s $(NATIVE)
+	@$(MAKE) -s $(NATIVE) $(FUSED)
 
 # Where it cannot be built this says so, and is not tried again until `make native`.
 $(NATIVE): $(NATIVE_SOURCES) .venv/train/.made-from
 	@$(TRAIN)/python -W ignore native/build.py --if-possible $(BUILD_CUDA)
 
-native: ## build native ASH anew; CUDA=1 for a GPU too, which needs nvcc
+$(FUSED): $(NATIVE_SOURCES)
+	@$(SERVE)/python native/build.py --host onnxruntime --if-possible $(BUILD_CUDA)
+
+native: ## build native ASH anew, for TensorFlow and onnxruntime; CUDA=1 for a GPU too, which needs nvcc
 	@tools/setup_env.sh train
+	@tools/setup_env.sh serve
 	@$(TRAIN)/python -W ignore native/build.py $(BUILD_CUDA)
+	@$(SERVE)/python native/build.py --host onnxruntime $(BUILD_CUDA)
 
 cuda-harness: ## check and time the CUDA kernels alone; needs nvcc and a GPU
 	@mkdir -p runs/bench
@@ -70,5 +76,5 @@ lock: setup ## renew the locked, hashed requirements from their .in files
 	@tools/lock.sh
 
 clean: ## remove the environments, demos and caches (never your other runs, nor checkpoints/)
-	rm -rf .venv ash_tf1/native/libash_ops.so $(NATIVE) runs/demo-* runs/bench build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv ash_tf1/native/libash_ops.so ash_onnx/native/libash_onnx.so $(NATIVE) $(FUSED) runs/demo-* runs/bench build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,8 +4,9 @@ The markers keep TensorFlow away from Pythons that it has no release for. NVIDIA
 image, Python 3.8, brings its own, so that it is not asked for there either. The exact, hashed sets
 that were tested together are in requirements/.
 
-Where TensorFlow 1.15 may be, the native ops are built too, with ASH_CUDA=1 for the GPU as well.
-Where they cannot be, the package does without, and says why when ASH is first used.
+The native ops are built too, with ASH_CUDA=1 for the GPU as well: TensorFlow's where TensorFlow
+1.15 may be, onnxruntime's on a modern Python. Where they cannot be, the package does without, and
+says why when ASH is first used.
 """
 import importlib.util
 import os
@@ -42,7 +43,9 @@ SERVE = ['onnxruntime; ' + MODERN, 'onnx; ' + MODERN]
 SERVE_GPU = ['onnxruntime-gpu; ' + MODERN, 'onnx; ' + MODERN]
 DEV = ['pytest', 'pytest-timeout', 'ruff; ' + MODERN, 'import-linter; ' + MODERN, 'uv; ' + MODERN]
 
-HAS_NATIVE = sys.version_info < (3, 9)
+# What the native ops are built for on this Python; nothing on 3.9, which is of neither side.
+NATIVE_HOST = ('tensorflow' if sys.version_info < (3, 9) else
+               'onnxruntime' if sys.version_info >= (3, 10) else None)
 
 
 class BuildWithNative(build_py):
@@ -50,15 +53,16 @@ class BuildWithNative(build_py):
 
     def run(self):
         super().run()
-        if not HAS_NATIVE:
+        if not NATIVE_HOST:
             return
         spec = importlib.util.spec_from_file_location('build', str(HERE / 'native' / 'build.py'))
         native = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(native)
-        package = (native.PACKAGE if getattr(self, 'editable_mode', False)
-                   else Path(self.build_lib) / 'ash_tf1' / 'native')
+        package = native.HOSTS[NATIVE_HOST].package
+        if not getattr(self, 'editable_mode', False):
+            package = Path(self.build_lib) / package.relative_to(HERE)
         try:
-            native.build(package, cuda=os.environ.get('ASH_CUDA') == '1')
+            native.build(NATIVE_HOST, package, cuda=os.environ.get('ASH_CUDA') == '1')
         except native.BuildError as error:
             print('native ASH was not built: {}'.format(error))
 
@@ -67,7 +71,7 @@ class MaybeBinary(Distribution):
     """A wheel with a library is for one platform."""
 
     def has_ext_modules(self):
-        return HAS_NATIVE
+        return NATIVE_HOST is not None
 
 
 setup(

@@ -1,11 +1,13 @@
 """Loads an artifact folder: `model.onnx` with its metadata, checked before any of it is run."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
+from ash_onnx import blocked, fusing, native
 from ash_onnx.files import read_bounded
 from ash_onnx.limits import check_declared_sizes
 from ash_onnx.metadata import CLASSIFIER, INPUT, KINDS, OUTPUTS, read_metadata
@@ -17,6 +19,24 @@ ROUNDING = 1e-3  # of probabilities
 MAX_MODEL_BYTES = 2**31 - 1  # protobuf's own limit for one message
 
 
+@dataclass(frozen=True)
+class AshForm:
+    """How the ASH layers of a model are computed.
+
+    Attributes:
+      layers: how many ASH there are, as far as they are recognised.
+      fused: whether each is the fused op; portable nodes make them up otherwise.
+    """
+
+    layers: int
+    fused: bool
+
+    def __str__(self):
+        if not self.layers:
+            return 'no ASH'
+        return f'{self.layers} ASH {"fused" if self.fused else "as portable nodes"}'
+
+
 class Artifact:
     """An artifact of any kind, open on one execution provider; made by `load_artifact`.
 
@@ -26,6 +46,7 @@ class Artifact:
       metadata: dict of everything the file says about itself; what is JSON is parsed, the rest are
         strings.
       provider: `cpu`, `cuda` or `tensorrt`, the one that it really runs on.
+      form: an `AshForm`: how ASH is computed.
       input_names, output_names: tuples of strings, in the order of the test data sets.
       time_limit: seconds for one run; None, the default, for none.
       overdue: called, from another thread, where a run goes on for as long again; or None.
@@ -34,8 +55,9 @@ class Artifact:
     them.
     """
 
-    def __init__(self, path, session, kind, metadata, provider, input_names, output_names):
+    def __init__(self, path, session, kind, metadata, provider, form, input_names, output_names):
         self.path = path
+        self.form = form
         self.kind = kind
         self.metadata = metadata
         self.provider = provider
@@ -157,7 +179,7 @@ def _check_text(name, value):
 _CLASSES = {CLASSIFIER: Model}  # the others are an Artifact
 
 
-def load_model(path, provider='cpu', threads=None, tf32=False):
+def load_model(path, provider='cpu', threads=None, tf32=False, fused='auto'):
     """Opens the artifact of an image classifier on an execution provider, never on another one.
 
     Args:
@@ -167,6 +189,9 @@ def load_model(path, provider='cpu', threads=None, tf32=False):
         cores).
       tf32: lets `cuda` use TensorFloat-32: faster from Ampere on, but it keeps 10 bits of
         mantissa, and `verify` needs a tolerance near 1e-2 then. See `session.open_session`.
+      fused: whether every ASH in the model runs as one fused op: True, or False for the portable
+        nodes that the file has. 'auto' is True where the op's library can be had, and False with a
+        line on the log where not; for `tensorrt`, which takes no op of others, it is False.
 
     Returns:
       A `Model`.
@@ -175,16 +200,17 @@ def load_model(path, provider='cpu', threads=None, tf32=False):
       FileNotFoundError: no such folder or file, or a folder without `model.onnx`.
       ValueError: no ONNX model; external data; metadata, inputs or outputs that break the
         contract of an artifact; values larger than `limits` allows; a provider that is unknown or
-        not what the model runs on.
+        not what the model runs on; `fused` is True, or the model has fused ops itself, and the
+        library cannot be had.
     """
-    artifact = load_artifact(path, provider, threads, tf32)
+    artifact = load_artifact(path, provider, threads, tf32, fused)
     if not isinstance(artifact, Model):
         raise ValueError(f'{artifact.path}: is the artifact of {KINDS[artifact.kind].title}, no '
                          'image classifier with labels')
     return artifact
 
 
-def load_artifact(path, provider='cpu', threads=None, tf32=False):
+def load_artifact(path, provider='cpu', threads=None, tf32=False, fused='auto'):
     """Opens an artifact of any kind on an execution provider, never on another one.
 
     Args, Raises: as for `load_model`, but that it need not be a classifier.
@@ -192,6 +218,8 @@ def load_artifact(path, provider='cpu', threads=None, tf32=False):
     Returns:
       A `Model` for an image classifier, else an `Artifact`.
     """
+    if fused not in (True, False, 'auto'):
+        raise ValueError(f"fused must be True, False or 'auto', got {fused!r}")
     path = _model_file(Path(path))
     # What is checked is what is run: the session gets these bytes, not the path.
     data = read_bounded(path, MAX_MODEL_BYTES)
@@ -201,12 +229,19 @@ def load_artifact(path, provider='cpu', threads=None, tf32=False):
         kind, metadata = read_metadata(proto)
         probe, outputs = KINDS[kind].interface(proto.graph, metadata)
         check_declared_sizes(proto)
+        form, library = _choose_form(proto, provider, fused)
+        optimized = None
+        if form.fused:
+            data = proto.SerializeToString()
+            optimized = blocked.optimize(proto, library) if provider == 'cpu' else None
         del proto  # a second copy of the weights
-        session = open_session(data, provider, probe, threads=threads, tf32=tf32)
+        session = open_session(optimized or data, provider, probe, threads=threads, tf32=tf32,
+                               library=library, optimize=not optimized)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-    artifact = _CLASSES.get(kind, Artifact)(path, session, kind, metadata, provider, probe, outputs)
-    artifact._options = {'provider': provider, 'threads': threads, 'tf32': tf32}
+    artifact = _CLASSES.get(kind, Artifact)(path, session, kind, metadata, provider, form, probe,
+                                            outputs)
+    artifact._options = {'provider': provider, 'threads': threads, 'tf32': tf32, 'fused': fused}
     return artifact
 
 
@@ -217,6 +252,27 @@ def _reopen(expected, path, options, time_limit):
         raise ValueError(f'{path}: is another artifact than the one that was pickled')
     artifact.time_limit = time_limit
     return artifact
+
+
+def _choose_form(proto, provider, fused):
+    """(the `AshForm` of a model, the library that it needs or None); fuses the model."""
+    made = fusing.count_fused(proto)  # which the file has
+    layers = fusing.fuse(proto)
+    if not made and (not layers or fused is False):
+        return AshForm(layers, False), None
+    try:
+        if made and fused is False:
+            raise native.Unavailable(f'{made} ASH of this model are fused ops, which have no '
+                                     'other form')
+        if provider == 'tensorrt':
+            raise native.Unavailable('TensorRT takes no fused ASH; provider cuda does')
+        return AshForm(made + layers, True), native.library(provider)
+    except native.Unavailable as reason:
+        if made or fused is True:
+            raise
+        if provider != 'tensorrt':
+            native.say_once(reason)
+        return AshForm(layers, False), None
 
 
 def _model_file(path):

@@ -16,6 +16,7 @@ from ash_onnx.session import PROVIDERS
 from ash_onnx.verify import format_verification, verify
 
 OK, BEYOND_TOLERANCE, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
+_FUSED = {'auto': 'auto', 'yes': True, 'no': False}
 
 
 def add_model_arguments(parser):
@@ -31,16 +32,21 @@ def add_model_arguments(parser):
     parser.add_argument('--memory-limit', type=float, metavar='GB',
                         help='for the data of the process (default: three quarters of the memory '
                              'there is; none on a GPU)')
+    parser.add_argument('--fused', choices=_FUSED, default='auto',
+                        help='whether each ASH runs as one fused op: auto is yes where the op is '
+                             'built (default: %(default)s)')
     parser.add_argument('--json', action='store_true', help='write JSON to stdout')
 
 
 def model_arguments(args):
     """What `add_model_arguments` added, of parsed arguments, as arguments of `run_command`."""
-    return {'artifact': args.artifact, 'provider': args.provider, 'threads': args.threads,
-            'time_limit': args.time_limit, 'memory_limit': args.memory_limit, 'as_json': args.json}
+    opening = {'provider': args.provider, 'threads': args.threads, 'fused': _FUSED[args.fused],
+               'time_limit': args.time_limit}
+    return {'artifact': args.artifact, 'opening': opening, 'memory_limit': args.memory_limit,
+            'as_json': args.json}
 
 
-def run_command(program, command, memory_limit=None, **arguments):
+def run_command(program, command, opening, memory_limit=None, **arguments):
     """Runs a command's function; bad input becomes one line on stderr.
 
     Args:
@@ -48,7 +54,8 @@ def run_command(program, command, memory_limit=None, **arguments):
       command: one of the functions below.
       memory_limit: gigabytes for the data of the process; None for three quarters of the memory,
         or for no limit where the provider is not `cpu`, for GPUs map more than they take.
-      **arguments: its arguments.
+      opening: dict of how the model is opened, as from `model_arguments`.
+      **arguments: its other arguments.
 
     Returns:
       The exit status: the function's own, or 2 where it raised a ValueError or an OSError, or
@@ -59,11 +66,11 @@ def run_command(program, command, memory_limit=None, **arguments):
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding shows an escape for what it lacks.
         stream.reconfigure(errors='backslashreplace')
-    if memory_limit is None and arguments['provider'] == 'cpu':
+    if memory_limit is None and opening['provider'] == 'cpu':
         memory_limit = limits.default_gigabytes()
     try:
         with limits.memory_limit(memory_limit):
-            return command(program=program, **arguments)
+            return command(program=program, opening=opening, **arguments)
     except BrokenPipeError:  # the reader of the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
@@ -79,10 +86,10 @@ def run_command(program, command, memory_limit=None, **arguments):
         return INTERRUPTED
 
 
-def _open(load, program, artifact, provider, threads, time_limit):
+def _open(load, program, artifact, time_limit, **opening):
     if not 0 < time_limit < math.inf:
         raise ValueError(f'--time-limit must be a number above 0, got {time_limit:g}')
-    model = load(artifact, provider, threads)
+    model = load(artifact, **opening)
 
     def overdue():
         _complain(program, f'{model.path}: one node takes more than {time_limit:g} seconds: give '
@@ -93,10 +100,9 @@ def _open(load, program, artifact, provider, threads, time_limit):
     return model
 
 
-def verify_artifact(program, artifact, provider, threads, time_limit, as_json, rtol, atol):
+def verify_artifact(program, artifact, opening, as_json, rtol, atol):
     """Prints a verification; returns 0, or 1 where it failed."""
-    model = _open(load_artifact, program, artifact, provider, threads, time_limit)
-    result = verify(model, rtol=rtol, atol=atol)
+    result = verify(_open(load_artifact, program, artifact, **opening), rtol=rtol, atol=atol)
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})
     else:
@@ -104,17 +110,16 @@ def verify_artifact(program, artifact, provider, threads, time_limit, as_json, r
     return OK if result.passed else BEYOND_TOLERANCE
 
 
-def predict_files(program, artifact, provider, threads, time_limit, as_json, paths, top, save,
-                  overwrite):
+def predict_files(program, artifact, opening, as_json, paths, top, save, overwrite):
     """Prints predictions; returns 0, or 2 where a path could not be read (the others are done)."""
     if save is not None:
         check_picture_path(save, overwrite, paths)
-    model = _open(load_model, program, artifact, provider, threads, time_limit)
+    model = _open(load_model, program, artifact, **opening)
     errors, others = [], []
     predictions = predict(model, paths, top, on_other=others.append,
                           on_error=lambda path, error: errors.append((path, error)))
     if as_json:
-        _print_json({'artifact': artifact, 'provider': provider,
+        _print_json({'artifact': artifact, 'provider': model.provider,
                      'predictions': [prediction.to_dict() for prediction in predictions],
                      'errors': [{'path': path, 'error': _one_line(error)}
                                 for path, error in errors], 'others': others})
@@ -129,10 +134,9 @@ def predict_files(program, artifact, provider, threads, time_limit, as_json, pat
     return BAD_INPUT if errors else OK
 
 
-def evaluate_folder(program, artifact, provider, threads, time_limit, as_json, image_dir,
-                    batch_size, quiet):
+def evaluate_folder(program, artifact, opening, as_json, image_dir, batch_size, quiet):
     """Prints an evaluation; returns 0."""
-    model = _open(load_model, program, artifact, provider, threads, time_limit)
+    model = _open(load_model, program, artifact, **opening)
     result = evaluate(model, image_dir, batch_size, quiet)
     if as_json:
         _print_json({'artifact': artifact, **result.to_dict()})

@@ -44,7 +44,8 @@ _INSTALL = {
 _FLOATS = ('float', 'float16', 'bfloat16', 'double')
 
 
-def open_session(model, provider, probe, threads=None, tf32=False):
+def open_session(model, provider, probe, threads=None, tf32=False, library=None,
+                 optimize=True):
     """Opens a model on an execution provider.
 
     Float32 stays float32: `cuda` multiplies in TensorFloat-32 by default, which is switched off
@@ -58,6 +59,8 @@ def open_session(model, provider, probe, threads=None, tf32=False):
         not run for `cpu`.
       threads: CPU threads within one operator, 1 to `MAX_THREADS`; None leaves it to onnxruntime.
       tf32: lets `cuda` compute in TensorFloat-32.
+      library: path of a library of custom ops that the model needs, or None.
+      optimize: whether onnxruntime optimises the graph; False for one that it has optimised.
 
     Returns:
       An `onnxruntime.InferenceSession`.
@@ -81,12 +84,16 @@ def open_session(model, provider, probe, threads=None, tf32=False):
     with tempfile.TemporaryDirectory(prefix='ash-onnx-') as scratch:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
+        if not optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 4  # what matters is raised; the log would repeat it
         options.enable_profiling = provider != 'cpu'
         options.profile_file_prefix = str(Path(scratch) / 'profile')
         settings = [{'use_tf32': str(int(tf32))} if name == _CUDA else {}
                     for name in _NAMES[provider]]
         try:
+            if library is not None:
+                options.register_custom_ops_library(str(library))
             session = onnxruntime.InferenceSession(
                 model, options, providers=_NAMES[provider], provider_options=settings,
                 enable_fallback=0)

@@ -8,7 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
-from ash_onnx.artifact import OUTPUTS, Model
+from ash_onnx.artifact import OUTPUTS, AshForm, Model
 from ash_onnx.comparison import ATOL, RTOL, AllClose, Tolerance, compare, count_agreeing
 from ash_onnx.files import read_bounded
 
@@ -32,6 +32,7 @@ class Verification:
         None where the artifact is no image classifier.
       differences: tuple of `comparison.Difference`, one for each output of each test data set.
       tolerance: the artifact's own `comparison.Tolerance` where it decided, else None.
+      form: the `artifact.AshForm` that ran.
     """
 
     provider: str
@@ -41,6 +42,7 @@ class Verification:
     classes_agree: int | None
     differences: tuple
     tolerance: Tolerance | None = None
+    form: AshForm | None = None
 
     @property
     def passed(self):
@@ -97,7 +99,8 @@ def verify(model, rtol=None, atol=None):
         images += first[0] if first else 1
         if agree is not None:
             agree += count_agreeing(answers[0], recorded[OUTPUTS[0]], rule)
-    result = Verification(model.provider, None, None, images, agree, tuple(differences))
+    result = Verification(model.provider, None, None, images, agree, tuple(differences),
+                          form=model.form)
     if isinstance(rule, Tolerance):
         return replace(result, tolerance=rule)
     return replace(result, rtol=rule.rtol, atol=rule.atol)
@@ -223,5 +226,6 @@ def format_verification(result):
                      f'{row.max_rel_difference:>10.2e}  {"yes" if row.within_tolerance else "NO"}')
     lines.append(f'{result.images} examples' if result.classes_agree is None else
                  f'predicted classes: {result.classes_agree} of {result.images} agree')
-    lines.append(f'{"passed" if result.passed else "FAILED"} on {result.provider}')
+    form = f', {result.form}' if result.form and result.form.layers else ''
+    lines.append(f'{"passed" if result.passed else "FAILED"} on {result.provider}{form}')
     return '\n'.join(lines + ([] if result.passed else _explain(result)))

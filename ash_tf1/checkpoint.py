@@ -11,11 +11,9 @@ import signal
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.files import MAX_TEXT_BYTES, open_regular
+from ash_tf1.reading import MAX_TEXT_BYTES, open_regular
 
 INDEX_SECONDS = 300  # that reading an index may take
-CHECKPOINT_PREFIX = 'model.ckpt'
-BEST_FOLDER = 'best'
 _V1_SHARD = re.compile(r'-(\d{5}|\?{5})-of-(\d{5})\Z')
 _V2_SHARD = re.compile(r'\.data-\d{5}-of-\d{5}\Z')
 _V1_MAGIC = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # how TensorFlow's table files end

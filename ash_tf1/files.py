@@ -1,81 +1,62 @@
-"""Files of others, read within limits; and our own, which are there whole or not at all."""
+"""Files and folders that are either there whole or not at all."""
 import contextlib
 import functools
 import hashlib
 import json
 import os
-import stat
+import re
+import shutil
 import tempfile
 
-MAX_TEXT_BYTES = 2 ** 26  # of settings, labels, rules
+from ash_tf1.reading import open_regular
+
+_PARTIAL = re.compile(r'.+\.partial-\d+(\.\w+)?')  # what `replacing` writes to
 
 
-def open_regular(path):
-    """Opens a regular file, or a link to one, for reading bytes.
+@contextlib.contextmanager
+def change(what, path):
+    """Stands around each change that a run makes on the disk.
 
-    Raises:
-      OSError: it cannot be opened.
-      ValueError: it is a pipe, a socket, a device or a folder: reading it could wait, or go on, for
-        ever.
+    It does nothing. Tests put something else in its place that ends the process before or after a
+    change, as a crash would.
     """
-    handle = open(path, 'rb', opener=_open_without_waiting)
-    if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-        handle.close()
-        raise ValueError('{}: not a regular file'.format(path))
-    return handle
+    del what, path
+    yield
 
 
-def _open_without_waiting(path, flags):
-    # Without O_NONBLOCK, opening a pipe waits until somebody writes into it.
-    return os.open(path, flags | os.O_NONBLOCK)
+def move(source, path):
+    """Renames a file, in place of one at `path`."""
+    with change('move', path):
+        os.replace(source, path)
 
 
-def read_bounded(path, limit):
-    """Reads a regular file of at most `limit` bytes.
-
-    Raises:
-      OSError: it cannot be opened or read.
-      ValueError: it is larger, or no regular file.
-    """
-    with open_regular(path) as handle:
-        size = os.fstat(handle.fileno()).st_size
-        if size > limit:
-            raise ValueError('{}: has {} bytes, expected are at most {}'.format(path, size, limit))
-        return handle.read(size)  # not the limit, whose memory would be taken
+def remove(path):
+    """Removes a file."""
+    with change('remove', path):
+        os.remove(path)
 
 
-def read_text(path):
-    """Reads a text file in UTF-8, of at most `MAX_TEXT_BYTES`; a mark of byte order is dropped.
-
-    Raises:
-      OSError: it cannot be opened or read.
-      ValueError: it is larger, no regular file, or not UTF-8; the message names it.
-    """
-    try:
-        return read_bounded(path, MAX_TEXT_BYTES).decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise ValueError('{}: is no text in UTF-8: {}'.format(path, error)) from None
+def remove_folder(path):
+    """Removes a folder and what is in it, where there is one."""
+    if os.path.isdir(path):
+        with change('remove', path):
+            shutil.rmtree(path)
 
 
-def read_json(path):
-    """Reads the value of a JSON file.
-
-    Raises:
-      OSError, ValueError: as for `read_text`; or it is not JSON, or nested too deep.
-    """
-    text = read_text(path)
-    try:
-        return json.loads(text, parse_int=_short_int)
-    except RecursionError:
-        raise ValueError('{}: is nested too deep'.format(path)) from None
-    except ValueError as error:
-        raise ValueError('{}: is not JSON: {}'.format(path, error)) from None
+def append(path, text):
+    """Appends text to a file in one write."""
+    with change('append', path):
+        try:
+            with open(path, 'ab') as handle:
+                handle.write(text.encode('utf-8'))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None  # it names no file
 
 
-def _short_int(digits):
-    if len(digits) > 400:  # Python takes the square of their number in time
-        raise ValueError('an integer of {} digits'.format(len(digits)))
-    return int(digits)
+def write_text(path, text):
+    """Writes a file of text, whole or not at all."""
+    with replacing(path) as temporary, open(temporary, 'w', encoding='utf-8') as handle:
+        handle.write(text)
 
 
 @contextlib.contextmanager
@@ -89,10 +70,21 @@ def replacing(path):
     temporary = '{}.partial-{}{}'.format(root, os.getpid(), extension)
     try:
         yield temporary
-        os.replace(temporary, path)
+        move(temporary, path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # a full disk names no file
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def remove_partials(folder):
+    """Removes what `replacing` left in a folder where a process ended while it wrote."""
+    for name in sorted(os.listdir(folder) if os.path.isdir(folder) else ()):
+        if _PARTIAL.fullmatch(name):
+            remove(os.path.join(folder, name))
 
 
 @contextlib.contextmanager

@@ -298,6 +298,14 @@ def get_activation(name, implementation=AUTO):
     return activation
 
 
+def resolve(implementation):
+    """The name of the implementation that a name, or `AUTO`, means here; raises as below."""
+    check_implementation(implementation)
+    if implementation == AUTO:
+        return 'native' if native.is_wanted() else 'recompute'
+    return implementation
+
+
 def check_implementation(implementation):
     """Raises a ValueError that lists the implementations of ASH where this is none of them."""
     if implementation not in (AUTO, *IMPLEMENTATIONS):
@@ -349,9 +357,7 @@ def _parameters(fixed_z_k, dtype):
 
 def _ash(x, z_k, alpha, leak, implementation, layer=None):
     """ASH of checked samples; records the share that passes where there is a layer's name."""
-    check_implementation(implementation)
-    if implementation == AUTO:
-        implementation = 'native' if native.is_wanted() else 'recompute'
+    implementation = resolve(implementation)
     compute = kernels.PRECISION[x.dtype][0]
     # Scalars: a shape of (1,) would make every elementwise op broadcast, at several times the cost.
     z_k, alpha = (tf.cast(tf.reshape(value, []), compute) for value in (z_k, alpha))

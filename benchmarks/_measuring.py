@@ -10,25 +10,29 @@ import numpy as np
 SPREAD = ('median_ms', 'p25_ms', 'p75_ms', 'n')
 
 
-def take_turns(runs, warm_up, repeats):
+def take_turns(runs, warm_up, repeats, clocks=None):
     """Times functions in turns, so that a noisy machine is noisy for each of them alike.
 
     Args:
       runs: dict of a key -> function without arguments.
       warm_up: untimed rounds before.
       repeats: timed rounds.
+      clocks: functions that give seconds, such as time.process_time; by default time.perf_counter
+        alone.
 
     Returns:
-      A dict of each key -> list of seconds.
+      A dict of each key -> list of seconds; with clocks, a tuple of one for each.
     """
-    seconds = {key: [] for key in runs}
+    several = clocks or (time.perf_counter,)
+    seconds = tuple({key: [] for key in runs} for _ in several)
     for i in range(warm_up + repeats):
         for key, run in runs.items():
-            start = time.perf_counter()
+            starts = [clock() for clock in several]
             run()
             if i >= warm_up:
-                seconds[key].append(time.perf_counter() - start)
-    return seconds
+                for clock, start, each in zip(several, starts, seconds):
+                    each[key].append(clock() - start)
+    return seconds if clocks else seconds[0]
 
 
 def spread(seconds):

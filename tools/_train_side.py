@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-if os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1') != '0':
+if os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2') != '0':
     warnings.filterwarnings('ignore', category=FutureWarning, module='tensor(flow|board)')
     warnings.filterwarnings('ignore', category=DeprecationWarning)
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -2,7 +2,7 @@
 import argparse
 import os
 
-from ash_tf1 import files, preprocessing
+from ash_tf1 import files, plugins, preprocessing
 from ash_tf1.commands import export_onnx, options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
 from ash_tf1.commands.import_checkpoint import INPUT_SHAPE, classifier_target
@@ -66,6 +66,7 @@ def main(argv=None):
                         help='of its data (default: three quarters of the memory there is)')
     parser.add_argument('--verbose', action='store_true',
                         help='let through what TensorFlow and tf2onnx say, and tracebacks')
+    options.add_plugin(parser)
     options.add_artifact_options(parser)
     _add_net(parser.add_argument_group(
         'a checkpoint of a loop of your own around one of the nets here, to an image classifier'))
@@ -88,6 +89,7 @@ def _add_net(group):
 
 def _convert(args):
     _check_together(args)
+    plugins.load(args.plugin)
     if not args.net and os.path.isfile(os.path.join(args.source, MODEL_FILE)):
         return _convert_run(args)
     artifact, containment = map(needing_tf2onnx, ('artifact', 'containment'))
@@ -124,6 +126,7 @@ def _convert_run(args):
     return export_onnx.export(argparse.Namespace(
         checkpoint_dir=args.source, out_dir=args.out_dir, checkpoint=None, data_dir=None,
         samples=8, keep_graph=args.keep_graph, overwrite=args.overwrite, opset=args.opset,
+        plugin=args.plugin,
         images=args.samples and [args.samples]))
 
 

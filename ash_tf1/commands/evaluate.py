@@ -2,6 +2,8 @@
 import argparse
 import json
 
+from ash_tf1 import plugins
+from ash_tf1.commands import options
 from ash_tf1.commands.running import run
 from ash_tf1.input_pipelines import DATASETS
 from ash_tf1.training.evaluation import SPLITS, evaluate
@@ -32,12 +34,14 @@ def main(argv=None):
     parser.add_argument('--batch-size', type=int, metavar='N',
                         help='images a step; changes no result (default: 500, fewer of large '
                              'images)')
+    options.add_plugin(parser)
     parser.add_argument('--json', action='store_true', help='print JSON instead of text')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return run(parser, _evaluate, argv)
 
 
 def _evaluate(args):
+    plugins.load_for(args.run_dir, args.plugin)
     evaluation, spec, prefix = evaluate(
         args.run_dir, args.checkpoint, args.data_dir, args.split, args.batch_size,
         not args.quiet, args.dataset, args.images)

@@ -1,6 +1,7 @@
 """Export a checkpoint as an ONNX artifact."""
 import argparse
 
+from ash_tf1 import plugins
 from ash_tf1.commands import options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
 from ash_tf1.commands.running import run
@@ -30,12 +31,14 @@ def main(argv=None):
                              'split)')
     parser.add_argument('--samples', type=int, default=8, metavar='N',
                         help='examples in the test data set (default: %(default)s)')
+    options.add_plugin(parser)
     options.add_artifact_options(parser)
     return run(parser, export, argv)
 
 
 def export(args):
     """Does what parsed arguments ask for; returns the exit status."""
+    plugins.load_for(args.checkpoint_dir, args.plugin)
     compute_in_one_thread()  # so that the artifact is the same on any machine
     result = needing_tf2onnx('runs').export(
         args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir, args.samples,

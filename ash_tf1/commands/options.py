@@ -31,6 +31,13 @@ def add_settings(parser):
                                metavar=None if field.metadata['choices'] else 'X', **common)
 
 
+def add_plugin(parser):
+    """Adds --plugin, which `plugins.load` and `plugins.load_for` read, to a parser."""
+    parser.add_argument('--plugin', action='append', default=[], metavar='FILE',
+                        help='Python file with an activation, net, data set, task or recipe of '
+                             'your own, which is run; see docs/extending.md')
+
+
 def add_artifact_options(parser):
     """Adds what every command that writes an artifact takes to its parser."""
     parser.add_argument('--opset', type=int, default=opsets.DEFAULT, metavar='N',

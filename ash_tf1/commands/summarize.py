@@ -2,6 +2,7 @@
 import argparse
 import json
 
+from ash_tf1 import plugins
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
 from ash_tf1.nets import NETS, get_net, reference_task
@@ -25,11 +26,13 @@ def main(argv=None):
                         help='%s (default: %%(default)s)' % ', '.join(ACTIVATIONS))
     parser.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
                         help='options of the net, such as dropout_rate=0.3')
+    options.add_plugin(parser)
     parser.add_argument('--json', action='store_true', help='print JSON')
     return run(parser, _summarize, argv)
 
 
 def _summarize(args):
+    plugins.load(args.plugin)
     net = get_net(args.net, args.net_options)
     shape, classes = reference_task(args.net)
     shape = options.input_shape(args.input_size, shape)

@@ -3,11 +3,11 @@ import argparse
 import dataclasses
 import os
 
-from ash_tf1 import training
+from ash_tf1 import plugins, training
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
 from ash_tf1.training.recipes import RECIPES, get_recipe
-from ash_tf1.training.run_dir import load_settings
+from ash_tf1.training.run_dir import SETTINGS_FILE, load_settings
 from ash_tf1.training.settings import Settings
 
 
@@ -25,20 +25,30 @@ def main(argv=None):
     parser.add_argument('--recipe', help='one of {} (default: digits)'.format(
         ', '.join(RECIPES)))
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    options.add_plugin(parser)
     options.add_settings(parser)
     return run(parser, _train, argv)
 
 
 def _train(args):
-    result = training.train(settings_from(args), args.run_dir, args.resume,
-                            progress=not args.quiet)
+    go_on = 'go on by: python tools/train.py --resume --run-dir {}'.format(args.run_dir)
+    mine = plugins.load_for(args.run_dir, args.plugin) if args.resume else plugins.load(args.plugin)
+    try:
+        result = training.train(settings_from(args), args.run_dir, args.resume,
+                                progress=not args.quiet,
+                                on_begin=lambda: plugins.record(args.run_dir, mine))
+    except OSError as error:
+        if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
+            raise
+        raise OSError('{}; what was saved before stays: when this is mended, {}'.format(
+            error, go_on)) from error
     if result.curve:
         print('learning curve: {}'.format(result.curve))
     if result.signal is None or result.step == result.total_steps:
         print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
         return 0
-    print('stopped by signal {} and saved at step {} of {}; go on by: --resume --run-dir {}'.format(
-        result.signal, result.step, result.total_steps, args.run_dir))
+    print('stopped by signal {} and saved at step {} of {}; {}'.format(
+        result.signal, result.step, result.total_steps, go_on))
     return 128 + result.signal
 
 

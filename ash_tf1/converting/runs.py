@@ -201,7 +201,7 @@ def metadata(task, spec, prefix, samples, training):
     """
     properties = task.properties(spec)
     properties.update({
-        'net': spec.net,
+        'net': spec.net or task.name,
         'activation': spec.activation,
         'dataset': spec.dataset,
         'samples': samples,

@@ -3,8 +3,8 @@ import gzip
 import tarfile
 import zlib
 
-from ash_tf1.files import open_regular
 from ash_tf1.input_pipelines.dataset import DataFileError
+from ash_tf1.reading import open_regular
 
 _PLAIN_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
 _OVERHEAD = 2 ** 20  # bytes for headers, padding and members that are not wanted

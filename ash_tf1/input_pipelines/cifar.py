@@ -6,10 +6,10 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from ash_tf1.files import open_regular, read_bounded
 from ash_tf1.input_pipelines.archives import read_members
 from ash_tf1.input_pipelines.dataset import ArraySplit, DataFileError, LabelledImages
 from ash_tf1.input_pipelines.restricted_pickle import load_pickle
+from ash_tf1.reading import open_regular, read_bounded
 
 HOME_PAGE = 'https://www.cs.toronto.edu/~kriz/cifar.html'
 

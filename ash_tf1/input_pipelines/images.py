@@ -7,9 +7,9 @@ import zlib
 import cv2
 import numpy as np
 
-from ash_tf1.files import open_regular, read_bounded
 from ash_tf1.input_pipelines import jpeg
 from ash_tf1.input_pipelines.dataset import DataFileError, Split
+from ash_tf1.reading import open_regular, read_bounded
 
 SUFFIXES = ('.jpeg', '.jpg', '.png')
 IGNORED = ('Thumbs.db', 'desktop.ini')  # as are names that begin with a dot

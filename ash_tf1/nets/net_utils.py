@@ -1,6 +1,9 @@
 """What the nets share: the layers' defaults, one way to apply an activation, and the classifier."""
+import zlib
+
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
+from tf_slim.layers import utils
 from tf_slim.nets import resnet_utils
 
 # Running averages that settle within an epoch of CIFAR, and Torch's epsilon, which the published
@@ -75,17 +78,33 @@ def linear(inputs):
 def dropout(inputs, rate, is_training):
     """Zeroes a share `rate` of the units in training, and scales the rest by 1 / (1 - rate).
 
-    Whether it is training may be a tensor.
+    Where the graph has a seed and a global step, which units depends on these two and the layer, so
+    that a run which was interrupted drops the same ones again. Elsewhere it is as for
+    `tf.layers.dropout`.
 
-    Which ones follows from the graph's seed and the number of steps since the session began: other
-    than the batches, it is not the same again in a run that was interrupted.
+    Args:
+      inputs: float tensor of any shape.
+      rate: Python float in [0, 1).
+      is_training: bool or bool scalar tensor.
 
     Raises:
       ValueError: the rate is outside [0, 1).
     """
     if not 0.0 <= rate < 1.0:
         raise ValueError('dropout_rate must be in [0, 1), got {!r}'.format(rate))
-    return tf.layers.dropout(inputs, rate, training=is_training) if rate else inputs
+    if not rate:
+        return inputs
+    graph, step = tf.get_default_graph(), tf.train.get_global_step()
+    if graph.seed is None or step is None:
+        return tf.layers.dropout(inputs, rate, training=is_training)
+    layer = zlib.crc32(graph.unique_name(tf.get_variable_scope().name + '/dropout').encode())
+    key = tf.stack([tf.constant((graph.seed << 32 | layer) % 2 ** 63, tf.int64),
+                    tf.cast(step, tf.int64)])
+
+    def dropped():
+        noise = tf.random.stateless_uniform(tf.shape(inputs), key, dtype=inputs.dtype)
+        return tf.where(noise >= rate, inputs / (1.0 - rate), tf.zeros_like(inputs))
+    return utils.smart_cond(is_training, dropped, lambda: tf.identity(inputs))
 
 
 def classify(features, num_classes, end_points):

@@ -45,15 +45,15 @@ def build_training_graph(task, spec, settings, total_steps):
       A `TrainingGraph`.
     """
     feeds = task.feeds(spec)
+    global_step = tf.train.get_or_create_global_step()  # which dropout depends on
     activation_fn = get_activation(spec.activation, settings.implementation)
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=_seed_by_name):
         outputs = task.forward(feeds, spec, activation_fn, is_training=True)
     objectives = task.objectives(outputs, feeds)
     losses = collections.OrderedDict((each.name, each.loss) for each in objectives)
     metrics = collections.OrderedDict(losses, **task.batch_metrics(outputs, feeds))
-    net_variables = tf.global_variables()
+    net_variables = [v for v in tf.global_variables() if v is not global_step]
 
-    global_step = tf.train.get_or_create_global_step()
     rate = learning_rate(settings, global_step, total_steps)
     train_ops = [minimize(objective, make_optimizer(settings, rate), settings,
                           global_step if objective is objectives[-1] else None)

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from ash_tf1.input_pipelines.loading import ordered_batches
 from ash_tf1.training.evaluation import evaluate_split
+from ash_tf1.training.run_log import TRAIN, VALIDATION
 
 
 class DivergedError(ValueError):
@@ -35,12 +36,15 @@ class StopAtNonFiniteLoss(tf.train.SessionRunHook):
 
 
 class StopOnSignal(tf.train.SessionRunHook):
-    """Ends the run after the current step at SIGINT (Ctrl-C) or SIGTERM; a second one kills it.
+    """Ends the run after the current step at one of SIGNALS; a second one kills it.
+
+    SIGHUP comes when a terminal closes; where it was ignored before, as under nohup, it stays so.
+    SIGUSR1 is how queues of batch jobs warn.
 
     `received` is the signal's number afterwards, None where there was none.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
     def __init__(self):
         self.received = None
@@ -49,7 +53,9 @@ class StopOnSignal(tf.train.SessionRunHook):
     def begin(self):
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._receive)
-                              for number in self.SIGNALS}
+                              for number in self.SIGNALS
+                              if number != signal.SIGHUP
+                              or signal.getsignal(number) != signal.SIG_IGN}
 
     def _receive(self, number, frame):
         del frame
@@ -92,15 +98,26 @@ class ShowProgress(tf.train.SessionRunHook):
 class LogMetrics(tf.train.SessionRunHook):
     """Averages metrics over `every` steps, or up to an epoch's or the run's end, and logs them.
 
-    `text` has the latest averages in words.
+    Rows are of fixed steps. What a run that stops between two of them has gathered is saved with
+    its checkpoint.
+
+    Attributes:
+      text: the latest averages in words.
+      open_interval: the metrics of each step since the last row, a list of dicts.
     """
 
-    def __init__(self, log, graph, metrics, batch_size, every, steps_per_epoch):
-        """Takes the `RunLog`, the `TrainingGraph` and the task's `Metric`s; the rest are ints."""
+    def __init__(self, log, graph, metrics, batch_size, every, steps_per_epoch, total_steps,
+                 open_interval):
+        """Takes the `RunLog`, the `TrainingGraph` and the task's `Metric`s.
+
+        The rest are ints, and the `open_interval` of a run that is resumed.
+        """
         self._log, self._metrics = log, metrics
         self._fetches = graph.metrics, graph.rate, graph.step
-        self._batch_size, self._every, self._epoch = batch_size, every, steps_per_epoch
-        self._values, self._started, self._last = [], None, None
+        self._batch_size, self._every = batch_size, every
+        self._epoch, self._total = steps_per_epoch, total_steps
+        self._started, self._timed = None, 0
+        self.open_interval = list(open_interval)
         self.text = ''
 
     def before_run(self, run_context):
@@ -111,25 +128,20 @@ class LogMetrics(tf.train.SessionRunHook):
 
     def after_run(self, run_context, run_values):
         values, rate, step = run_values.results
-        self._values.append(values)
-        self._last = int(step), float(rate)
-        if step % self._every == 0 or step % self._epoch == 0:
-            self._write()
+        self.open_interval.append({name: float(value) for name, value in values.items()})
+        self._timed += 1
+        if step % self._every == 0 or step % self._epoch == 0 or step == self._total:
+            self._write(int(step), float(rate))
 
-    def end(self, session):
-        if self._values:
-            self._write()
-
-    def _write(self):
-        step, rate = self._last
+    def _write(self, step, rate):
         seconds = time.perf_counter() - self._started
-        means = {name: float(np.mean([values[name] for values in self._values]))
-                 for name in self._values[0]}
-        self._log.metrics(step, step / self._epoch, 'train', dict(
+        means = {name: float(np.mean([values[name] for values in self.open_interval]))
+                 for name in self.open_interval[0]}
+        self._log.metrics(step, step / self._epoch, TRAIN, dict(
             means, learning_rate=rate,
-            images_per_second=len(self._values) * self._batch_size / seconds))
+            images_per_second=self._timed * self._batch_size / seconds))
         self.text = in_words(self._metrics, means)
-        self._values, self._started = [], None
+        self.open_interval, self._started, self._timed = [], None, 0
 
 
 def in_words(metrics, values):
@@ -141,10 +153,12 @@ def in_words(metrics, values):
 class SaveAndEvaluate(tf.train.SessionRunHook):
     """After each epoch and at the end: evaluates, saves, logs, and keeps the best checkpoint apart.
 
-    Where the data set has no validation split, or the task no best, nothing is kept apart. A run
-    that is stopped early is saved, but not evaluated. Weights that are not finite are never saved.
+    A run saves its initial values first. Where the data set has no validation split, or the task
+    no best, nothing is kept apart. A run that is stopped early is saved, but not evaluated. What a
+    process that ended early left out after its last checkpoint is made up for. Weights that are
+    not finite are never saved.
 
-    `step` is the step that was saved last; that of the checkpoint that a run goes on from, before.
+    `step` is the step that was saved last.
 
     Args:
       task: the `Task`.
@@ -152,21 +166,20 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
       dataset: the `Dataset`.
       checkpoints: the run's `Checkpoints`.
       log: the `RunLog`.
+      meter: the `LogMetrics`.
       steps_per_epoch, total_steps, batch_size: Python ints.
       report: function of a line of text, for the user.
     """
 
-    def __init__(self, task, graph, dataset, checkpoints, log, steps_per_epoch, total_steps,
+    def __init__(self, task, graph, dataset, checkpoints, log, meter, steps_per_epoch, total_steps,
                  batch_size, report):
         self._metrics, self._graph, self._split = task.metrics, graph, dataset.validation
         self._first = next(ordered_batches(dataset.validation or dataset.train, batch_size))
-        self._checkpoints, self._log, self._report = checkpoints, log, report
+        self._checkpoints, self._log, self._meter = checkpoints, log, meter
         self._epoch, self._total, self._batch_size = steps_per_epoch, total_steps, batch_size
+        self._report = report
         self._name, self._better = task.best or (None, None)
         self._best = None
-        for row in log.validation_rows() if self._name else ():
-            self._is_best(float(row[self._name]))
-        self._stepped = False
         self._finite = None
         self.step = None
 
@@ -176,50 +189,70 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
                                       if variable.dtype.is_floating])
 
     def after_create_session(self, session, coord):
-        self.step = int(session.run(tf.train.get_global_step()))
+        step = int(session.run(tf.train.get_global_step()))
+        self._best = self._find_best(step)
+        if step == 0:
+            self._save(session, step)
+        self.step = step
+        if self._is_evaluated(step) and not self._log.has_evaluation(
+                step, self._split is not None, len(self._graph.layers)):
+            self._log.drop_evaluation(step)
+            self._measure(session, step)
 
     def before_run(self, run_context):
         return tf.train.SessionRunArgs(self._graph.step)
 
     def after_run(self, run_context, run_values):
-        self._stepped = True
-        if run_values.results % self._epoch == 0:
-            self._measure_and_save(run_context.session, int(run_values.results))
+        step = int(run_values.results)
+        if self._is_evaluated(step):
+            self._save(run_context.session, step)
+            self._measure(run_context.session, step)
 
     def end(self, session):
         step = int(session.run(tf.train.get_global_step()))
-        if step == self.step or not self._stepped:
-            return
-        if step == self._total:
-            self._measure_and_save(session, step)
-        else:
+        if step != self.step:
             self._save(session, step)
+
+    def _is_evaluated(self, step):
+        return step > 0 and (step % self._epoch == 0 or step == self._total)
+
+    def _find_best(self, step):
+        """The value of the best checkpoint, by what the log says of its step.
+
+        None where there is no best checkpoint, or it is of a step whose evaluation is not logged:
+        that of the step which the run goes on from, which is then evaluated again.
+        """
+        best = self._checkpoints.best_step() if self._name else None
+        rows = [row for row in self._log.validation_rows() if int(row['step']) == best]
+        if best is not None and not rows and best != step:
+            raise ValueError('the run has a best checkpoint of step {}, and its log no evaluation '
+                             'of that step'.format(best))
+        return float(rows[0][self._name]) if rows else None
 
     def _save(self, session, step):
         if not session.run(self._finite):
             raise DivergedError('the weights after step {} are not finite, and not saved; start '
                                 'again in another folder, with a lower learning rate'.format(step))
-        self._checkpoints.save(session, step)
+        self._checkpoints.save(session, step, self._meter.open_interval)
         self.step = step
 
-    def _measure_and_save(self, session, step):
+    def _measure(self, session, step):
         epoch, values = step / self._epoch, {}
         if self._split is not None:
             values = evaluate_split(session, self._graph, self._split, self._batch_size).metrics
         rows = self._layer_rows(session)
-        self._save(session, step)
         best = ''
         if self._name in values:
             if self._is_best(values[self._name]):
                 self._checkpoints.save_best(session, step)
             best = ' (best {})'.format(in_words(self._metrics, {self._name: self._best}))
+        self._log.activations(step, rows)
         if values:
-            self._log.metrics(step, epoch, 'validation', values)
+            self._log.metrics(step, epoch, VALIDATION, values)
             self._report('epoch {:g}: validation {}{}'.format(
                 epoch, in_words(self._metrics, values), best))
         else:
             self._report('epoch {:g}: saved'.format(epoch))
-        self._log.activations(step, rows)
 
     def _is_best(self, value):
         """Whether a value of the deciding metric is better than all before; it is kept then."""

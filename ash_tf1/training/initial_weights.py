@@ -189,7 +189,7 @@ def _variables_without_activation(task, spec):
 
 def _below(scope, name):
     """A variable's name without the scope that it is in."""
-    return name[len(scope) + 1:] if scope else name
+    return name[len(scope) + 1:] if scope and name.startswith(scope + '/') else name
 
 
 def _join(scope, name):

@@ -1,5 +1,6 @@
 """The whole life of a run, from settings to its last checkpoint."""
 import contextlib
+import dataclasses
 import sys
 from typing import NamedTuple, Optional
 
@@ -10,12 +11,14 @@ from ash_tf1 import checkpoint
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.loading import epoch_batches, prefetch, steps_per_epoch
 from ash_tf1.input_pipelines.transforms import get_augmentation
+from ash_tf1.ops import resolve
 from ash_tf1.sessions import session_config
 from ash_tf1.tasks import get_task
 from ash_tf1.training import hooks, plotting
+from ash_tf1.training.checkpoints import Checkpoints, find_latest
 from ash_tf1.training.graph import build_training_graph
 from ash_tf1.training.initial_weights import find_initial_weights
-from ash_tf1.training.run_dir import Checkpoints, RunDir
+from ash_tf1.training.run_dir import RunDir
 from ash_tf1.training.run_log import RunLog
 
 
@@ -34,13 +37,15 @@ def _say(line):
     sys.stdout.flush()
 
 
-def train(settings, run_dir, resume=False, progress=True, report=_say):
+def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=None):
     """Trains a net and leaves in run_dir all that is needed to resume, evaluate and export it.
 
     Writes `settings.json`, `model.json`, a checkpoint an epoch (the latest two kept; where there is
     a validation split, the best on it in `best/`), `metrics.csv`, `activations.csv`, TensorBoard
-    summaries and `learning_curve.png`. SIGINT and SIGTERM end the run after the current step,
-    saved; a resumed run goes on with the very batches that an uninterrupted one would have seen.
+    summaries and `learning_curve.png`. SIGINT, SIGTERM, SIGHUP and SIGUSR1 end the run after the
+    current step, saved. A run that is resumed, after a signal or a crash at any moment, ends as it
+    would have without: with the same weights, best checkpoint and log, bit for bit where sums are
+    made in one thread.
 
     Args:
       settings: the `Settings`.
@@ -48,14 +53,18 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
       resume: whether to go on from run_dir's latest checkpoint.
       progress: whether a terminal shows a progress bar.
       report: function of a line of text, for the user.
+      on_begin: function without arguments that is called once the folder is the run's.
 
     Returns:
       A `Result`.
 
     Raises:
-      ValueError: a setting or file does not fit, or a loss became NaN or infinite.
+      ValueError: a setting or file does not fit, a loss became NaN or infinite, or another process
+        writes to run_dir.
+      OSError: a file cannot be written; what was saved before stays.
     """
     task = get_task(settings.task)
+    settings = dataclasses.replace(settings, implementation=resolve(settings.implementation))
     dataset = load_dataset(settings.dataset, settings.data_dir or None, settings.validation_share,
                            settings.image_size or None)
     epoch_steps = steps_per_epoch(dataset.train, settings.batch_size)
@@ -66,38 +75,50 @@ def train(settings, run_dir, resume=False, progress=True, report=_say):
         # Before the folder is touched: what does not exist, or does not fit, leaves no trace.
         graph = build_training_graph(task, spec, settings, total_steps)
         initial = None
-        if settings.init_from and not resume:
+        if settings.init_from and not (resume and find_latest(run_dir)):
             initial = find_initial_weights(settings.init_from, graph.net_variables, task, spec,
                                            settings.init_exclude)
-        folder = RunDir(run_dir, settings, task, spec, resume)
-        report(_first_line(settings, dataset, total_steps, folder.step))
-        if initial is not None:
-            report(str(initial))
-        checkpoints = Checkpoints(folder)
-        log = RunLog(folder, [metric.name for metric in task.metrics])
-        batches = prefetch(_batches(dataset.train, settings, folder.step, total_steps,
-                                    epoch_steps))
-        stop = hooks.StopOnSignal()
-        meter = hooks.LogMetrics(log, graph, task.metrics, settings.batch_size,
-                                 settings.log_every, epoch_steps)
-        bar = hooks.ShowProgress(meter, total_steps, progress)
-        save = hooks.SaveAndEvaluate(task, graph, dataset, checkpoints, log, epoch_steps,
-                                     total_steps, settings.eval_batch_size, report)
-        scaffold = tf.train.Scaffold(saver=checkpoints.saver,
-                                     init_fn=_init_fn(folder, checkpoints, initial))
-        with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \
-                contextlib.closing(stop):
-            # Not a session that recovers: one would go on from an older checkpoint with the
-            # batches of later steps.
-            with tf.train.SingularMonitoredSession(
-                    [hooks.StopAtNonFiniteLoss(graph), meter, bar, save, stop], scaffold,
-                    config=session_config()) as session:
-                for batch in batches:
-                    _step(session, graph.train_ops, graph.feed(batch))
-                    if session.should_stop():
-                        break
-    return Result(save.step, total_steps, stop.received,
-                  plotting.plot_learning_curve(run_dir, task.metrics))
+        with contextlib.closing(RunDir(run_dir, settings, task, spec, resume)) as folder:
+            if on_begin is not None:
+                on_begin()
+            report(_first_line(settings, dataset, total_steps, folder.step))
+            if initial is not None:
+                report(str(initial))
+            step, received = _run(task, settings, graph, dataset, folder, initial, epoch_steps,
+                                  total_steps, progress, report)
+            return Result(step, total_steps, received,
+                          plotting.plot_learning_curve(run_dir, task.metrics))
+
+
+def _run(task, settings, graph, dataset, folder, initial, epoch_steps, total_steps, progress,
+         report):
+    """Steps through a run; (the step reached, the number of the signal that ended it or None)."""
+    checkpoints = Checkpoints(folder.path, folder.resumed_from)
+    checkpoints.clean()
+    log = RunLog(folder, [metric.name for metric in task.metrics])
+    batches = prefetch(_batches(dataset.train, settings, folder.step, total_steps, epoch_steps))
+    stop = hooks.StopOnSignal()
+    meter = hooks.LogMetrics(log, graph, task.metrics, settings.batch_size, settings.log_every,
+                             epoch_steps, total_steps, checkpoints.open_interval())
+    bar = hooks.ShowProgress(meter, total_steps, progress)
+    save = hooks.SaveAndEvaluate(task, graph, dataset, checkpoints, log, meter, epoch_steps,
+                                 total_steps, settings.eval_batch_size, report)
+    scaffold = tf.train.Scaffold(saver=checkpoints.saver,
+                                 init_fn=_init_fn(folder, checkpoints, initial))
+    with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \
+            contextlib.closing(stop):
+        # Not a session that recovers: one would go on from an older checkpoint with the batches
+        # of later steps.
+        with tf.train.SingularMonitoredSession(
+                [hooks.StopAtNonFiniteLoss(graph), meter, bar, save, stop], scaffold,
+                config=session_config()) as session:
+            for batch in batches:
+                _step(session, graph.train_ops, graph.feed(batch))
+                if session.should_stop():
+                    break
+    if save.step < total_steps and stop.received is None:
+        raise RuntimeError('the data ended at step {} of {}'.format(save.step, total_steps))
+    return save.step, stop.received
 
 
 def _step(session, train_ops, feeds):

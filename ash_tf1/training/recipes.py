@@ -1,5 +1,5 @@
 """Recipes: settings under which a net was published, or that we chose."""
-from ash_tf1.training.settings import Settings
+from ash_tf1.training.settings import Settings, read_settings
 
 # Each recipe states what differs from the defaults of `Settings`.
 RECIPES = {
@@ -39,7 +39,18 @@ RECIPES = {
 
 
 def get_recipe(name):
-    """The `Settings` of a recipe; raises ValueError, listing the known ones, for another name."""
+    """The `Settings` of a recipe.
+
+    Args:
+      name: a key of `RECIPES`, or the path of a JSON file that ends in `.json`: an object of what
+        differs from the defaults of `Settings`.
+
+    Raises:
+      ValueError: there is none of that name, and the message lists the known ones; or the file
+        does not hold settings.
+    """
+    if name.endswith('.json'):
+        return read_settings(name)
     if name not in RECIPES:
         raise ValueError('unknown recipe {!r}; known are {}'.format(
             name, ', '.join(sorted(RECIPES))))

@@ -1,19 +1,22 @@
-"""The folder of a run: what is in it, and the only functions that write there."""
+"""The folder of a run: its records, its log's files, and that one process writes there."""
 import collections
 import csv
 import dataclasses
+import fcntl
 import glob
+import io
 import os
+import socket
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, files
+from ash_tf1 import files, reading
 from ash_tf1.records import make_record
 from ash_tf1.tasks import get_task
+from ash_tf1.training import checkpoints
 from ash_tf1.training.settings import Settings
 
-SETTINGS_FILE, MODEL_FILE = 'settings.json', 'model.json'
-CHECKPOINT_PREFIX, BEST_FOLDER = 'model.ckpt', 'best'
+SETTINGS_FILE, MODEL_FILE, LOCK_FILE = 'settings.json', 'model.json', '.lock'
 DEFAULT_TASK = 'classification'  # of a model.json that names none
 # Settings that change no weight. What the data set is must be the same, where it is need not.
 RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size')
@@ -63,7 +66,7 @@ def _record(run_dir, name, make):
 def _read_json(run_dir, name):
     path = os.path.join(run_dir, name)
     try:
-        return files.read_json(path)
+        return reading.read_json(path)
     except FileNotFoundError:
         raise ValueError('{} is no folder of a training run: it has no {}'.format(
             run_dir, name)) from None
@@ -78,15 +81,19 @@ def replacing(run_dir, name):
 
 
 def read_rows(path):
-    """The rows of a CSV file as dictionaries of strings; none where the file is missing."""
+    """The rows of a CSV file as dictionaries of strings; none where the file is missing.
+
+    A last line without an end was being written when its process ended, and is no row.
+    """
     if not os.path.exists(path):
         return []
-    with open(path, newline='') as handle:
-        return list(csv.DictReader(handle))
+    with open(path, newline='', encoding='utf-8') as handle:
+        text = handle.read()
+    return list(csv.DictReader(io.StringIO(text[:text.rfind('\n') + 1])))
 
 
 class RunDir:
-    """The folder of a run that is under way.
+    """The folder of a run that is under way. Close it when the run is over.
 
     Attributes:
       path: of the folder.
@@ -105,90 +112,94 @@ class RunDir:
           resume: whether a run in the folder is to go on.
 
         Raises:
-          ValueError: the folder holds a run, or to resume none or another one.
+          ValueError: the folder holds a run, or to resume none or another one; or another process
+            writes there.
         """
-        if set(str(path)) & set('*?[]\\'):
-            raise ValueError('TensorFlow takes *, ?, [, ] and \\ in the name of a checkpoint for a '
-                             'pattern; give a folder without them, not {}'.format(path))
+        if not path or set(str(path)) & set('*?[]\\'):
+            raise ValueError('give the folder of the run a name without *, ?, [, ] and \\, which '
+                             'TensorFlow takes for a pattern, not {!r}'.format(str(path)))
         self.path = path
         if resume:
             _check_resumable(path, settings, task, spec)
-            self.resumed_from = checkpoint.find_checkpoint(path) if _checkpoints(path) else None
         else:
-            if os.path.exists(os.path.join(path, SETTINGS_FILE)) or _checkpoints(path):
-                raise ValueError('{} holds a run already: go on with it by --resume, or give '
-                                 'another folder'.format(path))
+            _check_free(path)
+        os.makedirs(path, exist_ok=True)
+        self._lock = _lock(path)
+        try:
+            self._open(settings, task, spec, resume)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, settings, task, spec, resume):
+        files.remove_partials(self.path)
+        if resume:
+            self.resumed_from = checkpoints.find_latest(self.path)
+        else:
+            _check_free(self.path)
             self.resumed_from = None
-            save_model(path, task, spec)
-        files.write_json(os.path.join(path, SETTINGS_FILE), dataclasses.asdict(settings))
-        self.step = step_of(self.resumed_from) if self.resumed_from else 0
+            save_model(self.path, task, spec)
+        files.write_json(self.file(SETTINGS_FILE), dataclasses.asdict(settings))
+        self.step = checkpoints.step_of(self.resumed_from) if self.resumed_from else 0
+
+    def close(self):
+        """Lets another process write to the folder."""
+        os.close(self._lock)
 
     def file(self, name):
         """The path of a file in the folder."""
         return os.path.join(self.path, name)
 
-    def begin_rows(self, name, columns):
-        """Makes a CSV file, or drops those of its rows that the run will write again."""
-        kept = [row for row in read_rows(self.file(name)) if int(row['step']) <= self.step]
+    def keep_rows(self, name, columns, keep):
+        """Makes a CSV file, or drops those of its rows for which `keep` is false."""
+        rows = [row for row in read_rows(self.file(name)) if keep(row)]
+        text = io.StringIO(newline='')
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(rows)
         with replacing(self.path, name) as temporary, \
-                open(temporary, 'w', newline='') as handle:
-            writer = csv.DictWriter(handle, columns)
-            writer.writeheader()
-            writer.writerows(kept)
+                open(temporary, 'w', newline='', encoding='utf-8') as handle:
+            handle.write(text.getvalue())
 
-    def append_row(self, name, columns, row):
-        """Appends a dict of some of the columns to a CSV file."""
-        with open(self.file(name), 'a', newline='') as handle:
-            csv.DictWriter(handle, columns).writerow(row)
+    def append_rows(self, name, columns, rows):
+        """Appends dicts of some of the columns to a CSV file, in one write."""
+        text = io.StringIO(newline='')
+        csv.DictWriter(text, columns).writerows(rows)
+        files.append(self.file(name), text.getvalue())
 
     def summary_writer(self):
         """The writer of TensorBoard's events."""
         return tf.summary.FileWriter(self.path, filename_suffix='.ash')
 
 
-class Checkpoints:
-    """The checkpoints of a run: the latest two, and the best one in a folder of its own."""
+def _lock(path):
+    """Takes the lock of a folder, which the system drops when the process ends, however it does.
 
-    def __init__(self, run_dir):
-        """Adds the ops that save the variables of the current graph for a `RunDir`."""
-        self._run_dir = run_dir
-        self._latest = run_dir.file(CHECKPOINT_PREFIX)
-        self._best = run_dir.file(os.path.join(BEST_FOLDER, CHECKPOINT_PREFIX))
-        self.saver = tf.train.Saver(max_to_keep=2, save_relative_paths=True)
-        self._best_saver = tf.train.Saver(max_to_keep=1, save_relative_paths=True)
-        # Each saver goes on counting, and removing, where that of the run before stopped.
-        for saver, prefix in ((self.saver, self._latest), (self._best_saver, self._best)):
-            if run_dir.resumed_from:
-                saver.recover_last_checkpoints(
-                    checkpoint.listed_checkpoints(os.path.dirname(prefix)))
+    Returns:
+      The file descriptor that holds it.
 
-    def restore(self, session):
-        """Restores the checkpoint that the run goes on from."""
-        checkpoint.restore(session, self._run_dir.resumed_from, self.saver)
-
-    def save(self, session, step):
-        """Saves all variables, and removes the oldest checkpoint but two."""
-        self._save(self.saver, session, self._latest, step)
-
-    def save_best(self, session, step):
-        """Saves all variables in place of the best checkpoint."""
-        os.makedirs(os.path.dirname(self._best), exist_ok=True)
-        self._save(self._best_saver, session, self._best, step)
-
-    @staticmethod
-    def _save(saver, session, prefix, step):
-        # Without the graph: a net is rebuilt from model.json, never from an untrusted graph file.
-        saver.save(session, prefix, global_step=step, write_meta_graph=False)
+    Raises:
+      ValueError: another process holds it; the message has what that wrote into the file.
+    """
+    descriptor = os.open(os.path.join(path, LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 200).decode('utf-8', 'replace')
+        os.close(descriptor)
+        raise ValueError('{} is being written by another process: {}'.format(
+            path, ' '.join(holder.split()) or 'it has not said which')) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, 'process {} on {}\n'.format(os.getpid(), socket.gethostname()).encode())
+    return descriptor
 
 
-def step_of(prefix):
-    """The step at which a run wrote a checkpoint, by its name."""
-    return int(prefix.rpartition('-')[2])
-
-
-def _checkpoints(path):
-    """What there is of checkpoints in a run's folder, whole or not."""
-    return glob.glob(os.path.join(glob.escape(path), CHECKPOINT_PREFIX + '*'))
+def _check_free(path):
+    """Raises ValueError where a folder holds a run."""
+    if os.path.exists(os.path.join(path, SETTINGS_FILE)) or glob.glob(
+            os.path.join(glob.escape(path), checkpoints.PREFIX + '*')):
+        raise ValueError('{} holds a run already: go on with it by --resume, or give another '
+                         'folder'.format(path))
 
 
 def _check_resumable(path, settings, task, spec):

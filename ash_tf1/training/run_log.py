@@ -5,6 +5,7 @@ from ash_tf1.training.run_dir import read_rows
 
 METRICS_FILE = 'metrics.csv'
 ACTIVATIONS_FILE = 'activations.csv'
+TRAIN, VALIDATION = 'train', 'validation'  # what the column `split` holds
 ACTIVATIONS = ('step', 'layer', 'z_k', 'alpha', 'pass_share')
 
 
@@ -24,27 +25,51 @@ class RunLog:
         """Opens the log of a `RunDir`, for metrics of these names."""
         self._run_dir = run_dir
         self._columns = metrics_columns(names)
-        run_dir.begin_rows(METRICS_FILE, self._columns)
-        run_dir.begin_rows(ACTIVATIONS_FILE, ACTIVATIONS)
+        self._keep(lambda row: int(row['step']) <= run_dir.step)
         self._summaries = run_dir.summary_writer()
+
+    def _keep(self, keep):
+        self._run_dir.keep_rows(METRICS_FILE, self._columns, keep)
+        self._run_dir.keep_rows(ACTIVATIONS_FILE, ACTIVATIONS, keep)
 
     def metrics(self, step, epoch, split, values):
         """Writes a row of `metrics.csv`: a dict of some of its other columns."""
-        self._run_dir.append_row(METRICS_FILE, self._columns,
-                                 dict(values, step=step, epoch=epoch, split=split))
+        self._run_dir.append_rows(METRICS_FILE, self._columns,
+                                  [dict(values, step=step, epoch=epoch, split=split)])
         self._summarise(step, split, values)
 
     def activations(self, step, rows):
         """Writes a row of `ACTIVATIONS`, less the step, for each layer."""
+        self._run_dir.append_rows(ACTIVATIONS_FILE, ACTIVATIONS,
+                                  [dict(row, step=step) for row in rows])
         for row in rows:
-            self._run_dir.append_row(ACTIVATIONS_FILE, ACTIVATIONS, dict(row, step=step))
             self._summarise(step, row['layer'], {
                 name: row[name] for name in ACTIVATIONS[2:] if name in row})
 
     def validation_rows(self):
         """The rows of the evaluations so far, as dictionaries of strings."""
         return [row for row in read_rows(self._run_dir.file(METRICS_FILE))
-                if row['split'] == 'validation']
+                if row['split'] == VALIDATION]
+
+    def has_evaluation(self, step, validated, layers):
+        """Whether the log has all rows of the evaluation at a step.
+
+        Args:
+          step: of the evaluation.
+          validated: whether it had a validation split.
+          layers: number of ASH layers.
+        """
+        rows = [row for row in self.validation_rows() if int(row['step']) == step]
+        shares = [row for row in read_rows(self._run_dir.file(ACTIVATIONS_FILE))
+                  if int(row['step']) == step]
+        return len(rows) == int(validated) and len(shares) == layers
+
+    def drop_evaluation(self, step):
+        """Drops what there is of the rows of the evaluation at a step."""
+        self._run_dir.keep_rows(METRICS_FILE, self._columns, lambda row: not (
+            row['split'] == VALIDATION and int(row['step']) == step))
+        self._run_dir.keep_rows(ACTIVATIONS_FILE, ACTIVATIONS,
+                                lambda row: int(row['step']) != step)
 
     def close(self):
         self._summaries.close()

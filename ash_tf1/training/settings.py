@@ -1,5 +1,6 @@
 """Everything that decides how a net is trained: one frozen `Settings`."""
 import dataclasses
+import json
 import math
 import re
 from typing import Tuple
@@ -105,3 +106,22 @@ class Settings:
             if choices and value not in choices:
                 raise ValueError('{} must be one of {}, got {!r}'.format(
                     field.name, ', '.join(choices), value))
+
+
+def read_settings(path):
+    """Reads `Settings` from a JSON file.
+
+    Args:
+      path: of a file with an object of some of their fields.
+
+    Raises:
+      OSError: it cannot be read.
+      ValueError: it is not JSON, or does not hold settings.
+    """
+    try:
+        with open(path, encoding='utf-8') as handle:
+            values = json.load(handle)
+        return Settings(**{name: tuple(value) if isinstance(value, list) else value
+                           for name, value in values.items()})
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError('{} does not hold settings: {}'.format(path, error)) from None

@@ -17,7 +17,7 @@ namespace {
 // sample of several chunks has work for several threads.
 constexpr int64_t kChunk = 8192;
 // Nanoseconds that an element takes in the longest of the loops, about.
-constexpr double kCost = 0.5;
+constexpr double kCost = 0.2;
 
 const RowsTable& ChooseTable() {
 #ifdef ASH_X86

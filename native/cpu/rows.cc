@@ -5,6 +5,10 @@
 
 #include <cstring>
 
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
+
 namespace ash {
 namespace {
 
@@ -77,58 +81,104 @@ struct WideSum {
   }
 };
 
-// ---- exp --------------------------------------------------------------------------------------
+// ---- 2^t --------------------------------------------------------------------------------------
 
 template <typename T>
 struct ExpTraits;
 template <>
 struct ExpTraits<float> {
   using Bits = uint32_t;
-  static constexpr int kMantissa = 23, kDegree = 6, kScale = 64;  // 1.2e-7 of the result
-  static constexpr float kLeast = 110;                            // exp(-kLeast) is 0
-  static constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+  static constexpr int kMantissa = 23, kMost = 126;  // the largest exponent that is surely normal
 };
 template <>
 struct ExpTraits<double> {
   using Bits = uint64_t;
-  static constexpr int kMantissa = 52, kDegree = 13, kScale = 128;  // 4e-18
-  static constexpr double kLeast = 760;
-  static constexpr double kLn2High = 0.693145751953125, kLn2Low = 1.42860682030941723212e-6;
+  static constexpr int kMantissa = 52, kMost = 1022;
 };
 
 template <typename T>
-constexpr T InverseFactorial(int n) {
-  return n == 0 ? T(1) : InverseFactorial<T>(n - 1) / T(n);
+constexpr T kLog2OfE = T(1.44269504088896340736);
+
+// 2^r for |r| <= 1/2: the minimax polynomial of its degree, within 2e-7 of the result as rounded.
+inline Vector<float> SmallPower(const Vector<float>& r) {
+  Vector<float> power = r * 1.32764725e-3f + 9.67554096e-3f;
+  power = power * r + 5.55071309e-2f;
+  power = power * r + 2.40221202e-1f;
+  power = power * r + 6.93146944e-1f;
+  return power * r + 1.00000012f;
 }
 
-// 2^exponent, exactly, for an exponent that is a normal number's.
-template <typename T>
-constexpr T PowerOfTwo(int exponent) {
-  return exponent == 0  ? T(1)
-         : exponent > 0 ? T(2) * PowerOfTwo<T>(exponent - 1)
-                        : PowerOfTwo<T>(exponent + 1) / T(2);
+// ln(2)^n / n!
+constexpr double TaylorTerm(int n) {
+  return n == 0 ? 1.0 : TaylorTerm(n - 1) * 0.693147180559945309417 / n;
 }
 
-// exp(-a) for a >= 0; 0 where it underflows.
+inline Vector<double> SmallPower(const Vector<double>& r) {
+  constexpr int kDegree = 13;  // 4e-18
+  Vector<double> power = Vector<double>{} + TaylorTerm(kDegree);
+#pragma GCC unroll 16
+  for (int k = kDegree - 1; k >= 0; --k) power = power * r + TaylorTerm(k);
+  return power;
+}
+
+#ifdef __AVX512F__
+
+// With a mask of all lanes: GCC 12 warns of what its own header leaves unset without one.
+inline Vector<float> Round(const Vector<float>& t) {
+  return (Vector<float>)_mm512_maskz_roundscale_ps(0xffff, (__m512)t, _MM_FROUND_NO_EXC);
+}
+inline Vector<double> Round(const Vector<double>& t) {
+  return (Vector<double>)_mm512_maskz_roundscale_pd(0xff, (__m512d)t, _MM_FROUND_NO_EXC);
+}
+inline Vector<float> Scale(const Vector<float>& power, const Vector<float>& exponent) {
+  return (Vector<float>)_mm512_maskz_scalef_ps(0xffff, (__m512)power, (__m512)exponent);
+}
+inline Vector<double> Scale(const Vector<double>& power, const Vector<double>& exponent) {
+  return (Vector<double>)_mm512_maskz_scalef_pd(0xff, (__m512d)power, (__m512d)exponent);
+}
+
+// 2^t; 0 and infinity beyond the range.
 template <typename T>
-inline Vector<T> ExpOfMinus(Vector<T> a) {
+inline Vector<T> Power(const Vector<T>& t) {
+  const Vector<T> exponent = Round(t);
+  return Scale(SmallPower(t - exponent), exponent);
+}
+
+#else
+
+#ifdef __AVX__
+// Not by ?:, of which the compiler makes two instructions. NaN stays: it is the second operand.
+inline Vector<float> Within(const Vector<float>& t, float most) {
+  const __m256 upper = _mm256_set1_ps(most), lower = _mm256_set1_ps(-most);
+  return (Vector<float>)_mm256_max_ps(lower, _mm256_min_ps(upper, (__m256)t));
+}
+inline Vector<double> Within(const Vector<double>& t, double most) {
+  const __m256d upper = _mm256_set1_pd(most), lower = _mm256_set1_pd(-most);
+  return (Vector<double>)_mm256_max_pd(lower, _mm256_min_pd(upper, (__m256d)t));
+}
+#else
+template <typename V, typename T>
+inline V Within(V t, T most) {
+  const V upper = V{} + most, lower = V{} - most;
+  t = t > upper ? upper : t;
+  return t < lower ? lower : t;
+}
+#endif
+
+// 2^t; the least and the greatest power with an exponent of +-kMost beyond that.
+template <typename T>
+inline Vector<T> Power(Vector<T> t) {
   using Traits = ExpTraits<T>;
   typedef typename VectorOf<typename Traits::Bits>::type Bits;
-  const Vector<T> least = Vector<T>{} + Traits::kLeast;
-  a = a > least ? least : a;
+  t = Within(t, T(Traits::kMost));
   // Adding 1.5 * 2^mantissa rounds to a whole number, which then stands in the lowest bits.
-  const T magic = T(1.5) * PowerOfTwo<T>(Traits::kMantissa);
-  const Vector<T> shifted = a * T(-1.44269504088896340736) + magic;
-  const Vector<T> exponent = shifted - magic;
-  const Vector<T> r = (-a - exponent * Traits::kLn2High) - exponent * Traits::kLn2Low;
-  Vector<T> power = Vector<T>{} + InverseFactorial<T>(Traits::kDegree);
-#pragma GCC unroll 16
-  for (int k = Traits::kDegree - 1; k >= 0; --k) power = power * r + InverseFactorial<T>(k);
-  // Times 2^exponent by adding to the bits of the exponent, which is kept from underflowing there
-  // by a factor that is taken off in the end.
-  const Bits bits = (Bits)power + (((Bits)shifted + Traits::kScale) << Traits::kMantissa);
-  return (Vector<T>)bits * PowerOfTwo<T>(-Traits::kScale);
+  constexpr T kMagic = T(typename Traits::Bits(3) << (Traits::kMantissa - 1));
+  const Vector<T> shifted = t + kMagic;
+  const Vector<T> power = SmallPower(t - (shifted - kMagic));
+  return (Vector<T>)((Bits)power + ((Bits)shifted << Traits::kMantissa));
 }
+
+#endif
 
 // ---- the gate ---------------------------------------------------------------------------------
 
@@ -146,7 +196,7 @@ inline Opened<T> Open(const Gate<T>& gate, const Vector<T>& x) {
   opened.centred = (x - gate.high) - gate.low;
   const Vector<T> u = opened.centred * gate.slope;
   const Bits sign = Bits{} + (typename ExpTraits<T>::Bits(1) << (8 * sizeof(T) - 1));
-  const Vector<T> decay = ExpOfMinus<T>((Vector<T>)((Bits)u & ~sign));
+  const Vector<T> decay = Power<T>((Vector<T>)((Bits)u | sign) * kLog2OfE<T>);
   const Vector<T> larger = T(1) / (T(1) + decay);
   const Vector<T> one = Vector<T>{} + T(1);
   opened.s = (u > Vector<T>{} ? one : decay) * larger;
@@ -211,17 +261,24 @@ void Moments(const T* x, int64_t n, T shift, double* sums) {
   sums[1] = total_square;
 }
 
-template <typename T>
-void ForwardRow(const T* x, int64_t n, const Gate<T>& given, T* y) {
+template <bool leaky, typename T>
+void ForwardRowAs(const T* x, int64_t n, const Gate<T>& given, T* y) {
   const Gate<T> gate = given;
-  const auto compute = [&gate](const Vector<T>& v) {
-    return v * (gate.leak + gate.pass * Open(gate, v).s);
+  const T slope = gate.slope * -kLog2OfE<T>;
+  const auto compute = [&gate, slope](const Vector<T>& v) {
+    const Vector<T> s = T(1) / (T(1) + Power<T>(((v - gate.high) - gate.low) * slope));
+    return leaky ? v * (gate.leak + gate.pass * s) : v * s;
   };
   ForVectors<T>(
       n, [&](int64_t i) { Store(y + i, compute(Load<Vector<T>>(x + i))); },
       [&](int64_t i, int64_t count) {
         StoreFirst<T>(y + i, count, compute(Padded<T>(x + i, count, T(0)).vector()));
       });
+}
+
+template <typename T>
+void ForwardRow(const T* x, int64_t n, const Gate<T>& gate, T* y) {
+  (gate.leak == 0 ? ForwardRowAs<false, T> : ForwardRowAs<true, T>)(x, n, gate, y);
 }
 
 template <typename T>

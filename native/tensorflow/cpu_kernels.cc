@@ -1,9 +1,9 @@
 // The ops on the CPU: TensorFlow's tensors and threads around cpu/ash.h.
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "cpu/ash.h"
+#include "cpu/half.h"
 #include "op_kernels.h"
 #include "tensorflow/core/lib/core/threadpool.h"
 
@@ -51,10 +51,10 @@ class Computed<Eigen::half> {
   Status Read(OpKernelContext* context, const Executor& executor,
                           const Tensor& tensor) {
     TF_RETURN_IF_ERROR(context->allocate_temp(tensorflow::DT_FLOAT, tensor.shape(), &floats_));
-    const Eigen::half* from = tensor.flat<Eigen::half>().data();
+    const uint16_t* from = Bits(tensor.flat<Eigen::half>().data());
     float* to = floats_.flat<float>().data();
     executor.parallel_for(tensor.NumElements(), 1, [from, to](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(from[i]);
+      half::Widen(from, begin, end, to);
     });
     return Status::OK();
   }
@@ -63,19 +63,17 @@ class Computed<Eigen::half> {
   }
   void Write(const Executor& executor, Tensor* tensor) const {
     const float* from = floats_.flat<float>().data();
-    Eigen::half* to = tensor->flat<Eigen::half>().data();
+    uint16_t* to = const_cast<uint16_t*>(Bits(tensor->flat<Eigen::half>().data()));
     executor.parallel_for(tensor->NumElements(), 1, [from, to](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to[i] = Saturated(from[i]);
+      half::Narrow(from, begin, end, to);
     });
   }
   const float* data() const { return floats_.flat<float>().data(); }
   float* output() { return floats_.flat<float>().data(); }
 
  private:
-  static Eigen::half Saturated(float value) {
-    constexpr float kLargest = 65504;
-    const bool is_finite = std::isfinite(value);
-    return Eigen::half(is_finite ? std::max(-kLargest, std::min(kLargest, value)) : value);
+  static const uint16_t* Bits(const Eigen::half* halves) {
+    return reinterpret_cast<const uint16_t*>(halves);
   }
 
   Tensor floats_;

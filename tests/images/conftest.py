@@ -24,15 +24,16 @@ Stand-ins for what cannot be pulled here; all that the Dockerfile adds is the re
                     18.04, CUDA 10.0 and cuDNN 7; so the GPU's TensorFlow runs on the CPU
   TRAIN_BUILD_BASE  the same with this machine's nvcc, for CUDA 11.8 and GCC 7
   NGC_BASE          the same with Python 3.7 and TensorFlow 1.15.5, for NVIDIA's on Python 3.8
-  SERVE_BASE        the same with this machine's modern Python, for python:3.12-slim-bookworm"""
+  SERVE_BASE        the same with this machine's modern Python, for python:3.12-slim-bookworm
+  SERVE_BUILD_BASE  the same with this machine's nvcc, for CUDA 12.9 on Ubuntu 22.04"""
 KEEP = os.environ.get('IMAGES_KEEP') == '1'
 # name -> (target, build arguments), whose bases are kinds of stand-ins.
 IMAGES = {
     'train': ('train', dict(TRAIN_BASE='ubuntu', TRAIN_BUILD_BASE='ubuntu-build')),
     'train_ngc': ('train-ngc', dict(NGC_BASE='ngc', NGC_BUILD_BASE='ngc-build')),
-    'serve': ('serve', dict(SERVE_BASE='slim')),
+    'serve': ('serve', dict(SERVE_BASE='slim', SERVE_BUILD_BASE='slim-build')),
     'train_cpu': ('train', dict(TRAIN_BASE='ubuntu', TRAIN_BUILD_BASE='ubuntu', DEVICE='cpu')),
-    'serve_cpu': ('serve', dict(SERVE_BASE='slim', DEVICE='cpu')),
+    'serve_cpu': ('serve', dict(SERVE_BASE='slim', SERVE_BUILD_BASE='slim', DEVICE='cpu')),
 }
 
 

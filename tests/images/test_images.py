@@ -132,8 +132,8 @@ def test_the_demo_trains_and_exports_in_the_others(fixture, request, runs, serve
 def test_verifies_and_predicts_without_tensorflow(fixture, request, artifact, runs):
     image = request.getfixturevalue(fixture)
     volumes = [(runs, '/runs')]
-    assert 'PASSED' in image.run('python', 'tools/verify_onnx.py', artifact,
-                                 volumes=volumes).upper()
+    said = image.run('python', 'tools/verify_onnx.py', artifact, '--fused', 'yes', volumes=volumes)
+    assert re.search(r'^passed on cpu, \d+ ASH fused$', said, re.MULTILINE)
     images = [f'/runs/{path.relative_to(runs)}' for path in runs.glob('digits/images/*/*.png')]
     said = image.run('python', 'tools/predict.py', artifact, *images, '--top', '1',
                      '--save', f'/runs/{fixture}.png', volumes=volumes)
@@ -141,6 +141,13 @@ def test_verifies_and_predicts_without_tensorflow(fixture, request, artifact, ru
     assert len(answers) == 20 and sum(label == guess for label, guess in answers) >= 17
     assert (runs / f'{fixture}.png').stat().st_size > 1000
     assert image.run('python', '-c', 'import tensorflow', check=False).returncode
+
+
+@pytest.mark.parametrize(('fixture', 'gpu'), [('serve', True), ('serve_cpu', False)])
+def test_serve_has_the_fused_op_of_its_device(fixture, gpu, request):
+    image = request.getfixturevalue(fixture)
+    built = json.loads((image.root / 'opt/ash/ash_onnx/native/built.json').read_text())
+    assert built['cuda'] is gpu
 
 
 def test_serve_brings_the_cuda_libraries_of_its_onnxruntime(serve):

@@ -29,11 +29,17 @@ def export(folder, *arguments):
     return folder
 
 
+def count_ash(path):
+    """Each ASH has one Sigmoid, and nothing else has one."""
+    return sum(node.op_type == 'Sigmoid' for node in onnx.load(path).graph.node)
+
+
 def check(folder, label):
     result = json.loads((folder / label / 'result.json').read_text())
     assert 'error' not in result, result['error']
     assert result['steps'] >= 1
     model = ash_onnx.load_model(str(folder / label / 'artifact'), provider='cpu')
+    assert model.form.layers == count_ash(model.path)
     verification = ash_onnx.verify(model)
     assert verification.passed
     assert verification.tolerance.relative < 1e-2, 'roundings alone give other answers'

@@ -1,5 +1,6 @@
-"""The native kernels alone, without TensorFlow: sanitizers, an emulated GPU, nvcc's warnings."""
+"""The native kernels alone and the op for onnxruntime: sanitizers, an emulated GPU, warnings."""
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -27,30 +28,47 @@ def compiler(builder):
         pytest.skip(str(reason))
 
 
-@pytest.mark.parametrize('kernels, last_line', [
-    ('cpu', ': 300 cases, 0 wrong'),
-    ('cuda', 'checked against the formula in long double: all right')])
-def test_they_are_right_and_clean_under_sanitizers(kernels, last_line):
-    done = subprocess.run([sys.executable, str(NATIVE / 'tests/run_check.py'), kernels],
+@pytest.mark.parametrize('part, options, last_line', [
+    ('cpu', (), ': 300 cases, 0 wrong'),
+    ('cuda', (), 'checked against the formula in long double: all right'),
+    ('onnxruntime', (), '3 dtypes, 0 wrong'),
+    ('onnxruntime', ('--sanitizer', 'thread'), '3 dtypes, 0 wrong')])
+def test_they_are_right_and_clean_under_sanitizers(part, options, last_line):
+    done = subprocess.run([sys.executable, str(NATIVE / 'tests/run_check.py'), part, *options],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1].endswith(last_line)
-    if kernels == 'cpu':
+    if part == 'cpu':
         assert lines[0] == 'generic' + last_line
 
 
-def test_the_check_sees_a_wrong_kernel(builder, compiler, tmp_path):
-    """So that 'all right' means something: with a sign of the gradient turned around."""
+@pytest.mark.parametrize('part, file, right, wrong, told', [
+    ('cpu', 'cpu/ash.cc', 'z_k_total -= ', 'z_k_total += ', 'dz_k is'),
+    ('onnxruntime', 'onnxruntime/op.h', 'shape[0], Elements(shape, 1)', '1, Elements(shape)',
+     'wrong: y'),
+    ('onnxruntime', 'cpu/half.h', '0xfffu + (size >> 13 & 1u)', '0x1000u', 'wrong: a tie')])
+def test_the_check_sees_what_is_wrong(tmp_path, part, file, right, wrong, told):
+    """So that 'all right' means something."""
     shutil.copytree(NATIVE, tmp_path / 'native')
-    source = tmp_path / 'native/cpu/ash.cc'
+    source = tmp_path / 'native' / file
     text = source.read_text()
-    assert text.count('z_k_total -= ') == 1
-    source.write_text(text.replace('z_k_total -= ', 'z_k_total += '))
-    done = subprocess.run([sys.executable, str(tmp_path / 'native/tests/run_check.py'), 'cpu',
+    assert text.count(right) == 1
+    source.write_text(text.replace(right, wrong))
+    done = subprocess.run([sys.executable, str(tmp_path / 'native/tests/run_check.py'), part,
                            '--cases', '20', '--sanitizer', 'none'], capture_output=True, text=True)
     assert done.returncode == 1
-    assert 'dz_k is' in done.stdout
+    assert told in done.stdout
+
+
+def test_what_the_op_knows_of_onnxruntime_is_what_its_header_says():
+    """Wherever that is; nothing here needs it."""
+    include = Path(os.environ.get('ONNXRUNTIME_INCLUDE', '/usr/include/onnxruntime'))
+    if not (include / 'onnxruntime_c_api.h').exists():
+        pytest.skip('there is no onnxruntime_c_api.h: libonnxruntime-dev has it')
+    done = subprocess.run([sys.executable, str(NATIVE / 'tests/run_check.py'), 'api', '--include',
+                           str(include)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.skipif(not shutil.which('nvcc'), reason='needs nvcc')

@@ -70,19 +70,37 @@ def test_another_tensorflow_or_none_is_told_in_a_line(tmp_path, command, version
 def test_both_packages_and_all_extras_are_there(setup_arguments):
     packages = set(setup_arguments['packages'])
     assert {'ash_tf1', 'ash_tf1.nets', 'ash_tf1.input_pipelines', 'ash_tf1.keras', 'ash_tf1.native',
-            'ash_tf1.checkpoint_import.rules', 'ash_onnx'} <= packages
+            'ash_tf1.checkpoint_import.rules', 'ash_onnx', 'ash_onnx.native'} <= packages
     assert set(setup_arguments['extras_require']) == {
         'train', 'train-gpu', 'convert', 'serve', 'serve-gpu', 'dev'}
 
 
 def test_what_is_no_python_is_packaged_too(setup_arguments):
-    built = {'libash_ops.so', 'built.json'}  # by setup.py, into the wheel itself
+    built = {'libash_ops.so', 'libash_onnx.so', 'built.json'}  # by setup.py, into the wheel itself
     for folder in ('ash_tf1', 'ash_onnx'):
         for path in (ROOT / folder).rglob('*'):
             if path.is_file() and path.suffix not in ('.py', '.pyc') and path.name not in built:
                 package = '.'.join(path.parent.relative_to(ROOT).parts)
                 patterns = setup_arguments['package_data'].get(package, [])
                 assert any(path.match(pattern) for pattern in patterns), path
+
+
+@pytest.mark.skipif(not shutil.which('g++'), reason='needs a C++ compiler')
+def test_pip_builds_the_fused_op_into_what_it_installs(tmp_path):
+    """On the Python of the modern side; the wheel is for this platform then."""
+    for part in ('ash_tf1', 'ash_onnx', 'native'):
+        shutil.copytree(ROOT / part, tmp_path / 'checkout' / part,
+                        ignore=shutil.ignore_patterns('__pycache__', 'built.json', '*.so'))
+    for part in ('setup.py', 'README.md'):
+        shutil.copy(ROOT / part, tmp_path / 'checkout')
+    done = subprocess.run([sys.executable, 'setup.py', '-q', 'build'],
+                          cwd=tmp_path / 'checkout', capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    built, = (tmp_path / 'checkout/build').iterdir()
+    assert built.name.startswith('lib.')  # 'lib' would be for any platform
+    names = {path.name for path in (built / 'ash_onnx/native').iterdir()}
+    assert names == {'__init__.py', 'built.json', 'libash_onnx.so'}
+    assert not (built / 'ash_tf1/native/built.json').exists()
 
 
 @pytest.fixture

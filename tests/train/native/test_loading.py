@@ -220,7 +220,7 @@ def test_a_build_without_a_compiler_says_why_and_keeps_no_library_that_it_does_n
             'spec = importlib.util.spec_from_file_location("build", sys.argv[1])\n'
             'build = importlib.util.module_from_spec(spec)\n'
             'spec.loader.exec_module(build)\n'
-            'build.build(sys.argv[2])\n')
+            'build.build("tensorflow", sys.argv[2])\n')
     done = subprocess.run([sys.executable, '-c', code, str(ROOT / 'native/build.py'),
                            str(tmp_path)], env=dict(os.environ, PATH='', CXX='/nonexistent/c++'),
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)

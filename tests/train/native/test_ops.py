@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from ash_cases import DTYPES, THREADED_SHAPES
 from ash_tf1 import ops
 
 THREADS = (1, 2, 8)
-DTYPES = ('float16', 'float32', 'float64')
 # Of the largest |term|, native against the recompute form, both being right to this.
 TOLERANCE = {'float16': 4e-3, 'float32': 1e-5, 'float64': 1e-10}
 
@@ -60,10 +60,9 @@ def test_random_cases(library, session_of, dtype):
 
 
 @pytest.mark.parametrize('dtype', DTYPES)
-@pytest.mark.parametrize('shape', [(1, 1), (3, 1), (1, 100003), (3, 100003), (1, 8192), (2, 8193),
-                                   (40, 333), (0, 5), (7, 63, 65, 3)])
+@pytest.mark.parametrize('shape', THREADED_SHAPES)
 def test_any_number_of_threads_gives_the_same_bits(library, session_of, shape, dtype):
-    """Large samples are split among threads, small ones are not; sums are over the same chunks."""
+    """Sums are over the same chunks, whoever adds them."""
     rng = np.random.RandomState(1)
     x, dy = (rng.randn(*shape).astype(dtype) for _ in range(2))
     places, fetches = build('native', dtype, len(shape))

@@ -93,14 +93,41 @@ def test_dropout_is_there_in_training_alone(family):
     assert not np.allclose(*trained)
 
 
-def test_dropout_drops_the_share_that_it_says():
+@pytest.mark.parametrize('seed', [None, 0, 2 ** 32 - 1])
+def test_dropout_drops_the_share_that_it_says(seed):
+    tf.set_random_seed(seed)
     placeholder = tf.placeholder(tf.bool)
+    step = tf.train.get_or_create_global_step()
     y = net_utils.dropout(tf.ones([100, 100]), 0.3, placeholder)
     with tf.Session() as session:
+        session.run(step.initializer)
         dropped = session.run(y, {placeholder: True})
         assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / np.float32(0.7))}
         assert abs(np.mean(dropped == 0) - 0.3) < 0.03
         assert (session.run(y, {placeholder: False}) == 1).all()
+
+
+def dropped_units(seed, step, others_before=0):
+    """Which units two layers drop at a step, in a session of its own."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(seed)
+        for _ in range(others_before):
+            tf.random.uniform([])
+        counter = tf.train.get_or_create_global_step()
+        layers = []
+        for name in ('first', 'second'):
+            with tf.variable_scope(name):
+                layers += [net_utils.dropout(tf.ones([40]), 0.5, True) for _ in range(2)]
+        counter.load(step, session)
+        return [tuple(values == 0) for values in session.run(layers)]
+
+
+def test_what_is_dropped_depends_on_seed_layer_and_step_alone():
+    units = dropped_units(seed=1, step=7)
+    assert len(set(units)) == 4
+    assert dropped_units(seed=1, step=7, others_before=3) == units
+    assert not set(units) & set(dropped_units(seed=1, step=8))
+    assert not set(units) & set(dropped_units(seed=2, step=7))
 
 
 @pytest.mark.parametrize('make, message', [

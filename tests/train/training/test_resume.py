@@ -1,5 +1,7 @@
 """Interrupted runs. Two runs of the same steps agree to float32 rounding that 15 steps on 2 threads
 have had time to enlarge: 1e-4 relative, 1e-5 absolute."""
+import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -10,10 +12,11 @@ import numpy as np
 import pytest
 
 from ash_tf1.checkpoint import find_checkpoint
+from ash_tf1.ops import resolve
 from ash_tf1.training import hooks, loop
 from ash_tf1.training.run_dir import load_settings, read_rows
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = hooks.StopOnSignal.SIGNALS
 
 
 @pytest.fixture
@@ -111,7 +114,7 @@ def test_a_run_that_crashed_before_any_checkpoint_begins_again(
 def test_a_finished_run_is_resumed_to_no_effect(tiny, tiny_run, run_copy, tiny_settings,
                                                 train_quietly, tmp_path, read_weights):
     # Where the data lies is the one thing that may have changed.
-    settings = tiny_settings(data_dir=str(tmp_path))
+    settings = tiny_settings(data_dir=str(tmp_path), implementation=resolve('auto'))
     result = train_quietly(settings, run_copy, resume=True)
     assert load_settings(str(run_copy)) == settings
     assert (result.step, result.total_steps, result.signal) == (15, 15, None)
@@ -159,6 +162,54 @@ def test_a_run_of_an_earlier_version_is_not_resumed(tiny, run_copy, tiny_setting
     with pytest.raises(ValueError, match='earlier version.* evaluated and exported, but not'):
         train_quietly(load_settings(str(run_copy)), run_copy, resume=True)
     assert contents(run_copy) == before
+
+
+def test_one_process_writes_a_run(tiny, run_copy, tiny_settings, train_quietly, without_graph):
+    """What is held is dropped by the system with its process, whatever the file says."""
+    (run_copy / '.lock').write_text('process 1 on elsewhere')
+    held = os.open(str(run_copy / '.lock'), os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(ValueError, match='written by another process: process 1 on elsewhere'):
+        train_quietly(tiny_settings(), run_copy, resume=True)
+    os.close(held)
+    with pytest.raises(ValueError, match='No variables'):  # of no graph: it came that far
+        train_quietly(tiny_settings(), run_copy, resume=True)
+
+
+def test_a_renamed_checkpoint_is_not_gone_on_from(tiny, run_copy, tiny_settings, train_quietly,
+                                                  without_graph):
+    for path in run_copy.glob('model.ckpt-15.*'):
+        path.rename(run_copy / path.name.replace('15', '12'))
+    (run_copy / 'checkpoint').write_text('model_checkpoint_path: "model.ckpt-12"\n')
+    with pytest.raises(ValueError, match='model.ckpt-12 holds global_step 15: it was renamed'):
+        train_quietly(tiny_settings(), run_copy, resume=True)
+
+
+def test_a_best_checkpoint_without_its_evaluation_is_named(tiny, run_copy, tiny_settings,
+                                                           train_quietly):
+    (run_copy / 'metrics.csv').unlink()
+    best = find_checkpoint(str(run_copy / 'best')).rpartition('-')[2]
+    if best == '15':
+        assert train_quietly(tiny_settings(), run_copy, resume=True).step == 15
+    else:
+        with pytest.raises(ValueError, match='best checkpoint of step {}, and'.format(best)):
+            train_quietly(tiny_settings(), run_copy, resume=True)
+
+
+def test_data_that_end_early_are_an_error(tiny, tiny_settings, train_quietly, tmp_path,
+                                          monkeypatch):
+    whole = loop._batches
+    monkeypatch.setattr(loop, '_batches', lambda *args: itertools.islice(whole(*args), 7))
+    with pytest.raises(RuntimeError, match='the data ended at step 7 of 15'):
+        train_quietly(tiny_settings(activation='relu'), tmp_path)
+
+
+@pytest.mark.parametrize('number', [signal.SIGHUP, signal.SIGUSR1])
+def test_a_closed_terminal_and_a_queues_warning_stop_a_run_as_sigterm_does(
+        tiny, tiny_settings, train_quietly, tmp_path, before_step, number):
+    before_step(2, lambda: os.kill(os.getpid(), number))
+    result = train_quietly(tiny_settings(activation='relu'), tmp_path)
+    assert (result.step, result.signal) == (2, number)
 
 
 def test_only_a_run_can_be_resumed(tiny, tiny_settings, train_quietly, tmp_path, without_graph):
@@ -226,6 +277,16 @@ def test_a_second_signal_goes_where_it_went_before(stop_hook, monkeypatch):
         assert arrived == [signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing(stop_hook):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop_hook.begin()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop_hook.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_outside_the_main_thread_signals_are_left_alone(stop_hook):

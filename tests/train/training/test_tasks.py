@@ -86,7 +86,7 @@ def test_a_task_of_ones_own_trains_resumes_evaluates_and_exports(
     runs.export(str(whole), str(tmp_path / 'artifact'), samples=3)
     model = onnx.load(str(tmp_path / 'artifact' / 'model.onnx'))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    assert metadata['kind'] == 'tensors'
+    assert (metadata['kind'], metadata['net']) == ('tensors', 'regression')
     assert json.loads(metadata['inputs']) == [
         {'name': 'x', 'dtype': 'float32', 'example': [3, 4], 'shape': [None, 4]}]
     x, estimate = (numpy_helper.to_array(onnx.TensorProto.FromString(

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import input_pipelines
 from ash_tf1.checkpoint import find_checkpoint
+from ash_tf1.ops import resolve
 from ash_tf1.tasks import TASKS
 from ash_tf1.tasks.classification.evaluation import Evaluation
 from ash_tf1.training import graph as training_graph
@@ -54,11 +55,11 @@ def test_a_run_folder_holds_what_the_docstring_says(tiny_run, tiny_settings, con
     best = int(find_checkpoint(str(tiny_run / 'best')).rsplit('-', 1)[1])
     checkpoints = ['model.ckpt-10', 'model.ckpt-15', 'best/model.ckpt-{}'.format(best)]
     assert sorted(contents(tiny_run)) == sorted(
-        events + ['settings.json', 'model.json', 'metrics.csv', 'activations.csv',
+        events + ['.lock', 'settings.json', 'model.json', 'metrics.csv', 'activations.csv',
                   'learning_curve.png', 'checkpoint', 'best/checkpoint']
         + [prefix + ending for prefix in checkpoints
            for ending in ('.index', '.data-00000-of-00001')])
-    assert load_settings(str(tiny_run)) == tiny_settings()
+    assert load_settings(str(tiny_run)) == tiny_settings(implementation=resolve('auto'))
     task, spec = load_model(str(tiny_run))
     assert task is TASK
     assert (spec.net, spec.activation, spec.labels) == ('tiny', 'ash', ('dark', 'grey', 'light'))

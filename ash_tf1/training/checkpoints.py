@@ -1,0 +1,151 @@
+"""The checkpoints of a run: written so that a process which ends at any moment loses none."""
+import json
+import os
+import re
+
+import tensorflow.compat.v1 as tf
+
+from ash_tf1 import checkpoint, files
+
+PREFIX, BEST_FOLDER = 'model.ckpt', 'best'
+_LATEST, _BEST = 2, 1  # how many are kept
+_SCRATCH = '.partial-checkpoint'
+_FILE = re.compile(re.escape(PREFIX) + r'-(\d+)\.(index|data-\d{5}-of-\d{5}|interval\.json)')
+_GLOBAL_STEP = 'global_step'
+
+
+def step_of(prefix):
+    """The step at which a run wrote a checkpoint, by its name.
+
+    Raises:
+      ValueError: the name has no step.
+    """
+    digits = prefix.rpartition('-')[2]
+    if not digits.isdigit():
+        raise ValueError('{} is no checkpoint of a run: its name does not end in a step'.format(
+            prefix))
+    return int(digits)
+
+
+def find_latest(folder):
+    """The latest checkpoint of a run's folder; None where it has not written one yet.
+
+    Raises:
+      ValueError: the run had one and lost it, or its name and its global step differ.
+    """
+    if not os.path.exists(os.path.join(folder, 'checkpoint')) and not _was_under_way(folder):
+        return None
+    prefix = checkpoint.find_checkpoint(folder)
+    step = step_of(prefix)
+    for name, value in checkpoint.read_variables(prefix, checkpoint.list_variables(prefix),
+                                                 {_GLOBAL_STEP: _GLOBAL_STEP}):
+        if int(value) != step:
+            raise ValueError('the checkpoint at {} holds {} {}: it was renamed'.format(
+                prefix, name, int(value)))
+    return prefix
+
+
+def _was_under_way(folder):
+    """Whether a run in a folder has done a step, by what it logged."""
+    path = os.path.join(folder, 'metrics.csv')
+    if not os.path.exists(path):
+        return False
+    with open(path, encoding='utf-8') as handle:
+        return len(handle.readlines()) > 1
+
+
+class Checkpoints:
+    """The latest two checkpoints of a run, and the best one in a folder of its own.
+
+    A checkpoint may have the open interval of the log beside it: metrics of the steps since the
+    last row, which the next row is to average too.
+    """
+
+    def __init__(self, folder, resumed_from):
+        """Adds the ops that save the variables of the current graph.
+
+        Args:
+          folder: of the run.
+          resumed_from: prefix of the checkpoint that the run goes on from; None where it begins.
+        """
+        self._folder, self._best_folder = folder, os.path.join(folder, BEST_FOLDER)
+        self._resumed_from = resumed_from
+        self.saver = tf.train.Saver(save_relative_paths=True)
+
+    def clean(self):
+        """Removes what a process that ended early left of checkpoints that it did not finish."""
+        for folder in (self._folder, self._best_folder):
+            files.remove_folder(os.path.join(folder, _SCRATCH))
+            files.remove_partials(folder)
+            _remove_all_but(folder, _listed(folder))
+
+    def restore(self, session):
+        """Restores the checkpoint that the run goes on from."""
+        checkpoint.restore(session, self._resumed_from, self.saver)
+
+    def open_interval(self):
+        """What `save` was given beside the checkpoint that the run goes on from; a list."""
+        path = '{}.interval.json'.format(self._resumed_from)
+        if not self._resumed_from or not os.path.exists(path):
+            return []
+        with open(path, encoding='utf-8') as handle:
+            return json.load(handle)
+
+    def best_step(self):
+        """The step of the best checkpoint; None where there is none."""
+        return max(_listed(self._best_folder), default=None)
+
+    def best_prefix(self):
+        """The prefix of the best checkpoint."""
+        return os.path.join(self._best_folder, '{}-{}'.format(PREFIX, self.best_step()))
+
+    def save(self, session, step, open_interval=()):
+        """Saves all variables, and then removes all but the latest checkpoints."""
+        self._save(session, self._folder, step, _LATEST, list(open_interval))
+
+    def save_best(self, session, step):
+        """Saves all variables, and then removes the best checkpoint before."""
+        self._save(session, self._best_folder, step, _BEST, [])
+
+    def _save(self, session, folder, step, keep, open_interval):
+        scratch = os.path.join(folder, _SCRATCH)
+        files.remove_folder(scratch)
+        os.makedirs(scratch)
+        name = '{}-{}'.format(PREFIX, step)
+        try:
+            # Without the graph: a net is rebuilt from model.json, never from an untrusted file.
+            with files.change('save', name):
+                self.saver.save(session, os.path.join(scratch, PREFIX), global_step=step,
+                                write_meta_graph=False, write_state=False)
+        except tf.errors.OpError as error:
+            files.remove_folder(scratch)
+            raise OSError('the checkpoint of step {} cannot be written to {}: {}'.format(
+                step, folder, error.message.splitlines()[0])) from None
+        if open_interval:
+            files.write_json(os.path.join(scratch, name + '.interval.json'), open_interval)
+        # The index comes last: without it there is no checkpoint.
+        for part in sorted(os.listdir(scratch), key=lambda part: part.endswith('.index')):
+            files.move(os.path.join(scratch, part), os.path.join(folder, part))
+        files.remove_folder(scratch)
+        steps = ([other for other in _listed(folder) if other != step] + [step])[-keep:]
+        _write_state(folder, steps)
+        _remove_all_but(folder, steps)
+
+
+def _listed(folder):
+    """The steps of the checkpoints that a folder's file `checkpoint` lists, the latest last."""
+    return [step_of(prefix) for prefix in checkpoint.listed_checkpoints(folder)]
+
+
+def _write_state(folder, steps):
+    names = ['{}-{}'.format(PREFIX, step) for step in steps]
+    state = tf.train.generate_checkpoint_state_proto(folder, names[-1], names)
+    files.write_text(os.path.join(folder, 'checkpoint'), str(state))
+
+
+def _remove_all_but(folder, steps):
+    """Removes the checkpoints of a run in a folder but for those of some steps."""
+    for name in sorted(os.listdir(folder) if os.path.isdir(folder) else (), reverse=True):
+        found = _FILE.fullmatch(name)
+        if found and int(found.group(1)) not in steps:
+            files.remove(os.path.join(folder, name))

@@ -1,0 +1,115 @@
+"""What a plugin may register, and which one runs unasked."""
+import json
+
+import pytest
+
+from ash_tf1 import input_pipelines, nets, ops, plugins, tasks
+from ash_tf1.training import recipes
+
+REGISTRIES = (ops.ACTIVATIONS, nets.NETS, input_pipelines.DATASETS, tasks.TASKS, recipes.RECIPES)
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    """The registries as they were, afterwards."""
+    before = [dict(registry) for registry in REGISTRIES]
+    yield
+    for registry, content in zip(REGISTRIES, before):
+        registry.clear()
+        registry.update(content)
+    plugins._loaded.clear()
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Function of lines of code: the path of a plugin of them."""
+    def write(*lines, name='mine.py'):
+        path = tmp_path / name
+        path.write_text('\n'.join(('from ash_tf1 import plugins',) + lines) + '\n')
+        return str(path)
+    return write
+
+
+@pytest.mark.parametrize('line, message', [
+    ("plugins.activation('ash')(abs)", "'ash' has another activation already"),
+    ("plugins.activation('')(abs)", 'must be a string'),
+    ("plugins.net('mine')(lambda inputs, num_classes: 0)",
+     'it lacks activation_fn, is_training, reuse, scope'),
+    ("plugins.net('mine')(lambda inputs, num_classes, activation_fn, is_training, reuse, scope: 0)",
+     'must have a default of scope'),
+    ("plugins.task('mine')", 'must be a tasks.Task'),
+    ("plugins.recipe('mine', momentum=2.0)", 'momentum'),
+    ("plugins.recipe('mine', colour='red')", 'colour'),
+    ('1 / 0', 'ZeroDivisionError: division by zero'), ('def', 'SyntaxError'),
+])
+def test_what_cannot_be_registered_is_named_with_the_file(plugin, line, message):
+    path = plugin(line)
+    with pytest.raises(ValueError, match=message) as error:
+        plugins.load([path])
+    assert path in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match='nowhere.py'):
+        plugins.load([str(tmp_path / 'nowhere.py')])
+
+
+def test_a_file_runs_once(plugin):
+    path = plugin("plugins.activation('mine')(abs)")
+    assert plugins.load([path]) == plugins.load([path])
+    assert ops.get_activation('mine') is abs
+
+
+@pytest.fixture
+def recorded(plugin, tmp_path):
+    """Function (name of the plugin's file): folder of a run that was made with it, in a process
+    that has ended."""
+    def make(name='mine.py'):
+        (tmp_path / 'run').mkdir()
+        plugins.record(str(tmp_path / 'run'),
+                       plugins.load([plugin("plugins.activation('mine')(abs)", name=name)]))
+        plugins._loaded.clear()
+        ops.ACTIVATIONS.pop('mine')
+        return tmp_path / 'run'
+    return make
+
+
+def test_a_recorded_plugin_is_found_again(recorded):
+    assert [one.path.rpartition('/')[2] for one in plugins.load_for(str(recorded()))] == ['mine.py']
+    assert 'mine' in ops.ACTIVATIONS
+
+
+def test_a_folder_without_plugins_needs_none(tmp_path):
+    assert plugins.load_for(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize('name, spoil, reason', [
+    ('mine.py', lambda path: path.write_text('raise SystemExit'), 'has changed'),
+    ('mine.py', lambda path: path.unlink(), 'is not there'),
+    ('run/mine.py', lambda path: None, 'lies in the folder itself'),
+])
+def test_a_plugin_that_may_be_another_ones_runs_only_where_it_is_given(
+        recorded, tmp_path, name, spoil, reason):
+    folder = recorded(name)
+    spoil(tmp_path / name)
+    with pytest.raises(ValueError, match='which {}: give it by --plugin'.format(reason)):
+        plugins.load_for(str(folder))
+    assert 'mine' not in ops.ACTIVATIONS
+    if reason == 'lies in the folder itself':
+        plugins.load_for(str(folder), [str(tmp_path / name)])
+        assert 'mine' in ops.ACTIVATIONS
+
+
+def test_a_relative_path_is_not_followed(recorded):
+    folder = recorded()
+    record = folder / 'plugins.json'
+    entry, = json.loads(record.read_text())
+    record.write_text(json.dumps([dict(entry, path='../mine.py')]))
+    with pytest.raises(ValueError, match='is not there'):
+        plugins.load_for(str(folder))
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    (tmp_path / 'plugins.json').write_text('[1]')
+    with pytest.raises(ValueError, match='plugins.json does not hold the plugins'):
+        plugins.load_for(str(tmp_path))
