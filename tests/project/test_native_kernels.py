@@ -27,6 +27,7 @@ def compiler(builder):
         pytest.skip(str(reason))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kernels, last_line', [
     ('cpu', ': 300 cases, 0 wrong'),
     ('cuda', 'checked against the formula in long double: all right')])

@@ -8,6 +8,8 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import ops
 
+pytestmark = pytest.mark.fast
+
 THREADS = (1, 2, 8)
 DTYPES = ('float16', 'float32', 'float64')
 # Of the largest |term|, native against the recompute form, both being right to this.

@@ -5,6 +5,8 @@ import pytest
 from ash_tf1 import kernels
 from ash_tf1.ops import IMPLEMENTATIONS
 
+pytestmark = pytest.mark.fast
+
 # The forms that are accurate whatever the input.
 EXACT = ['native', 'recompute']
 # Those forms: |y - y*| <= tolerance * |x| for each element, and for each sample
