@@ -120,7 +120,7 @@ tf.train.write_graph(frozen, '.', 'net.pb', as_text=False)
 '''
 
 
-@pytest.mark.parametrize('fused', [True, False])
+@pytest.mark.parametrize('fused', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_batch_norm_that_is_meant_to_train_is_right(tmp_path, fused):
     done = run(tmp_path, TRAIN_PYTHON, '-W', 'ignore', '-c', TRAINING.format(fused=fused))
     assert done.returncode == 0, done.stderr

@@ -28,6 +28,7 @@ def compiler(builder):
         pytest.skip(str(reason))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('part, options, last_line', [
     ('cpu', (), ': 300 cases, 0 wrong'),
     ('cuda', (), 'checked against the formula in long double: all right'),

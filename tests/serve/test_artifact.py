@@ -12,6 +12,8 @@ from onnx import TensorProto, helper
 
 import ash_onnx
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).resolve().parents[2]
 RTOL, ATOL = 1e-5, 1e-6  # float32 against the float64 oracle, on values up to 8
 

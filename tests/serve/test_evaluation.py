@@ -10,6 +10,8 @@ import ash_onnx
 from ash_onnx import evaluation
 from ash_onnx.evaluation import format_evaluation
 
+pytestmark = pytest.mark.fast
+
 COLOURS = {'red': (200, 10, 10), 'green': (10, 200, 10), 'blue': (10, 10, 200)}
 
 

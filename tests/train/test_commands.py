@@ -19,6 +19,8 @@ from ash_tf1.tasks.classification.evaluation import Evaluation
 from ash_tf1.training import loop
 from ash_tf1.training.settings import Settings
 
+pytestmark = pytest.mark.fast
+
 TINY = ['--quiet', '--net', 'tiny', '--dataset', 'tiny', '--batch-size', '8', '--epochs', '1',
         '--log-every', '1']
 

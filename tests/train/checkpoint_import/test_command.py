@@ -7,6 +7,8 @@ import pytest
 from ash_tf1 import checkpoint
 from tests.train.miniature import contents
 
+pytestmark = pytest.mark.fast
+
 FORMATS = ['v2', 'v1', 'v1 sharded']
 
 

@@ -8,6 +8,8 @@ from ash_tf1 import checkpoint
 from ash_tf1.checkpoint_import import import_checkpoint, writing
 from tests.train.miniature import read_weights
 
+pytestmark = pytest.mark.fast
+
 FORMATS = ['v2', 'v1', 'v1 sharded']
 
 

@@ -24,6 +24,8 @@ from ash_tf1.training import evaluation
 from ash_tf1.training.run_dir import load_model
 from tests.train.miniature import contents
 
+pytestmark = pytest.mark.fast
+
 ASH_LAYERS = 3
 CLASSIFIER = onnx_model.Signature(
     (('images', 'images:0'),),

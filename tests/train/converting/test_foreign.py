@@ -16,6 +16,8 @@ from ash_tf1.preprocessing import parse
 from ash_tf1.tasks.classification.adapting import GraphClassifier
 from ash_tf1.tasks.classification.labels import read_labels
 
+pytestmark = pytest.mark.fast
+
 SHAPE = (3, 6, 5, 4)
 
 

@@ -100,6 +100,7 @@ def test_nothing_else_is_warned_of(model, arguments):
     assert warned(model(), '.*act', **arguments) == []
 
 
+@pytest.mark.slow
 def test_mobilenet_has_other_names():
     model = tf.keras.applications.mobilenet.MobileNet(weights=None, input_shape=(32, 32, 3),
                                                       alpha=0.25)

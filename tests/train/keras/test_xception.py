@@ -5,6 +5,8 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1.keras import ASH, Swish, insert_layer_nonseq
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 3
 ACTIVATIONS = 35
 
@@ -73,7 +75,6 @@ def train(model):
     assert losses[-1] < losses[0] / 2
 
 
-@pytest.mark.slow
 def test_it_trains():
     tf.keras.backend.clear_session()
     tf.set_random_seed(0)
@@ -99,7 +100,6 @@ def check_saving(path):
     train(loaded)
 
 
-@pytest.mark.slow
 def test_it_is_saved_and_loaded(run_eagerly, tmp_path):
     run_eagerly('test_xception', 'enable_eager_execution',
                 'module.check_saving({!r})'.format(str(tmp_path / 'net.h5')))

@@ -99,6 +99,7 @@ def test_tensorpack_trains_it(blocks, run_program, tmp_path):
     assert np.any(checkpoint.get_tensor('resnet_v2_8/postnorm/BatchNorm/moving_mean'))
 
 
+@pytest.mark.sweep(chosen=lambda native: native == 'auto')
 @pytest.mark.parametrize('native', ['auto', '0'])
 def test_another_process_reads_the_graph(blocks, run_program, tmp_path, native):
     """In the forms that are the default: native where it is built, and recompute."""
@@ -109,6 +110,7 @@ def test_another_process_reads_the_graph(blocks, run_program, tmp_path, native):
     assert after[0] > after[1] > after[2]
 
 
+@pytest.mark.sweep(chosen=lambda form: form == 'recompute')
 @pytest.mark.parametrize('form', ['native', 'recompute', 'plain'])
 def test_what_a_graph_is_without_ash_tf1(blocks, run_program, tmp_path, native_built, form):
     """Native: nothing. The others: values and the train op, but no new gradients."""

@@ -10,6 +10,8 @@ from ash_tf1.training.recipes import get_recipe
 from ash_tf1.training.run_dir import read_rows
 from tests.train.miniature import train_quietly
 
+pytestmark = pytest.mark.slow
+
 LOOP = 'A loop around a Session'
 PLACEHOLDER = 'is_training as a placeholder'
 TOWERS = 'Two towers instead of the placeholder'

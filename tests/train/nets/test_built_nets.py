@@ -10,12 +10,14 @@ import tensorflow.compat.v1 as tf
 from ash_tf1 import ops
 from ash_tf1.nets import NETS
 
+pytestmark = pytest.mark.fast
+
 NON_LINEAR = {'Relu', 'Relu6', 'LeakyRelu', 'Elu', 'Selu', 'Softplus', 'Softsign', 'Sigmoid',
               'Tanh', 'Exp', 'Erf', 'Maximum', 'Minimum', 'PartitionedCall',
               'StatefulPartitionedCall'}
-# A net of 100 layers takes seconds to build; what it is made of is in one of fewer, too.
-shallow = pytest.mark.sweep(
-    chosen=lambda name: name == 'densenet_bc_100_12' or not re.search(r'_1\d\d', name))
+# A deep net takes seconds to build. What it is made of is in a shallower one of its family, too.
+shallow = pytest.mark.sweep(chosen=lambda name: name in (
+    'densenet_bc_100_12', 'resnet_v1_50') or not re.search(r'_\d\d\d|_[3-5]\d|_28', name))
 
 
 def describe(variables):
@@ -117,7 +119,7 @@ def test_units_of_the_cifar_family(built, name, units, depths):
         assert all(end_points[n].shape[3].value == depth for n in names)
 
 
-@pytest.mark.sweep(chosen=lambda layers: layers < 100)
+@pytest.mark.sweep(chosen=lambda version, layers: layers == 18 or (version, layers) == ('v1', 50))
 @pytest.mark.parametrize('version', ['v1', 'v2'])
 @pytest.mark.parametrize('layers, units', [(18, (2, 2, 2, 2)), (34, (3, 4, 6, 3)),
                                            (50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)),

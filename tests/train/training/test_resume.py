@@ -17,6 +17,8 @@ from ash_tf1.training import hooks, loop
 from ash_tf1.training.run_dir import load_settings, read_rows
 from tests.train.miniature import contents, read_weights, tiny_settings, train_quietly
 
+pytestmark = pytest.mark.fast
+
 SIGNALS = hooks.StopOnSignal.SIGNALS
 
 

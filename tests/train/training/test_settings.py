@@ -4,6 +4,8 @@ import pytest
 
 from ash_tf1.training.settings import Settings
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize('name, value', [
     *((name, value) for name in ('batch_size', 'log_every', 'eval_batch_size')

@@ -20,6 +20,8 @@ from ash_tf1.training.settings import Settings
 from tests.train.miniature import read_weights, train_quietly
 from tests.train.training.toy_regression import Regression, points
 
+pytestmark = pytest.mark.fast
+
 PACKAGE = Path(ash_tf1.__file__).parent
 ROOMS = ('tasks/classification', 'nets', 'input_pipelines', 'commands')
 WORDS = re.compile(r'label|top_?[15]|num_classes|cross_entropy')
