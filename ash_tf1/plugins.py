@@ -18,7 +18,7 @@ import sys
 from typing import NamedTuple
 
 from ash_tf1 import files, input_pipelines, nets, ops, tasks
-from ash_tf1.input_pipelines.files import read_bounded
+from ash_tf1.reading import read_bounded
 from ash_tf1.training import recipes
 from ash_tf1.training.settings import Settings
 
