@@ -2,7 +2,7 @@
 import argparse
 import os
 
-from ash_tf1 import files, plugins, preprocessing
+from ash_tf1 import files, marking, plugins, preprocessing
 from ash_tf1.commands import export_onnx, options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
 from ash_tf1.commands.import_checkpoint import INPUT_SHAPE, classifier_target
@@ -98,9 +98,9 @@ def _convert(args):
     plugins.load(args.plugin)
     if not args.net and os.path.isfile(os.path.join(args.source, MODEL_FILE)):
         return _convert_run(args)
-    artifact, containment = map(needing_tf2onnx, ('artifact', 'containment'))
+    containment = needing_tf2onnx('containment')
     convert = _net_conversion(args) if args.net else _conversion(args)
-    artifact.check_out_dir(args.out_dir, args.overwrite)
+    marking.check_replaceable(args.out_dir, args.overwrite)
     with files.replacing_folder(args.out_dir) as folder:
         os.rmdir(folder)  # the child process makes it anew, if it succeeds
         gigabytes = (containment.default_gigabytes() if args.memory_limit is None

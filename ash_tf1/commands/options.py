@@ -56,7 +56,8 @@ def add_artifact_options(parser):
     parser.add_argument('--keep-graph', action='store_true',
                         help='keep the frozen TensorFlow graph too, as frozen_graph.pb')
     parser.add_argument('--overwrite', action='store_true',
-                        help='replace the artifact that OUT_DIR holds')
+                        help='replace the artifact that OUT_DIR holds, where this wrote it and '
+                             'nothing in it has changed')
 
 
 def add_preprocess(parser, help_text):

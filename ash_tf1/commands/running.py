@@ -6,6 +6,7 @@ import sys
 import tensorflow.compat.v1 as tf
 
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
+_PATHS = ('run_dir', 'out_dir', 'checkpoint_dir', 'source', 'old', 'new')
 
 
 def run(parser, function, argv):
@@ -22,6 +23,9 @@ def run(parser, function, argv):
         # A terminal of another encoding shows an escape for what it lacks.
         stream.reconfigure(errors='backslashreplace')
     try:
+        for name in _PATHS:
+            if getattr(args, name, None) == '':  # which would be the current folder, or fail late
+                raise ValueError('{} must be a path, got an empty one'.format(name.upper()))
         return function(args)
     except BrokenPipeError:  # the reader of the output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,8 +1,7 @@
 """Save a data set as image files."""
 import argparse
-import os
 
-from ash_tf1 import files
+from ash_tf1 import files, marking
 from ash_tf1.commands.running import run
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.saving import save_image_folder
@@ -25,21 +24,18 @@ def main(argv=None):
                         help='size of the images, for a data set of photos in folders')
     parser.add_argument('--per-class', type=int, metavar='N',
                         help='save only the first N images of each class (default: all)')
-    parser.add_argument('--overwrite', action='store_true', help='replace OUT_DIR')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='replace OUT_DIR, if this command wrote it and nothing in it has '
+                             'changed')
     return run(parser, _save_images, argv)
 
 
 def _save_images(args):
     dataset = load_dataset(args.dataset, args.data_dir, image_size=args.image_size)
     split = find_split(dataset, args.split)
-    if os.path.exists(args.out_dir):
-        if not args.overwrite:
-            raise ValueError('{} exists: give another folder, or --overwrite'.format(args.out_dir))
-        foreign = sorted(set(os.listdir(args.out_dir)) - set(dataset.labels))
-        if foreign:
-            raise ValueError('{} holds more than images of {}: {}; it will not be replaced'.format(
-                args.out_dir, args.dataset, foreign[0]))
+    marking.check_replaceable(args.out_dir, args.overwrite)
     with files.replacing_folder(args.out_dir) as folder:
         count = save_image_folder(split, dataset.labels, folder, args.per_class)
+        marking.mark(folder)
     print('{}: {} images of {} classes'.format(args.out_dir, count, len(dataset.labels)))
     return 0

@@ -12,7 +12,7 @@ import tf2onnx
 from onnx import numpy_helper
 
 import ash_tf1
-from ash_tf1 import files
+from ash_tf1 import files, marking
 from ash_tf1.converting import card, onnx_model, opsets
 
 MODEL_FILE = 'model.onnx'
@@ -30,24 +30,11 @@ class Exported(NamedTuple):
     samples: int     # examples in the test data set
 
 
-def check_out_dir(out_dir, overwrite):
-    """Raises a ValueError where an artifact may not be written to: what is there stays."""
-    if not os.path.exists(out_dir):
-        return
-    own = {MODEL_FILE, GRAPH_FILE, TEST_DATA_FOLDER, CARD_FILE, LABELS_FILE}
-    if not os.path.exists(os.path.join(out_dir, MODEL_FILE)) or set(os.listdir(out_dir)) - own:
-        raise ValueError('{} exists and is no artifact, or holds more than one: it will not be '
-                         'replaced'.format(out_dir))
-    if not overwrite:
-        raise ValueError('{} exists: give another folder, or overwrite it '
-                         '(--overwrite, overwrite=True)'.format(out_dir))
-
-
 def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT, texts=()):
     """Converts a graph and writes the artifact folder, or nothing.
 
     Args:
-      out_dir: the folder; `check_out_dir` has been asked.
+      out_dir: the folder; `marking.check_replaceable` has been asked.
       proof: the `proof.Proof` of the graph, whose inputs and answers become the test data set.
       properties: dict of strings, what the metadata_props say beyond tolerance and versions.
       keep_graph: whether the frozen TensorFlow graph is kept too.
@@ -82,6 +69,7 @@ def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT, te
         if keep_graph:
             with open(os.path.join(folder, GRAPH_FILE), 'wb') as handle:
                 handle.write(proof.graph_def.SerializeToString(deterministic=True))
+        marking.mark(folder)
     return Exported(out_dir, Counter(node.op_type for node in model.graph.node),
                     os.path.getsize(os.path.join(out_dir, MODEL_FILE)), len(proof.inputs[0]))
 

@@ -5,7 +5,7 @@ from typing import Any, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import files
+from ash_tf1 import files, marking
 from ash_tf1.converting import (
     artifact,
     freezing,
@@ -68,7 +68,7 @@ def convert(source, out_dir, options=Options()):
         message names what.
       RuntimeError: the graph cannot be run or converted, or its portable ops answer otherwise.
     """
-    artifact.check_out_dir(out_dir, options.overwrite)
+    marking.check_replaceable(out_dir, options.overwrite)
     opsets.check(options.opset)
     if not isinstance(source, sources.Source):
         source = sources.read(source, options.tags, options.signature)

@@ -5,7 +5,7 @@ from typing import List, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, files
+from ash_tf1 import checkpoint, files, marking
 from ash_tf1.converting import artifact, graphs, onnx_model, opsets, proof
 from ash_tf1.converting.samples import base_names, choose_inputs
 from ash_tf1.input_pipelines.images import sample_images
@@ -53,7 +53,7 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
     """
     task, spec = run_dirs.load_model(run_dir)
     prefix = checkpoint.find_checkpoint(evaluation.resolve(run_dir, checkpoint_path))
-    artifact.check_out_dir(out_dir, overwrite)
+    marking.check_replaceable(out_dir, overwrite)
     opsets.check(opset)
     if samples < 1:
         raise ValueError('an artifact needs at least one sample, got {}'.format(samples))
@@ -85,7 +85,7 @@ def convert_checkpoint(path, task, spec, out_dir, samples_path=None, seed=0, kee
     Raises:
       ValueError, OSError, RuntimeError: as for `export`.
     """
-    artifact.check_out_dir(out_dir, overwrite)
+    marking.check_replaceable(out_dir, overwrite)
     opsets.check(opset)
     prefix = checkpoint.find_checkpoint(path)
     frozen = freeze(task, spec, prefix, any_size=any_size)

@@ -1,11 +1,14 @@
 """The inputs of an artifact's test data set: from a file, or made up."""
 import os
+import zipfile
+import zlib
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.input_pipelines.images import SUFFIXES, read_image, sample_images
 from ash_tf1.preprocessing import Preprocessing
+from ash_tf1.reading import open_regular
 
 IMAGES = 8  # of a folder, at most
 MAX_ELEMENTS = 2 ** 28  # of an input that is made up, 2 GB of random numbers
@@ -78,11 +81,13 @@ def read(path, names, tensors, preprocessing=None):
     if os.path.isdir(path) or path.lower().endswith(SUFFIXES):
         return _images(path, tensors, preprocessing or Preprocessing())
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = dict(loaded) if hasattr(loaded, 'files') else {names[0]: loaded}
+        with open_regular(path) as handle:
+            loaded = np.load(handle, allow_pickle=False)
+            arrays = dict(loaded) if hasattr(loaded, 'files') else {names[0]: loaded}
     except MemoryError:
         raise ValueError('{} says that it holds more than fits the memory'.format(path)) from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError,
+            RuntimeError, KeyError) as error:  # the last ones of .npz alone
         raise ValueError('{} cannot be read as .npy or .npz: {}'.format(
             path, ' '.join(str(error).split()))) from None
     if set(arrays) != set(names):

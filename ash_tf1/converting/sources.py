@@ -9,6 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from ash_tf1 import checkpoint
 from ash_tf1.converting import freezing
+from ash_tf1.reading import read_bounded
 
 MAX_BYTES = 2 ** 31 - 1  # protobuf's own limit for one message
 SAVED_MODEL = ('saved_model.pb', 'saved_model.pbtxt')
@@ -168,11 +169,7 @@ def _parse(path, message):
     """Reads a message from a file, binary or, where the name ends in `.pbtxt`, as text."""
     if not os.path.isfile(path):
         raise ValueError('{} is no file: give {}'.format(path, WHAT))
-    with open(path, 'rb') as handle:
-        data = handle.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError('{} has more than {} bytes, the most a graph can have'.format(
-            path, MAX_BYTES))
+    data = read_bounded(path, MAX_BYTES)
     try:
         if path.endswith('.pbtxt'):
             text_format.Parse(data.decode(), message)

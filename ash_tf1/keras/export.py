@@ -5,6 +5,7 @@ import json
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from ash_tf1 import marking
 from ash_tf1.converting import artifact, onnx_model, opsets, proof
 from ash_tf1.keras import copying
 from ash_tf1.sessions import session_config
@@ -42,7 +43,7 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
     if not isinstance(model, tf.keras.Model):
         raise ValueError('model must be a tf.keras model, got {!r}'.format(model))
     copying.check_model(model)
-    artifact.check_out_dir(out_dir, overwrite)
+    marking.check_replaceable(out_dir, overwrite)
     opsets.check(opset)
     names = model.input_names + model.output_names
     if len(set(names)) < len(names):

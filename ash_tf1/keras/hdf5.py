@@ -8,6 +8,7 @@ import tensorflow.compat.v2 as tf2
 
 from ash_tf1.converting import sources
 from ash_tf1.keras import copying, export, layers
+from ash_tf1.reading import open_regular
 
 _MODELS = ('Model', 'Functional', 'Sequential', 'Network')
 _OURS = {'ASH': layers.ASH, 'Swish': layers.Swish}
@@ -54,6 +55,7 @@ def read(path, trust_code=False):
 
 def _read_config(path):
     try:
+        open_regular(path).close()
         with h5py.File(path, 'r') as file:
             _check_links(path, file)
             config = file.attrs.get('model_config')

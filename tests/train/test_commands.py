@@ -188,7 +188,8 @@ def test_an_export_says_what_it_wrote(command, refused, tiny_run, tmp_path):
     assert ' 3 Sigmoid' in out
     assert '2 examples in the test data set' in out
     refused([str(out_dir), '--overwrite'], 'export_onnx', tiny_run, out_dir)
-    refused([str(tiny_run), 'no artifact'], 'export_onnx', tiny_run, tiny_run, '--overwrite')
+    refused([str(tiny_run), 'will not be replaced'], 'export_onnx', tiny_run, tiny_run,
+            '--overwrite')
     refused(['0'], 'export_onnx', tiny_run, tmp_path / 'none', '--samples', '0')
     refused(['opset must be from 11 to 18, got 10'], 'export_onnx', tiny_run, tmp_path / 'none',
             '--opset', '10')

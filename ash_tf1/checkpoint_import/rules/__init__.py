@@ -12,6 +12,8 @@ import collections
 import os
 import re
 
+from ash_tf1.reading import read_text
+
 _FIELDS = {'rename': ('OLD_NAME', 'NEW_NAME'), 'regex': ('PATTERN', 'TEMPLATE'),
            'drop': ('PATTERN',)}
 _ENDING = '.txt'
@@ -50,9 +52,8 @@ def read_rules(source):
         raise ValueError('no rules {!r}: neither a file nor one of the ready ones: {}'.format(
             source, ', '.join(ready_rules())))
     try:
-        with open(path, encoding='utf-8') as handle:
-            lines = handle.read().splitlines()
-    except UnicodeDecodeError as error:
+        lines = read_text(path).splitlines()
+    except ValueError as error:
         raise ValueError('{} is no rules file: {}'.format(path, error)) from None
     rules = []
     for number, line in enumerate(lines, 1):

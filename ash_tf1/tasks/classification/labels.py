@@ -1,4 +1,5 @@
 """Reads the labels, which are the names of a net's classes."""
+from ash_tf1.reading import read_text
 
 
 def read_labels(path):
@@ -15,9 +16,8 @@ def read_labels(path):
       ValueError: the file cannot be read as text, or a line is empty or not printable.
     """
     try:
-        with open(path, encoding='utf-8-sig') as handle:
-            labels = tuple(line.strip() for line in handle.read().rstrip().splitlines())
-    except (OSError, UnicodeDecodeError) as error:
+        labels = tuple(line.strip() for line in read_text(path).rstrip().splitlines())
+    except (OSError, ValueError) as error:
         raise ValueError('{} cannot be read as labels, one a line: {}'.format(
             path, error)) from None
     if not labels:

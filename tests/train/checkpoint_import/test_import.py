@@ -12,7 +12,7 @@ FORMATS = ['v2', 'v1', 'v1 sharded']
     (['rename old/a x'], 'm.ckpt cannot be imported: no rule matches old/b, old/c, old/d$'),
     ([], 'no rule matches old/a, old/b, old/c, old/d'),
     (['regex (old)/.+ \\1'], 'both old/a and old/b become old$'),
-    (['drop .*'], 'nothing is left'),
+    (['drop .*'], 'none of its variables'),
     (['rename old/b new/_b', 'rename old/a _x'], r"old/a becomes '_x', .* line 2: rename old/a _x"),
     (['regex (x)?.+ \\1'], "old/a becomes '', which is no name"),
 ])

@@ -18,6 +18,7 @@ import ash_tf1
 from ash_tf1.checkpoint import find_checkpoint, restore
 from ash_tf1.converting import artifact as artifact_module
 from ash_tf1.converting import card, lowering, onnx_model, opsets, proof, runs
+from ash_tf1.marking import mark
 from ash_tf1.ops import get_activation
 from ash_tf1.tasks.classification.net import build_classifier, pixels_placeholder
 from ash_tf1.training import evaluation
@@ -240,18 +241,26 @@ def test_an_artifact_is_replaced_only_if_asked(tiny, tiny_run, tmp_path):
     out_dir = tmp_path / 'a'
     out_dir.mkdir()
     (out_dir / 'model.onnx').write_text('old')
+    mark(str(out_dir))
+    before = contents(out_dir)
     with pytest.raises(ValueError, match='a exists: .*--overwrite'):
         runs.export(str(tiny_run), str(out_dir))
-    assert contents(out_dir) == {'model.onnx': b'old'}
+    assert contents(out_dir) == before
     runs.export(str(tiny_run), str(out_dir), samples=1, overwrite=True)
-    assert len(contents(out_dir)) == 6
+    assert len(contents(out_dir)) == 7
+    runs.export(str(tiny_run), str(out_dir), samples=1, overwrite=True)
+    (out_dir / 'test_data_set_0' / 'notes.txt').write_text('mine')
+    with pytest.raises(ValueError, match='a/test_data_set_0/notes.txt is not of what was written'):
+        runs.export(str(tiny_run), str(out_dir), samples=1, overwrite=True)
+    assert (out_dir / 'test_data_set_0' / 'notes.txt').read_text() == 'mine'
     onnx.checker.check_model(str(out_dir / 'model.onnx'))
     assert os.listdir(str(tmp_path)) == ['a']
 
 
 @pytest.mark.parametrize('overwrite', [False, True])
-@pytest.mark.parametrize('names', [['thesis.tex'], ['model.onnx', 'thesis.tex'], [], None],
-                         ids=['folder', 'artifact with more in it', 'empty folder', 'file'])
+@pytest.mark.parametrize('names', [['thesis.tex'], ['model.onnx', 'thesis.tex'], ['model.onnx'],
+                                   None],
+                         ids=['folder', 'artifact with more in it', 'a model', 'file'])
 def test_what_is_no_artifact_is_never_replaced(tiny, tiny_run, tmp_path, names, overwrite):
     out = tmp_path / 'mine'
     if names is None:
@@ -261,7 +270,8 @@ def test_what_is_no_artifact_is_never_replaced(tiny, tiny_run, tmp_path, names, 
         for name in names:
             (out / name).write_text('mine')
     before = contents(tmp_path)
-    with pytest.raises(ValueError, match='mine exists and is no artifact'):
+    message = 'mine .*will not be replaced' if overwrite else 'mine exists'
+    with pytest.raises(ValueError, match=message):
         runs.export(str(tiny_run), str(out), overwrite=overwrite)
     assert contents(tmp_path) == before
     assert out.exists()
@@ -270,13 +280,15 @@ def test_what_is_no_artifact_is_never_replaced(tiny, tiny_run, tmp_path, names, 
 def test_a_failed_write_leaves_the_old_artifact(tiny, tiny_run, tmp_path, monkeypatch):
     (tmp_path / 'a').mkdir()
     (tmp_path / 'a' / 'model.onnx').write_text('old')
+    mark(str(tmp_path / 'a'))
+    before = contents(tmp_path)
 
     def full_disk(*args):
         raise OSError('no space left')
     monkeypatch.setattr(artifact_module, 'write_test_data', full_disk)
     with pytest.raises(OSError, match='no space'):
         runs.export(str(tiny_run), str(tmp_path / 'a'), overwrite=True)
-    assert contents(tmp_path) == {'a/model.onnx': b'old'}
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize('samples', [0, -1])

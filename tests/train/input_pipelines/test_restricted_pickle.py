@@ -1,5 +1,6 @@
 import os
 import pickle
+import struct
 import subprocess
 import sys
 
@@ -136,7 +137,8 @@ def test_long_text_number_is_refused(pickles):
 @pytest.mark.parametrize('content', [
     b'', b'.', b'\x80', b'\x80\x02', b'\x80\x02}', b'\x80\x7f}.', b'no pickle', b'\x00' * 64,
     b'\x80\x02T\xff\xff\xff\x7fabc.', b'\x80\x04\x8e' + b'\xff' * 8 + b'.', b'\x80\x02h\x05.',
-    b'\x80\x02}(U\x01au.', b'\x80\x02}]K\x01s.'])
+    b'\x80\x02}(U\x01au.', b'\x80\x02(K\x010K\x02000.', b'\x80\x02}K\x01a.', b'\x80\x02U\x01a)R.',
+    b'\x80\x04\x95' + b'\xff' * 8 + b'}.'])
 def test_garbage_is_refused(content):
     refuse(content, 'truncated or not a pickle')
 
@@ -183,3 +185,42 @@ assert 'tensorflow' not in sys.modules
     package = os.path.dirname(os.path.dirname(restricted_pickle.__file__))
     subprocess.run([sys.executable, '-c', script, package] + [
         str(tmp_path / str(i)) for i in range(len(contents))], check=True)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize('content, match', [
+    (b'\x80\x02}U\x01a)' + b'\x85' * 200000 + b's.', 'nests more than 8 containers'),
+    (b'\x80\x02}U\x01a' + b'(' * 200000 + b't' * 200000 + b's.', 'nests more than 8'),
+    (b'\x80\x02}' + b']' * 200000 + b'a' * 199999 + b's.', 'nests more than 8'),
+    # Multiples of 2**61 - 1 have one hash.
+    (b'\x80\x02}(' + b''.join(b'\x8a\x0a' + ((2 ** 61 - 1) * i).to_bytes(10, 'little') + b'N'
+                             for i in range(100000)) + b'u.', 'no short string'),
+    (b'\x80\x02}(' + b''.join(struct.pack('<cd', b'G', i) + b'N' for i in range(99)) + b'u.',
+     'no short string'),
+    (b'\x80\x02](' + b']' * 2 ** 21 + b'e.', 'has more than 1048576 opcodes'),
+    # What a frame hides from one reader is a memo index to another.
+    (b'\x80\x04\x95\x03' + bytes(7) + b'K\x01r\xff\xff\xff\x7f.', 'memo index 2147483647'),
+    (b'\x80\x04\x95' + (2 ** 40).to_bytes(8, 'little') + b'}.', 'a frame is longer')],
+    ids=['deep tuple', 'deep marks', 'deep list', 'equal hashes', 'numbers as keys', 'objects',
+         'frame', 'long frame'])
+def test_hostile_pickles_end_soon(content, match):
+    refuse(content, match)
+
+
+@pytest.mark.parametrize('protocol', range(5))
+def test_data_are_those_of_python_s_own(protocol):
+    value = {'a': [1, -1, 255, 256, 65536, -2 ** 31, 2 ** 70, -2 ** 70, True, False, None, 1.5,
+                   'text \u2603', '', ('x', (), [[]], {'b': [2]}), b'\xff' * 300],
+             'b': 'x' * 4000}
+    value['same'] = value['a']
+    found = load_pickle(pickle.dumps(value, protocol), 'file')
+    assert found == value and found['same'] is found['a']
+    assert [type(item) for item in found['a']] == [type(item) for item in value['a']]
+
+
+def test_a_pickle_of_python_2_in_text():
+    content = (b"(dp1\nS'num'\np2\nI10000\nsS'names'\np3\n(lp4\nS'air\\x41\\n'\np5\na"
+               b"S\"it's\"\np6\nag5\nasS'big'\nL123L\nsS'u'\nVa\\u2603\nsS'f'\nF1.5\nsS't'\n(I01\nI00\nts.")
+    assert load_pickle(content, 'file') == {
+        'num': 10000, 'names': [b'airA\n', b"it's", b'airA\n'], 'big': 123, 'u': 'a\u2603',
+        'f': 1.5, 't': (True, False)}
