@@ -18,7 +18,7 @@ import ash_tf1
 from ash_tf1.checkpoint import find_checkpoint, restore
 from ash_tf1.converting import artifact as artifact_module
 from ash_tf1.converting import card, lowering, onnx_model, opsets, proof, runs
-from ash_tf1.marking import mark
+from ash_tf1.marking import MARK_FILE, mark
 from ash_tf1.ops import get_activation
 from ash_tf1.tasks.classification.net import build_classifier, pixels_placeholder
 from ash_tf1.training import evaluation
@@ -65,7 +65,7 @@ def spec(tiny, tiny_run):
 def test_the_artifact_has_the_layout_of_the_model_zoo(artifact):
     folder, _ = artifact
     assert sorted(contents(folder)) == [
-        'README.md', 'frozen_graph.pb', 'labels.txt', 'model.onnx'] + [
+        MARK_FILE, 'README.md', 'frozen_graph.pb', 'labels.txt', 'model.onnx'] + [
         'test_data_set_0/' + name for name in TEST_DATA]
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -229,7 +229,8 @@ def test_the_answers_are_those_of_the_form_that_was_trained(tiny, tiny_run, tmp_
 def test_another_checkpoint_can_be_chosen_and_the_graph_left_out(tiny, tiny_run, tmp_path):
     best = find_checkpoint(str(tiny_run / 'best'))
     runs.export(str(tiny_run), str(tmp_path / 'a'), 'best', samples=100)
-    assert sorted(contents(tmp_path / 'a')) == ['README.md', 'labels.txt', 'model.onnx'] + [
+    assert sorted(contents(tmp_path / 'a')) == [
+        MARK_FILE, 'README.md', 'labels.txt', 'model.onnx'] + [
         'test_data_set_0/' + name for name in TEST_DATA]
     values = {entry.key: entry.value
               for entry in onnx.load(str(tmp_path / 'a' / 'model.onnx')).metadata_props}
