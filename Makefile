@@ -15,7 +15,7 @@ NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu*' -o -name '*.
 export ORT_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native cuda-harness demo test test-fast test-ci test-all image-test lint bench lock clean
+.PHONY: help setup native cuda-harness demo test test-fast test-ci test-all hostile image-test lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ test-ci: ## run the slow tests too: further combinations, deep nets, whole progr
 test-all: test-ci ## also every net at its full size, nets of other libraries, 200 hostile graphs (2 hours more)
 	$(TRAIN)/$(PYTEST) -m full_size tests/train
 	$(SERVE)/python -m pytest -q tests/project -m full_size
+
+hostile: setup ## judge 3,900 hostile inputs of both sides, with a table (about 8 minutes on 2 cores)
+	$(SERVE)/python tests/hostile/run.py serve
+	$(TRAIN)/python -W ignore tests/hostile/run.py train
 
 image-test: setup ## build the images on stand-in bases and use them; needs root, and Debian or Ubuntu
 	@{ command -v buildah && command -v debootstrap; } >/dev/null || \

@@ -67,8 +67,9 @@ def run_command(program, command, opening, memory_limit=None, **arguments):
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as tools/ has it during imports
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding shows an escape for what it lacks.
-        stream.reconfigure(errors='backslashreplace')
+        if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not
+            # A terminal of another encoding shows an escape for what it lacks.
+            stream.reconfigure(errors='backslashreplace')
     if memory_limit is None and opening['provider'] == 'cpu':
         memory_limit = limits.default_gigabytes()
     try:

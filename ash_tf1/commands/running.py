@@ -20,8 +20,9 @@ def run(parser, function, argv):
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as tools/ has it during imports
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding shows an escape for what it lacks.
-        stream.reconfigure(errors='backslashreplace')
+        if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not
+            # A terminal of another encoding shows an escape for what it lacks.
+            stream.reconfigure(errors='backslashreplace')
     try:
         for name in _PATHS:
             if getattr(args, name, None) == '':  # which would be the current folder, or fail late

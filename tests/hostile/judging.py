@@ -1,0 +1,135 @@
+"""Runs a case in a child with limits, and judges it by the one rule that holds for all of them.
+
+A command ends with 0 and the right answer; or with 1 or 2 and at most three lines on stderr, which
+name the input and hold no traceback. Nothing outside what it is to write has changed.
+"""
+import hashlib
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+import traceback
+import zlib
+from typing import Any, Callable, NamedTuple
+
+SECONDS, GIGABYTES = 60, 6
+
+
+class Case(NamedTuple):
+    """A hostile input and what is done with it.
+
+    Attributes:
+      kind, name: of the case; the name is its own within its kind.
+      make: function (folder, rng) -> (argv, about): writes the input into an empty folder and gives
+        the arguments; `about` is what `right` needs to know.
+      run: function (argv) -> exit status, as a command's main.
+      right: function (stdout, about) -> whether what exit status 0 came with is right.
+      names: what a refusal must name at least one of.
+    """
+
+    kind: str
+    name: str
+    make: Callable
+    run: Callable
+    right: Callable = lambda out, about: True
+    names: Any = ('input',)
+
+
+def faults(case, folder, seed):
+    """What is wrong with how a case ended: a list of words, empty where nothing is."""
+    import numpy as np
+    os.makedirs(folder)
+    argv, about = case.make(folder, np.random.RandomState(seed))
+    with open(os.path.join(folder, 'precious.txt'), 'w') as handle:
+        handle.write('precious')
+    before, start = listing(folder), time.monotonic()
+    status, out, err = in_child(lambda: case.run(argv), folder)
+    found = [] if time.monotonic() - start < SECONDS else ['it took too long']
+    changed = sorted(name for name, value in before.items() if listing(folder).get(name) != value)
+    if changed:
+        found.append('it changed {}'.format(changed))
+    if status == 0:
+        if not case.right(out, about):
+            found.append('its answer is wrong: {:.300}'.format(out))
+    elif status in (1, 2):
+        # argparse prints how a command is used before its one line.
+        lines = err[err.index(': error: ') if err.startswith('usage: ') else 0:].splitlines()
+        # What verify_onnx.py says of a model that fails is no refusal, and on stdout.
+        if 'Traceback' in err or len(lines) > 3 or not (lines or status == 1 and out):
+            found.append('it did not say one line: {:.600}'.format(err))
+        elif lines and not any(name in err for name in case.names):
+            found.append('it did not name the input: {:.300}'.format(err))
+        elif any(not mark.isprintable() for line in lines for mark in line):
+            found.append('it showed control characters: {!r:.300}'.format(err))
+    else:
+        found.append('it ended with {}: {:.300}'.format(status, err))
+    shutil.rmtree(folder)
+    return found
+
+
+def listing(folder):
+    """path -> SHA-256 of all files in a folder, but for those that only claim to be huge."""
+    found = {}
+    for home, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(home, name)
+            if os.path.isfile(path) and not os.path.islink(path) and (
+                    os.path.getsize(path) < 2 ** 30):
+                with open(path, 'rb') as handle:
+                    found[path] = hashlib.sha256(handle.read()).hexdigest()
+    return found
+
+
+def in_child(function, folder):
+    """(exit status or -signal, stdout, stderr) of a function in a child process."""
+    logs = [folder + '.out', folder + '.err']
+    child = os.fork()
+    if not child:
+        _child(function, logs)
+    deadline, status = time.monotonic() + SECONDS, None
+    while status is None:
+        ended, code = os.waitpid(child, os.WNOHANG)
+        if ended:
+            status = -os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
+        elif time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            deadline += SECONDS
+        else:
+            time.sleep(0.002)
+    texts = []
+    for log in logs:
+        with open(log, encoding='utf-8', errors='surrogateescape') as handle:
+            texts.append(handle.read())
+        os.remove(log)
+    return (status, *texts)
+
+
+def _child(function, logs):
+    status = 99
+    try:
+        for stream, log in zip((1, 2), logs):
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+        sys.stdout = open(1, 'w', closefd=False)
+        sys.stderr = open(2, 'w', closefd=False)
+        limit = int(GIGABYTES * 1e9)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        status = function()
+    except SystemExit as stop:
+        status = stop.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status if isinstance(status, int) else 98)
+
+
+def judge(cases, scratch, every=1):
+    """Judges every n-th case; yields (case, faults)."""
+    for number, case in enumerate(cases):
+        if number % every == 0:
+            seed = zlib.crc32('{} {}'.format(case.kind, case.name).encode())
+            yield case, faults(case, os.path.join(scratch, str(number)), seed)
