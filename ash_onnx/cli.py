@@ -49,7 +49,7 @@ def model_arguments(args):
             'as_json': args.json}
 
 
-def run_command(program, command, opening, memory_limit=None, **arguments):
+def run_command(program, command, memory_limit=None, **arguments):
     """Runs a command's function; bad input becomes one line on stderr.
 
     Args:
@@ -57,8 +57,8 @@ def run_command(program, command, opening, memory_limit=None, **arguments):
       command: one of the functions below.
       memory_limit: gigabytes for the data of the process; None for three quarters of the memory,
         or for no limit where the provider is not `cpu`, for GPUs map more than they take.
-      opening: dict of how the model is opened, as from `model_arguments`.
-      **arguments: its other arguments.
+      **arguments: its arguments; `opening`, of those that open one model, is a dict as from
+        `model_arguments`.
 
     Returns:
       The exit status: the function's own, or 2 where it raised a ValueError or an OSError, or
@@ -70,11 +70,11 @@ def run_command(program, command, opening, memory_limit=None, **arguments):
         if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not
             # A terminal of another encoding shows an escape for what it lacks.
             stream.reconfigure(errors='backslashreplace')
-    if memory_limit is None and opening['provider'] == 'cpu':
+    if memory_limit is None and arguments.get('opening', {}).get('provider', 'cpu') == 'cpu':
         memory_limit = limits.default_gigabytes()
     try:
         with limits.memory_limit(memory_limit):
-            return command(program=program, opening=opening, **arguments)
+            return command(program=program, **arguments)
     except BrokenPipeError:  # the reader of the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE

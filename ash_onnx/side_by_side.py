@@ -51,7 +51,7 @@ def compare(models, image_dir, batch_size=64):
       OSError, ValueError: as `evaluation.evaluate`.
     """
     first = next(iter(models.values()))
-    files = find_labelled_images(image_dir, first.labels)
+    files, _ = find_labelled_images(image_dir, first.labels)
     guesses, classes = {name: [] for name in models}, []
     sample = None
     for images, right in read_batches(first, files, batch_size):
