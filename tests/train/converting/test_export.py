@@ -62,7 +62,7 @@ def spec(tiny, tiny_run):
 def test_the_artifact_has_the_layout_of_the_model_zoo(artifact, contents):
     folder, _ = artifact
     assert sorted(contents(folder)) == [
-        'README.md', 'frozen_graph.pb', 'labels.txt', 'model.onnx'] + [
+        '.ash_tf1.json', 'README.md', 'frozen_graph.pb', 'labels.txt', 'model.onnx'] + [
         'test_data_set_0/' + name for name in TEST_DATA]
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -227,7 +227,8 @@ def test_another_checkpoint_can_be_chosen_and_the_graph_left_out(tiny, tiny_run,
                                                                  contents):
     best = find_checkpoint(str(tiny_run / 'best'))
     runs.export(str(tiny_run), str(tmp_path / 'a'), 'best', samples=100)
-    assert sorted(contents(tmp_path / 'a')) == ['README.md', 'labels.txt', 'model.onnx'] + [
+    assert sorted(contents(tmp_path / 'a')) == [
+        '.ash_tf1.json', 'README.md', 'labels.txt', 'model.onnx'] + [
         'test_data_set_0/' + name for name in TEST_DATA]
     values = {entry.key: entry.value
               for entry in onnx.load(str(tmp_path / 'a' / 'model.onnx')).metadata_props}
