@@ -99,7 +99,7 @@ def check_recurrent(folder, randomize):
 
 def test_several_inputs_and_outputs_and_a_nested_model(tmp_path, randomize):
     model, proto = check_two_inputs(str(tmp_path / 'a'), randomize)
-    assert sorted(contents(tmp_path / 'a')) == ['README.md', 'model.onnx'] + [
+    assert sorted(contents(tmp_path / 'a')) == ['.ash_tf1.json', 'README.md', 'model.onnx'] + [
         'test_data_set_0/' + name for name in
         ('input_0.pb', 'input_1.pb', 'output_0.pb', 'output_1.pb')]
     counts = Counter(node.op_type for node in proto.graph.node)
