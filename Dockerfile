@@ -1,20 +1,20 @@
-# Three images; docs/docker.md says which card and driver wants which:
+# Three images. docs/docker.md says which one fits your card and driver.
 #
 #   docker build --target train -t ash-tf1:train .           TensorFlow 1.15.5, for Pascal to Turing
 #   docker build --target train-ngc -t ash-tf1:train-ngc .   NVIDIA's TensorFlow 1.15.5, from Ampere on
 #   docker build --target serve -t ash-tf1:serve .           onnxruntime, without TensorFlow
 #
-# DEVICE=cpu makes train and serve for machines without a GPU, and then train needs no CUDA in its
-# bases: compose.yaml has these arguments. Any base can be fixed by NAME@sha256:DIGEST, as Python's is.
+# DEVICE=cpu makes train and serve for machines without a GPU. Then their bases need no CUDA;
+# compose.yaml has the arguments. Any base can be fixed by NAME@sha256:DIGEST, as Python's is.
 ARG DEVICE=gpu
 ARG TRAIN_BASE=tensorflow/tensorflow:1.15.5-gpu
-# What compiles the native ops, on the Ubuntu of TRAIN_BASE. CUDA 11 knows all cards from Pascal to
-# Hopper, and its runtime asks for no newer driver than 450.
+# Compiles the native ops, on the Ubuntu version of TRAIN_BASE. CUDA 11 compiles for all cards from
+# Pascal to Hopper, and its runtime works with drivers from 450 on.
 ARG TRAIN_BUILD_BASE=nvidia/cuda:11.8.0-devel-ubuntu18.04
 ARG NGC_BASE=nvcr.io/nvidia/tensorflow:23.03-tf1-py3
 ARG NGC_BUILD_BASE=${NGC_BASE}
-# What compiles the fused op of serve: CUDA 12, as its onnxruntime's, on a C library no newer than that
-# of SERVE_BASE.
+# Compiles the fused op of serve: with CUDA 12, like its onnxruntime, and with a C library that is
+# not newer than that of SERVE_BASE.
 ARG SERVE_BUILD_BASE=nvidia/cuda:12.9.1-devel-ubuntu22.04
 ARG SERVE_BASE=python:3.12-slim-bookworm@sha256:54c85f3c47607a77f32adec749d3c81d1348bf25833671f512b26a9b6d778cb3
 
@@ -26,7 +26,7 @@ COPY tools/_train_side.py tools/train.py tools/evaluate.py tools/export_onnx.py 
 
 FROM ${TRAIN_BUILD_BASE} AS train-build
 ARG DEVICE
-# NVIDIA's package lists may be signed by a key that has expired; nothing of theirs is installed.
+# NVIDIA's package lists may be signed by an expired key. Nothing is installed from them.
 RUN rm -f /etc/apt/sources.list.d/cuda*.list /etc/apt/sources.list.d/nvidia-ml.list \
  && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -48,8 +48,8 @@ FROM ${TRAIN_BASE} AS train
 LABEL org.opencontainers.image.title="ash-tf1 train" \
       org.opencontainers.image.description="ASH on TensorFlow 1.15.5: trains, evaluates, exports to ONNX" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Ubuntu 18.04's own Python 3.6 has no onnx 1.14; 3.7 is in its universe, and distutils, which
-# TensorFlow imports, in a package for all of its Pythons.
+# There is no onnx 1.14 for Ubuntu 18.04's own Python 3.6. Its universe has 3.7. TensorFlow imports
+# distutils, which is in a package for all Pythons of Ubuntu.
 RUN rm -f /etc/apt/sources.list.d/cuda*.list /etc/apt/sources.list.d/nvidia-ml.list \
  && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -61,8 +61,8 @@ WORKDIR /opt/ash
 COPY --from=train-build /opt/venv /opt/venv
 COPY --from=train-build /opt/ash/ash_tf1 ash_tf1
 COPY --from=train-tools /tools tools
-# Without growth cuDNN 7 finds no memory to begin with, on many RTX cards. What the driver had to
-# compile for a card newer than the image, the next start finds in the cache.
+# On many RTX cards cuDNN 7 fails to start for lack of memory unless TensorFlow's allocation grows.
+# The cache keeps what the driver compiles for a card that is newer than the image.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib \
     TF_FORCE_GPU_ALLOW_GROWTH=true CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
 USER 1000
@@ -74,13 +74,15 @@ CMD ["python", "tools/train.py", "--help"]
 FROM ${NGC_BUILD_BASE} AS train-ngc-build
 WORKDIR /opt/ash
 COPY requirements/train-ngc.txt requirements/
-# Beside the base's own packages, which stay as they are; PIP_CONSTRAINT is its list of them.
+# Installed into a folder of its own, so that the base's packages stay unchanged. PIP_CONSTRAINT is
+# the base's list of their versions.
 RUN PIP_CONSTRAINT='' python3 -m pip install --no-cache-dir --no-deps --require-hashes \
         --target /opt/packages -r requirements/train-ngc.txt
 ENV PYTHONPATH=/opt/packages
 COPY ash_tf1 ash_tf1
 COPY native native
-# Against the base's TensorFlow, which nobody has tried this with: ASH does without, and says so.
+# Built for the base's TensorFlow, which has not been tested. If it fails, ASH is made of graph ops,
+# and says so.
 RUN python3 native/build.py --cuda --if-possible
 
 
@@ -103,7 +105,7 @@ ENV PYTHONPATH=/opt/packages PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib \
     TF_FORCE_GPU_ALLOW_GROWTH=true CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
 USER 1000
 VOLUME ["/runs", "/data"]
-# The base's own start checks the driver, and brings what an older one lacks.
+# The base's own entry point checks the driver, and adds the libraries that an older driver lacks.
 ENTRYPOINT ["tini", "--", "/opt/nvidia/nvidia_entrypoint.sh"]
 CMD ["python", "tools/train.py", "--help"]
 
@@ -143,7 +145,8 @@ RUN apt-get update \
 WORKDIR /opt/ash
 COPY --from=serve-build /opt/venv /opt/venv
 COPY --from=serve-op /opt/ash/ash_onnx ash_onnx
-COPY tools/_serve_side.py tools/verify_onnx.py tools/predict.py tools/evaluate_onnx.py tools/
+COPY tools/_serve_side.py tools/verify_onnx.py tools/predict.py tools/evaluate_onnx.py \
+     tools/optimize.py tools/
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 \
     CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
 USER 1000

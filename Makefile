@@ -1,4 +1,4 @@
-# What a newcomer types is `make demo` and `make test`; `make` alone lists the rest.
+# `make demo` and `make test` are enough to begin with. `make` alone lists all targets.
 TRAIN := .venv/train/bin
 SERVE := .venv/serve/bin
 DATASET ?= digits
@@ -11,11 +11,11 @@ BUILD_CUDA := $(if $(filter-out 0,$(CUDA)),--cuda)
 NATIVE := ash_tf1/native/built.json
 FUSED := ash_onnx/native/built.json
 NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu*' -o -name '*.h' -o -name build.py)
-# onnxruntime reports its use to its maker from 1.29 on; tools/_serve_side.py has more.
+# From 1.29 on onnxruntime reports its use to Microsoft; tools/_serve_side.py says more.
 export ORT_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native cuda-harness demo test test-all hostile image-test lint bench lock clean
+.PHONY: help setup native cuda-harness demo test test-fast test-ci test-all hostile image-test lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,25 +23,25 @@ help: ## list the targets
 	@echo '  make demo DATASET=cifar10 DATA_DIR=cifar-10-python.tar.gz   (about an hour on 2 cores)'
 	@echo '  make demo NET=resnet_v2_20 ACTIVATION=relu EPOCHS=4'
 
-setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+), native ASH; CUDA=1 for a GPU's TensorFlow
+setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+) and native ASH; CUDA=1: for a GPU
 	@tools/setup_env.sh train
 	@tools/setup_env.sh serve
 	@$(MAKE) -s $(NATIVE) $(FUSED)
 
-# Where it cannot be built this says so, and is not tried again until `make native`.
+# If native ASH cannot be built, the build says so. It is not tried again until `make native`.
 $(NATIVE): $(NATIVE_SOURCES) .venv/train/.made-from
 	@$(TRAIN)/python -W ignore native/build.py --if-possible $(BUILD_CUDA)
 
 $(FUSED): $(NATIVE_SOURCES)
 	@$(SERVE)/python native/build.py --host onnxruntime --if-possible $(BUILD_CUDA)
 
-native: ## build native ASH anew, for TensorFlow and onnxruntime; CUDA=1 for a GPU too, which needs nvcc
+native: ## build native ASH again for TensorFlow and onnxruntime; CUDA=1: for a GPU too, with nvcc
 	@tools/setup_env.sh train
 	@tools/setup_env.sh serve
 	@$(TRAIN)/python -W ignore native/build.py $(BUILD_CUDA)
 	@$(SERVE)/python native/build.py --host onnxruntime $(BUILD_CUDA)
 
-cuda-harness: ## check and time the CUDA kernels alone; needs nvcc and a GPU
+cuda-harness: ## check and time the CUDA kernels without TensorFlow; needs nvcc and a GPU
 	@mkdir -p runs/bench
 	python3 native/build.py --cuda-harness runs/bench/cuda-harness
 	runs/bench/cuda-harness
@@ -49,11 +49,21 @@ cuda-harness: ## check and time the CUDA kernels alone; needs nvcc and a GPU
 demo: setup ## train, evaluate, export, verify and predict (about 3 minutes on 2 cores)
 	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
 
-test: setup ## run all tests: the TensorFlow side, the modern side, and both together
-	$(TRAIN)/python -m pytest -q -n auto --dist loadfile tests/train
-	$(SERVE)/python -m pytest -q -n auto --dist loadfile tests/serve tests/project
+# Which tests: an expression of the markers in pyproject.toml, where the one of `make test` is.
+PYTEST = python -m pytest -q -n auto --dist loadfile $(if $(MARKED),-m '$(MARKED)')
 
-test-all: test ## also every net at its full size, and 200 hostile graphs (an hour more on 2 cores)
+test: setup ## run the tests that a change must pass: each side, and both together
+	$(TRAIN)/$(PYTEST) tests/train
+	$(SERVE)/$(PYTEST) tests/serve tests/project
+
+test-fast: ## run some tests of every part, for while you work
+	@$(MAKE) -s test MARKED='fast and not slow'
+
+test-ci: ## run the slow tests too: further combinations, deep nets, whole programs
+	@$(MAKE) -s test MARKED='not full_size'
+
+test-all: test-ci ## also every net at its full size, nets of other libraries, 200 hostile graphs (2 hours more)
+	$(TRAIN)/$(PYTEST) -m full_size tests/train
 	$(SERVE)/python -m pytest -q tests/project -m full_size
 
 hostile: setup ## judge 3,900 hostile inputs of both sides, with a table (about 8 minutes on 2 cores)
@@ -65,20 +75,21 @@ image-test: setup ## build the images on stand-in bases and use them; needs root
 	  (apt-get update -qq && apt-get install -qqy buildah debootstrap)
 	$(SERVE)/python -m pytest -s -v tests/images --timeout 900
 
-lint: setup ## ruff, the imports that the layout allows, the Dockerfile and compose.yaml
+lint: setup ## check style (ruff), imports between packages, the Dockerfile and compose.yaml
 	$(SERVE)/ruff check .
 	PYTHONPATH=. $(SERVE)/lint-imports
 	$(SERVE)/hadolint Dockerfile
 	$(SERVE)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
-bench: setup ## time ASH, training steps and the exported net against rivals, into runs/bench/
+bench: setup ## time ASH, training steps and exported nets against rivals, into runs/bench/
 	$(TRAIN)/python -W ignore benchmarks/activations.py --out runs/bench
 	$(TRAIN)/python -W ignore benchmarks/training_step.py --out runs/bench
 	$(SERVE)/python benchmarks/serving.py --out runs/bench
+	$(SERVE)/python benchmarks/forms.py --out runs/bench
 
 lock: setup ## renew the locked, hashed requirements from their .in files
 	@tools/lock.sh
 
-clean: ## remove the environments, demos and caches (never your other runs, nor checkpoints/)
+clean: ## remove the environments, demos and caches (not your other runs, and not checkpoints/)
 	rm -rf .venv ash_tf1/native/libash_ops.so ash_onnx/native/libash_onnx.so $(NATIVE) $(FUSED) runs/demo-* runs/bench build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

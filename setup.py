@@ -1,12 +1,12 @@
-"""Two packages: ash_tf1 for TensorFlow 1.15 on Python 3.7, ash_onnx for any modern Python.
+"""Two packages: ash_tf1 for TensorFlow 1.15 on Python 3.7, ash_onnx for Python 3.10 or newer.
 
-The markers keep TensorFlow away from Pythons that it has no release for. NVIDIA's TensorFlow 1
-image, Python 3.8, brings its own, so that it is not asked for there either. The exact, hashed sets
-that were tested together are in requirements/.
+TensorFlow 1.15 is required only on the Pythons that it has releases for. It is not required on
+Python 3.8 either: that is the Python of NVIDIA's TensorFlow 1 image, which has its own TensorFlow.
+The exact, hashed versions that were tested together are in requirements/.
 
-The native ops are built too, with ASH_CUDA=1 for the GPU as well: TensorFlow's where TensorFlow
-1.15 may be, onnxruntime's on a modern Python. Where they cannot be, the package does without, and
-says why when ASH is first used.
+The native ops are built too, and for the GPU as well if ASH_CUDA=1: those for TensorFlow on a
+Python below 3.9, those for onnxruntime from 3.10 on. If they cannot be built, the package works
+without them, and says why when ASH is first used.
 """
 import importlib.util
 import os
@@ -24,15 +24,15 @@ TF1 = "python_version < '3.9'"
 STOCK_TF1 = "python_version < '3.8'"
 MODERN = "python_version >= '3.10'"
 
-# From 1.15.2 on tensorflow is for CPUs alone; tensorflow-gpu is for CUDA 10.0 too. Whoever converts
-# has one of them.
+# From 1.15.2 on the package tensorflow is for CPUs only; tensorflow-gpu is for CUDA 10.0 too. The
+# extra `convert` requires neither, since it is installed beside one of them.
 TENSORFLOW = ['tensorflow~=1.15.0; ' + STOCK_TF1]
 TENSORFLOW_GPU = ['tensorflow-gpu~=1.15.0; ' + STOCK_TF1]
 TRAIN = [
-    # No such version exists: on another Python pip stops, and its message has this line.
+    # There is no such version. So pip stops on other Pythons, and its message shows this line.
     "tensorflow==1.15.5+needs.python.3.7; python_version >= '3.9'",
     'protobuf<3.21; ' + TF1,
-    'numpy<1.19; ' + STOCK_TF1,  # what TensorFlow 1.15 asks for; NVIDIA's brings another
+    'numpy<1.19; ' + STOCK_TF1,  # required by TensorFlow 1.15; NVIDIA's image has another numpy
     'tf-slim~=1.1.0; ' + TF1,
     'scipy; ' + TF1,
     'scikit-learn; ' + TF1,
@@ -43,13 +43,13 @@ SERVE = ['onnxruntime; ' + MODERN, 'onnx; ' + MODERN]
 SERVE_GPU = ['onnxruntime-gpu; ' + MODERN, 'onnx; ' + MODERN]
 DEV = ['pytest', 'pytest-timeout', 'ruff; ' + MODERN, 'import-linter; ' + MODERN, 'uv; ' + MODERN]
 
-# What the native ops are built for on this Python; nothing on 3.9, which is of neither side.
+# What the native ops are built for on this Python. Python 3.9 belongs to neither side.
 NATIVE_HOST = ('tensorflow' if sys.version_info < (3, 9) else
                'onnxruntime' if sys.version_info >= (3, 10) else None)
 
 
 class BuildWithNative(build_py):
-    """The package's files, and the library of the native ops beside them."""
+    """Copies the package's files, and builds the library of the native ops beside them."""
 
     def run(self):
         super().run()
@@ -68,7 +68,7 @@ class BuildWithNative(build_py):
 
 
 class MaybeBinary(Distribution):
-    """A wheel with a library is for one platform."""
+    """Marks the wheel as one for this platform, because it has a library."""
 
     def has_ext_modules(self):
         return NATIVE_HOST is not None
@@ -86,7 +86,7 @@ setup(
     distclass=MaybeBinary,
     package_data={'ash_tf1.checkpoint_import.rules': ['*.txt']},
     python_requires='>=3.7',
-    # opencv-python-headless is opencv-python without windows, which runs on servers too.
+    # opencv-python-headless has no windows, so it needs no display and runs on servers too.
     install_requires=['numpy', 'opencv-python-headless', 'simplejpeg', 'tqdm'],
     extras_require={'train': TENSORFLOW + TRAIN, 'train-gpu': TENSORFLOW_GPU + TRAIN,
                     'convert': TRAIN + CONVERT, 'serve': SERVE,

@@ -1,6 +1,7 @@
 """Loads an artifact folder: `model.onnx` with its metadata, checked before any of it is run."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,8 @@ class Model(Artifact):
 
     Attributes, beside those of an `Artifact`:
       labels: tuple of C strings; class i of the outputs is `labels[i]`.
-      input_shape: (height, width, 3) of one image, in pixels.
+      input_shape: (height, width, 3) of one image, in pixels: what photos are fitted to. A model
+        may leave its height or width open, and takes images of any other, too.
       preprocessing: a `Preprocessing`: how a photo becomes such an image.
     """
 
@@ -130,7 +132,8 @@ class Model(Artifact):
 
         Args:
           images: uint8 array [N, height, width, 3], RGB, 0 to 255, N >= 1. The model
-            normalises them itself.
+            normalises them itself. Height and width are those of `input_shape`, or any that the
+            model takes.
 
         Returns:
           (logits, probabilities), each float32 [N, C].
@@ -150,14 +153,22 @@ class Model(Artifact):
         _check_probabilities(self.path, answers[1])
         return tuple(answers)
 
+    @cached_property
+    def _sizes(self):
+        """The sizes of an image that the graph takes; None for any."""
+        return tuple(size if isinstance(size, int) else None
+                     for size in self._session.get_inputs()[0].shape[1:])
+
     def _check_images(self, images):
-        wanted = 'N, ' + ', '.join(map(str, self.input_shape))
+        wanted = 'N, ' + ', '.join('any' if size is None else str(size) for size in self._sizes)
         if not isinstance(images, np.ndarray):
             raise ValueError(f'images must be a uint8 array [{wanted}], '
                              f'got a {type(images).__name__}')
         if images.dtype != np.uint8:
             raise ValueError(f'images must be uint8 (0 to 255, not normalised), got {images.dtype}')
-        if images.ndim != 4 or images.shape[1:] != self.input_shape or not len(images):
+        if images.ndim != 4 or not images.size or any(
+                size not in (None, given)
+                for size, given in zip(self._sizes, images.shape[1:], strict=True)):
             raise ValueError(f'images must be [{wanted}] with N >= 1, got {list(images.shape)}')
 
 
@@ -257,7 +268,7 @@ def _reopen(expected, path, options, time_limit):
 def _choose_form(proto, provider, fused):
     """(the `AshForm` of a model, the library that it needs or None); fuses the model."""
     made = fusing.count_fused(proto)  # which the file has
-    layers = fusing.fuse(proto)
+    layers = len(fusing.fuse(proto))
     if not made and (not layers or fused is False):
         return AshForm(layers, False), None
     try:

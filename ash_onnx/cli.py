@@ -1,22 +1,33 @@
 """What the commands in tools/ share: their common arguments, and one function for each."""
 
+import argparse
 import json
 import math
 import os
 import signal
 import sys
 
-from ash_onnx import limits
+from ash_onnx import limits, side_by_side
 from ash_onnx.annotation import annotate, check_picture_path
 from ash_onnx.artifact import load_artifact, load_model
 from ash_onnx.evaluation import evaluate, format_evaluation
 from ash_onnx.files import describe_others, shown
+from ash_onnx.images import read_all
+from ash_onnx.optimizing import INT8, optimize
 from ash_onnx.prediction import format_predictions, predict
 from ash_onnx.session import PROVIDERS
+from ash_onnx.side_by_side import format_sides
 from ash_onnx.verify import format_verification, verify
 
 OK, BEYOND_TOLERANCE, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 _FUSED = {'auto': 'auto', 'yes': True, 'no': False}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose messages show no control characters of what it was given."""
+
+    def error(self, message):
+        super().error(shown(message))
 
 
 def add_model_arguments(parser):
@@ -46,16 +57,16 @@ def model_arguments(args):
             'as_json': args.json}
 
 
-def run_command(program, command, opening, memory_limit=None, **arguments):
+def run_command(program, command, memory_limit=None, **arguments):
     """Runs a command's function; bad input becomes one line on stderr.
 
     Args:
       program: name of the command for the line, `predict.py`.
       command: one of the functions below.
       memory_limit: gigabytes for the data of the process; None for three quarters of the memory,
-        or for no limit where the provider is not `cpu`, for GPUs map more than they take.
-      opening: dict of how the model is opened, as from `model_arguments`.
-      **arguments: its other arguments.
+        or for no limit where `opening`, as from `model_arguments`, has a provider other than
+        `cpu`, for GPUs map more than they take.
+      **arguments: its arguments.
 
     Returns:
       The exit status: the function's own, or 2 where it raised a ValueError or an OSError, or
@@ -67,11 +78,11 @@ def run_command(program, command, opening, memory_limit=None, **arguments):
         if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not
             # A terminal of another encoding shows an escape for what it lacks.
             stream.reconfigure(errors='backslashreplace')
-    if memory_limit is None and opening['provider'] == 'cpu':
+    if memory_limit is None and arguments.get('opening', {}).get('provider', 'cpu') == 'cpu':
         memory_limit = limits.default_gigabytes()
     try:
         with limits.memory_limit(memory_limit):
-            return command(program=program, opening=opening, **arguments)
+            return command(program=program, **arguments)
     except BrokenPipeError:  # the reader of the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
@@ -133,6 +144,23 @@ def predict_files(program, artifact, opening, as_json, paths, top, save, overwri
     if save is not None and predictions:
         annotate(predictions, save, model.input_shape, model.preprocessing)
     return BAD_INPUT if errors else OK
+
+
+def optimize_artifact(program, artifact, out, form, images, reduce_range, compare, threads):
+    """Writes another form of an artifact, and prints how it compares; returns 0."""
+    if form != INT8 and (images or reduce_range):
+        raise ValueError('--images and --reduce-range are for --int8')
+    pixels = None
+    if form == INT8:
+        source = load_model(artifact, fused=False)
+        pixels = read_all(images or (), source.input_shape, source.preprocessing)
+    print(format_verification(optimize(artifact, out, form, pixels, reduce_range)))
+    if compare is not None:
+        models = {'float32': load_model(artifact, threads=threads),
+                  form: load_model(out, threads=threads)}
+        print()
+        print(format_sides(side_by_side.compare(models, compare)))
+    return OK
 
 
 def evaluate_folder(program, artifact, opening, as_json, image_dir, batch_size, quiet):

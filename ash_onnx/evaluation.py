@@ -101,7 +101,7 @@ def evaluate(model, image_dir, batch_size=64, quiet=False):
     start = time.perf_counter()
     # disable=None: tqdm looks itself whether stderr is a terminal.
     with tqdm(total=len(files), unit='image', disable=True if quiet else None) as bar:
-        for images, classes in _read_batches(model, files, batch_size):
+        for images, classes in read_batches(model, files, batch_size):
             logits, _ = model.run(images)
             if not np.isfinite(logits).all():
                 raise ValueError(f'{image_dir}: the model answers NaN or infinite logits')
@@ -163,7 +163,7 @@ def _ranks(logits, classes):
     return before.sum(axis=1)
 
 
-def _read_batches(model, files, batch_size):
+def read_batches(model, files, batch_size):
     """Yields (images, class indices), read ahead by threads while the caller runs the last one."""
     executor = ThreadPoolExecutor(READERS, thread_name_prefix='read_image')
     try:

@@ -38,6 +38,21 @@ class Layer:
     dtype: type
 
 
+@dataclass(frozen=True)
+class Body:
+    """The portable nodes that a fused op stands for, and the constants that they read.
+
+    Attributes:
+      layer: the `Layer`.
+      nodes: list of NodeProtos in order, from what reads `layer.x` to what gives `layer.y`.
+      constants: list of TensorProtos.
+    """
+
+    layer: Layer
+    nodes: list
+    constants: list
+
+
 def fuse(model):
     """Puts the fused op in the place of every ASH of a model, in branches and loops too.
 
@@ -45,16 +60,46 @@ def fuse(model):
       model: an `onnx.ModelProto`; changed.
 
     Returns:
-      How many there were. Where it is none, the model is as it was.
+      A list of the `Body` of each, whose op has the name `layer.y`. Where it is empty, the model is
+      as it was.
     """
     if not any(node.op_type == 'Sigmoid' for graph in _graphs(model.graph) for node in graph.node):
-        return 0
+        return []
     types = infer_types(model)
     uses = _count_uses(model.graph)
     fused = _fuse_graph(model.graph, {}, types, uses)
     if fused and all(opset.domain != DOMAIN for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
     return fused
+
+
+def restore(model, bodies):
+    """Puts portable nodes back in the place of fused ops, wherever those are by now.
+
+    Args:
+      model: an `onnx.ModelProto` with float x at each op; changed. Ops of other names stay.
+      bodies: what `fuse` returned.
+    """
+    known = {body.layer.y: body for body in bodies}
+    kept = []
+    for node in model.graph.node:
+        body = known.get(node.name) if is_fused(node) else None
+        if body is None:
+            kept.append(node)
+            continue
+        names = {body.layer.x: node.input[0], body.layer.y: node.output[0]}
+        for tensor in body.constants:
+            constant = onnx.TensorProto.FromString(tensor.SerializeToString())
+            constant.name = names[tensor.name] = f'{node.name}/{tensor.name}'
+            model.graph.initializer.append(constant)
+        for portable in body.nodes:
+            portable = onnx.NodeProto.FromString(portable.SerializeToString())
+            for field in (portable.input, portable.output):
+                # Their own names below the op's: a node that others read too is still there.
+                field[:] = [names.setdefault(name, f'{node.name}/{name}') for name in field]
+            kept.append(portable)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
 
 
 def is_fused(node):
@@ -132,19 +177,20 @@ def _without_large(graph):
 
 
 def _fuse_graph(graph, outer, types, uses):
-    """Fuses a graph and those below it; `outer` has the constants around it. Returns how many."""
+    """Fuses a graph and those below it; `outer` has the constants around it. Returns the bodies."""
     matcher = _Matcher(graph, outer, types)
-    fused = sum(_fuse_graph(child, matcher.constants, types, uses)
-                for node in graph.node for child in _children(node))
+    bodies = [body for node in graph.node for child in _children(node)
+              for body in _fuse_graph(child, matcher.constants, types, uses)]
     nodes = matcher.nodes
     layers = [layer for layer in map(matcher.match, nodes.values()) if layer]
+    bodies += [matcher.body(layer) for layer in layers]
     for layer in layers:
         _replace(nodes, graph, matcher.producers, layer, types, uses)
     if layers:
         kept = list(nodes.values())
         del graph.node[:]
         graph.node.extend(kept)
-    return fused + len(layers)
+    return bodies
 
 
 class _Matcher:
@@ -168,15 +214,35 @@ class _Matcher:
     def match(self, node):
         """The `Layer` whose y a node gives, or None."""
         for x, gate in self._either(node, 'Mul'):
-            leak, gate = self._leaky(gate)
+            if x not in self.types:
+                continue
+            rank = len(self.types[x][1])
+            leak, gate = self._leaky(gate, rank)
             sigmoid = self._node(gate, 'Sigmoid')
             if sigmoid is None:
                 continue
-            for slope, distance in self._scaled(sigmoid.input[0]):
+            for slope, distance in self._scaled(sigmoid.input[0], rank):
                 z_k = self._threshold(x, distance)
                 if z_k is not None:
                     return self._layer(x, node.output[0], z_k, slope / 2, leak)
         return None
+
+    def body(self, layer):
+        """The `Body` of a `Layer`."""
+        ids, constants, names = set(), {}, [layer.y]
+        while names:
+            name = names.pop()
+            producer = self.producers.get(name)
+            if name in self.constants:
+                constant = onnx.TensorProto.FromString(self.constants[name].SerializeToString())
+                constant.name = name
+                constants[name] = constant
+            elif producer is not None and name != layer.x and id(producer) not in ids:
+                ids.add(id(producer))
+                names.extend(producer.input)
+        return Body(layer, [onnx.NodeProto.FromString(node.SerializeToString())
+                            for key, node in self.nodes.items() if key in ids],
+                    list(constants.values()))
 
     def _layer(self, x, y, z_k, alpha, leak):
         """The `Layer`, or None where a parameter has the wrong range or x the wrong type."""
@@ -190,7 +256,7 @@ class _Matcher:
         for centred, offset in self._difference(distance):
             if not self._is_centred(x, centred) or not self._is_of_samples(x, offset):
                 continue
-            for z_k, sigma in self._scaled(self._same_order(offset)):
+            for z_k, sigma in self._scaled(self._same_order(offset), len(self.types[x][1])):
                 if self._is_deviation(x, centred, self._same_order(sigma)):
                     return z_k
         return None
@@ -210,7 +276,7 @@ class _Matcher:
         floor = self._node(variance, 'Max')
         if floor is not None:
             for value, least in self._either(floor, 'Max'):
-                least = self._scalar(least, any_rank=True)
+                least = self._scalar(least, len(self.types[x][1]))
                 if least is not None and 0 <= least <= np.finfo(np.float32).tiny:
                     variance = self._same_order(value)
         mean = self._node(variance, 'ReduceMean')
@@ -223,7 +289,7 @@ class _Matcher:
             return list(node.input) == [centred, centred]
         node = self._node(name, 'Pow')
         return (node is not None and len(node.input) == 2 and node.input[0] == centred
-                and self._scalar(node.input[1]) == 2)
+                and self._scalar(node.input[1], 0) == 2)
 
     def _is_mean(self, x, name, of):
         """Whether a tensor is the mean of each sample of `of`, which has x's shape."""
@@ -239,39 +305,41 @@ class _Matcher:
 
     def _is_of_samples(self, x, name):
         """Whether a tensor has the shape [N, 1, ...], of the rank of x [N, ...]."""
-        if x not in self.types or name not in self.types:
+        if name not in self.types:
             return False
         rank, dims = len(self.types[x][1]), self.types[name][1]
         return rank >= 2 and len(dims) == rank and set(dims[1:]) == {1}
 
-    def _leaky(self, name):
+    def _leaky(self, name, rank):
         """(leak, gate) of leak + (1 - leak) * gate; (0, the tensor itself) of anything else."""
-        for leak, rest in self._with_scalar(name, 'Add'):
-            for share, gate in self._scaled(rest):
+        for leak, rest in self._with_scalar(name, 'Add', rank):
+            for share, gate in self._scaled(rest, rank):
                 if abs(leak + share - 1) <= np.finfo(np.float32).eps:
                     return leak, gate
         return 0.0, name
 
-    def _scaled(self, name):
-        """(factor, tensor) for a tensor times a scalar constant."""
-        return self._with_scalar(name, 'Mul')
+    def _scaled(self, name, rank):
+        """(factor, tensor) for a tensor times a constant of one element."""
+        return self._with_scalar(name, 'Mul', rank)
 
-    def _with_scalar(self, name, op_type):
-        """(constant, other input) for each scalar constant that goes into a node."""
+    def _with_scalar(self, name, op_type, rank):
+        """(constant, other input) for each constant of one element that goes into a node."""
         node = self._node(name, op_type)
         if node is None:
             return
         for one, other in self._either(node, op_type):
-            value = self._scalar(one)
+            value = self._scalar(one, rank)
             if value is not None:
                 yield value, other
 
-    def _scalar(self, name, any_rank=False):
-        """The value of a constant of one element, a float; None for anything else."""
+    def _scalar(self, name, rank):
+        """The value of a constant of one element, a float; None for anything else.
+
+        One of a rank above `rank`, or above 1, would raise the rank of what it is combined with.
+        """
         tensor = self.constants.get(name)
-        # One of a high rank would raise the rank of what it is combined with.
-        if tensor is None or tensor.data_type not in _FLOATS or list(tensor.dims) not in (
-                [], [1]) and not (any_rank and set(tensor.dims) == {1}):
+        if (tensor is None or tensor.data_type not in _FLOATS or set(tensor.dims) - {1}
+                or len(tensor.dims) > max(1, rank)):
             return None
         return float(numpy_helper.to_array(tensor).reshape(()))
 

@@ -106,6 +106,32 @@ def find_images(folder):
     return images, others
 
 
+def read_all(paths, input_shape, preprocessing=DEFAULT):
+    """Reads image files, and those of folders and of the folders in these, as one array.
+
+    Args:
+      paths: of files and folders.
+      input_shape, preprocessing: as for `read_image`.
+
+    Returns:
+      uint8 array [N, height, width, 3].
+
+    Raises:
+      OSError, ValueError: as `read_image`; a folder without images.
+    """
+    files = []
+    for path in map(Path, paths):
+        found = [path]
+        if path.is_dir():
+            found = [image for folder in sorted([path, *path.rglob('*/')]) if folder.is_dir()
+                     for image in find_images(folder)[0]]
+            if not found:
+                raise ValueError(f'{path}: no JPEG or PNG image in this folder')
+        files += found
+    images = [read_image(file, input_shape, preprocessing) for file in files]
+    return np.stack(images) if images else np.zeros((0, *input_shape), np.uint8)
+
+
 def _is_image(path):
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return not path.is_dir()

@@ -1,4 +1,4 @@
-"""Finding a checkpoint, reading it, and restoring it into a graph that may not be its own."""
+"""Finds checkpoints, reads them, and restores them into a graph after a check that they fit."""
 import collections
 import functools
 import glob
@@ -23,18 +23,18 @@ Variable.__doc__ += """: a list of sizes, and a `tf.DType`."""
 
 
 def find_checkpoint(path, v1=False):
-    """The checkpoint that a path means.
+    """Finds the checkpoint that a path stands for.
 
     Args:
-      path: a folder that TensorFlow wrote checkpoints to (its latest is taken), or the prefix of
-        one checkpoint, such as RUN/best/model.ckpt-3900; its .index, .meta or .data-* file will
-        do. Where the folder's file `checkpoint` names a path that does not exist, as after a move
-        from another machine, the checkpoint of that base name in the folder is taken.
-      v1: whether it may be of V1, TensorFlow's format before version 1.0: one file named as the
-        prefix, or several named PREFIX-?????-of-?????.
+      path: a folder that TensorFlow wrote checkpoints to, for the latest one; or the prefix of one
+        checkpoint, such as RUN/best/model.ckpt-3900; or its .index, .meta or .data-* file. If the
+        folder's file `checkpoint` names a path that does not exist, as after a move from another
+        machine, the checkpoint of that base name in the folder is taken.
+      v1: whether the checkpoint may have the format V1, TensorFlow's before version 1.0: one file
+        named as the prefix, or several named PREFIX-?????-of-?????.
 
     Returns:
-      The prefix, as `tf.train.Saver.restore` takes it; a pattern of its files for one of V1.
+      The prefix, as `tf.train.Saver.restore` takes it. For V1 it is a pattern of the files.
 
     Raises:
       ValueError: there is no checkpoint, or a part of it is missing.
@@ -67,13 +67,13 @@ def check_name(prefix):
 def listed_checkpoints(folder):
     """The checkpoints in a folder that its file `checkpoint` lists, the latest last.
 
-    They are looked for by base name in the folder alone, wherever it was when they were listed.
+    They are looked for in this folder by their base names, even if the folder has been moved since.
 
     Args:
       folder: a folder that TensorFlow wrote checkpoints to.
 
     Returns:
-      A list of prefixes; empty where the file is missing or damaged.
+      A list of prefixes; empty if the file is missing or damaged.
     """
     state = _state(folder)
     listed = [] if state is None else state.all_model_checkpoint_paths
@@ -81,19 +81,19 @@ def listed_checkpoints(folder):
 
 
 def _state(folder):
-    """What the file `checkpoint` of a folder says; None where it is missing or damaged."""
+    """What the file `checkpoint` of a folder says; None if it is missing or damaged."""
     path = os.path.join(folder, 'checkpoint')
     try:
         if os.path.isfile(path) and os.path.getsize(path) <= MAX_TEXT_BYTES:
             return tf.train.get_checkpoint_state(folder)
-    except ValueError:  # TensorFlow's own does not always say which file it read
+    except ValueError:  # TensorFlow's message does not always name the file
         pass
     return None
 
 
 def _latest(folder):
     """The prefix of the latest checkpoint of a folder."""
-    # Not by tf.train.latest_checkpoint, which logs an error where the path named does not exist.
+    # Not by tf.train.latest_checkpoint, which logs an error if the named path does not exist.
     state = _state(folder)
     if state is None:
         raise ValueError('no checkpoint in folder {}: its file `checkpoint` is missing or '
@@ -107,12 +107,12 @@ def _latest(folder):
 
 
 def _beside(folder, path):
-    """The prefix in a folder that has the base name of a path, and nothing else of it."""
+    """The base name of a path, as a prefix in a folder."""
     return os.path.join(folder, os.path.basename(path))
 
 
 def _is_there(prefix):
-    """Whether a checkpoint has files from which TensorFlow would begin to read it."""
+    """Whether a checkpoint has the file that TensorFlow reads first."""
     if os.path.isfile(prefix + '.index') or os.path.isfile(prefix):
         return True
     # TensorFlow lists a V1 checkpoint of several files as PREFIX-?????-of-00002.
@@ -121,12 +121,12 @@ def _is_there(prefix):
 
 
 def _prefix_of(path):
-    """The prefix that a path means which is itself one, or a file of a checkpoint."""
+    """The prefix of a checkpoint, given the prefix itself or one of the checkpoint's files."""
     for ending in ('.index', '.meta'):
         if path.endswith(ending):
             path = path[:-len(ending)]
     data = _V2_SHARD.search(path)
-    # A file of V1 may be named like that too.
+    # A V1 checkpoint of one file may have such a name too.
     return path[:data.start()] if data and not (os.path.isfile(path) and _is_table(path)) else path
 
 
@@ -143,12 +143,13 @@ def checkpoint_files(prefix):
 
 
 def _find_v1(prefix):
-    """The pattern of the files of a V1 checkpoint; None where there are none at all.
+    """The pattern of the files of a V1 checkpoint; None if there is no such file.
 
     Raises:
-      ValueError: a file is missing, cut short or no table, or they are of several checkpoints.
+      ValueError: a file is missing, cut short or not a table, or the files belong to several
+        checkpoints.
     """
-    # TensorFlow itself takes the name for a pattern, which a folder's name must not become.
+    # TensorFlow reads the name as a pattern, so special characters of the path are escaped.
     if os.path.isfile(prefix) and not _V1_SHARD.search(prefix):
         if not _is_table(prefix):
             raise ValueError('no checkpoint at {}: the file is another one, or cut short'.format(
@@ -176,14 +177,14 @@ def _find_v1(prefix):
 
 
 def _is_table(path):
-    """Whether a file ends as TensorFlow's tables do, of which V1 checkpoints are made."""
+    """Whether a file ends as TensorFlow's table files do. V1 checkpoints consist of these."""
     with open_regular(path) as handle:
         handle.seek(max(0, os.path.getsize(path) - len(_V1_MAGIC)))
         return handle.read() == _V1_MAGIC
 
 
 def check_fits(prefix, variables):
-    """Checks that a checkpoint holds variables, by name and shape.
+    """Checks that a checkpoint holds the given variables, by name and shape.
 
     Args:
       prefix: a checkpoint, as from `find_checkpoint`.
@@ -191,8 +192,8 @@ def check_fits(prefix, variables):
         names in the checkpoint.
 
     Raises:
-      ValueError: it cannot be read, or a variable is missing from it or has another shape there;
-        the message names it and both shapes.
+      ValueError: the checkpoint cannot be read, or a variable is missing from it or has another
+        shape there. The message names the variable and both shapes.
     """
     _, stored, _ = _read_index(prefix)
     named = variables if isinstance(variables, dict) else {v.op.name: v for v in variables}
@@ -265,18 +266,17 @@ def _try_in_child(prefix, stamps):
 
 
 def restore(session, prefix, saver=None, variables=None):
-    """Restores variables of a session's graph from a checkpoint, or none.
+    """Restores variables of a session's graph from a checkpoint: all of them, or none.
 
     Args:
       session: a session of the graph.
       prefix: a checkpoint, as from `find_checkpoint`.
-      saver: a `tf.train.Saver` of these variables, for a graph that is finalized; a new one by
+      saver: a `tf.train.Saver` of these variables, which a finalized graph needs; a new one by
         default.
-      variables: which, as for `check_fits`; all global ones by default.
+      variables: the variables, as for `check_fits`; all global ones by default.
 
     Raises:
-      ValueError: a variable is missing from the checkpoint or has another shape there; the message
-        names it and both shapes.
+      ValueError: as for `check_fits`, or the checkpoint is damaged.
     """
     variables = tf.global_variables() if variables is None else variables
     check_fits(prefix, variables)
@@ -296,10 +296,11 @@ def list_variables(prefix):
       An OrderedDict: name -> `Variable`, sorted by name.
 
     Raises:
-      ValueError: it cannot be read, or claims to hold more than there is in its files.
+      ValueError: it cannot be read, or claims to hold more elements than its files have bytes.
     """
     _, shapes, dtypes = _read_index(prefix)
-    # An element takes a byte at least, in either format: no more memory is ever taken than that.
+    # Each element takes at least one byte in either format. So the check bounds the memory that a
+    # damaged checkpoint can make us take.
     elements = sum(int(np.prod(shape, dtype=np.float64)) for shape in shapes.values())
     size = sum(os.path.getsize(path) for path in checkpoint_files(prefix))
     if elements > size:
@@ -315,13 +316,13 @@ def read_variables(prefix, stored, sources):
     Args:
       prefix: a checkpoint, as from `find_checkpoint`.
       stored: what `list_variables` gave for it.
-      sources: dict of a name of the caller's to the name of a variable of the checkpoint.
+      sources: dict: a name that the caller chooses -> the name of a variable in the checkpoint.
 
     Yields:
-      (name of the caller's, array) of each.
+      (the caller's name, array) of each.
 
     Raises:
-      ValueError: it is damaged.
+      ValueError: the checkpoint is damaged.
     """
     reader, _, _ = _read_index(prefix)
     for name, source in sources.items():
@@ -337,7 +338,8 @@ def read_variables(prefix, stored, sources):
 
 
 def _read_parts(prefix, name, dtype):
-    """The value of a variable that a V1 checkpoint has in parts, which the reader does not take."""
+    """The value of a variable that a V1 checkpoint stores in parts; the reader cannot read these.
+    """
     with tf.Graph().as_default(), tf.Session() as session:
         return session.run(tf.raw_ops.RestoreV2(
             prefix=prefix, tensor_names=[name], shape_and_slices=[''], dtypes=[dtype])[0])

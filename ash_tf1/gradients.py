@@ -1,9 +1,9 @@
-"""Gradients of our own for what graph ops compute, under fixed names.
+"""Gradients of our own for graph ops, registered under fixed names.
 
 tf.custom_gradient keeps a gradient in a Python closure, under a number that counts up in each
-process. A graph that is saved and imported then finds no gradient of that number, or another op's.
-Here a gradient has a name of its own, and is a function of the op that bears it: of its inputs and
-outputs alone. So it is found in every process that imports this package, beside any other graph.
+process. If a graph is saved and imported by another process, TensorFlow finds no gradient under
+that number, or the gradient of another op. Here each gradient has a fixed name and depends only on
+its op's inputs and outputs. So every process that imports this package finds it, for any graph.
 """
 import collections
 
@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 
 _EagerOp = collections.namedtuple('_EagerOp', ['inputs'])
 _OVERRIDE = '_gradient_op_type'  # the attribute in which TensorFlow keeps an op's own gradient
-# Where older versions of this package kept the shares that pass, and the scope of their ops.
+# Older versions of this package kept the pass shares in this collection, their ops in this scope.
 OLD_COLLECTION = 'ash_pass_share'
 _OLD_SCOPE = 'pass_share'
 
@@ -19,8 +19,8 @@ _OLD_SCOPE = 'pass_share'
 def register(name):
     """Decorator that registers a function as the gradient of a name or op type.
 
-    Where the name is taken, this module was reloaded or imported by a second path. The function
-    that was registered first stays, and does the same: it knows nothing but its op.
+    If the name is taken, this module was reloaded or imported by a second path. Then the function
+    that was registered first stays. It does the same, since it depends on nothing but its op.
     """
     def decorate(function):
         try:
@@ -35,19 +35,20 @@ class Gradient:
     """A gradient of our own, and the way to attach it to a tensor.
 
     Args:
-      name: fixed name, by which graphs that are saved refer to it.
-      function: function (op, dy, *unused) -> gradients of all of op.inputs. The first input is the
-        tensor it was attached to, whose own gradient is None; the others are those of `attach`.
+      name: fixed name; saved graphs refer to the gradient by it.
+      function: function (op, dy, *unused) -> a list with a gradient for each of op.inputs. The
+        first input is the tensor that the gradient is attached to, and gets None. The others are
+        the inputs that `attach` was given.
     """
 
     def __init__(self, name, function):
         self.name, self.function = name, register(name)(function)
 
     def attach(self, y, inputs):
-        """The tensor y, whose gradient is this one, as a function of the inputs.
+        """Returns y with this gradient, as a function of the inputs.
 
-        A tf.GradientTape that records in a graph does not look for gradients of this kind: it
-        differentiates what y is made of, which therefore has to have a right gradient too.
+        A tf.GradientTape that records in a graph ignores gradients of this kind. It differentiates
+        the ops that compute y, so these need right gradients too.
 
         Args:
           y: tensor of any shape.
@@ -69,12 +70,12 @@ class Gradient:
 
 
 def bears(op, name):
-    """Whether an op has the gradient of a name in place of its type's."""
+    """Whether an op has the gradient of this name in place of its type's gradient."""
     return override(op) == name
 
 
 def override(op):
-    """The name of the gradient that an op has in place of its type's; None where it has none."""
+    """The name of the gradient that an op has in place of its type's; None if it has none."""
     try:
         return op.get_attr(_OVERRIDE).decode()
     except ValueError:
@@ -84,8 +85,8 @@ def override(op):
 def check_graph(graph=None):
     """Checks that every ASH in a graph has a gradient that can be found.
 
-    Older versions of this package kept some gradients in the process that built the graph. Where
-    such a graph is imported, TensorFlow finds no gradient, or a wrong one.
+    Older versions of this package kept some gradients in the process that built the graph. If such
+    a graph is imported, TensorFlow finds no gradient for these ops, or a wrong one.
 
     Args:
       graph: a `tf.Graph`; the default one by default.
@@ -102,7 +103,7 @@ def check_graph(graph=None):
             first = parts.index(_OLD_SCOPE, 1)
             old_scopes.update('/'.join(parts[:i]) for i in range(1, first + 1))
     for op in operations:
-        # The shares themselves had such ops, whose gradients nobody takes.
+        # The pass shares had such ops too. Nothing differentiates those.
         if (op.type == 'IdentityN' and (override(op) or '').startswith('CustomGradient-')
                 and op.name.rpartition('/')[0] in old_scopes
                 and _OLD_SCOPE not in op.name.split('/')):

@@ -1,8 +1,8 @@
-"""The three forms of ASH on tensors: the arithmetic behind `ops`, its checks and variables done.
+"""The forms of ASH as functions of tensors. `ops` checks the arguments and makes the variables.
 
-All take x [N, ...] of a dtype in `PRECISION`, scalars z_k and alpha of the dtype in which x's
-elements are computed, and the leak as a Python float, and return x * (leak + (1 - leak) * gate) in
-x's shape and dtype. docs/ash.md has the derivation.
+Each form takes x [N, ...] of a dtype in `PRECISION`, scalars z_k and alpha of the dtype in which
+x's elements are computed, and the leak as a Python float. It returns
+x * (leak + (1 - leak) * gate) in x's shape and dtype. docs/ash.md has the derivation.
 """
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -11,7 +11,7 @@ from ash_tf1 import gradients, recomputation
 from ash_tf1.native import check_allowed, library
 
 # dtype of x: (dtype of what is computed per element, dtype of the per-sample statistics).
-# Statistics in a wider dtype cannot overflow, and keep their digits where the mean is far larger
+# Statistics in a wider dtype cannot overflow. They also keep their digits if the mean is far larger
 # than the deviation.
 PRECISION = {
     tf.float16: (tf.float32, tf.float32),
@@ -26,7 +26,7 @@ def plain(x, z_k, alpha, leak):
 
 
 def portable(x, z_k, alpha, leak):
-    """`plain` as exported graphs hold it: its gradient is NaN where a sample is constant."""
+    """`plain` in fewer ops, for exported graphs; its gradient is NaN where a sample is constant."""
     return _by_ordinary_ops(x, z_k, alpha, leak, with_floor=False)
 
 
@@ -38,7 +38,7 @@ def _by_ordinary_ops(x, z_k, alpha, leak, with_floor):
     centred = wide - mean
     variance = _mean(tf.square(centred), axes)
     if with_floor:
-        # It stops the gradient where a sample is constant: sqrt's own is infinite there.
+        # The gradient of sqrt is infinite at 0. For a constant sample tf.maximum passes none on.
         variance = tf.maximum(variance, _tiny(compute))
     sigma = tf.sqrt(variance)
     gate = tf.sigmoid(2.0 * alpha * (centred - z_k * sigma))
@@ -46,10 +46,10 @@ def _by_ordinary_ops(x, z_k, alpha, leak, with_floor):
 
 
 def native(x, z_k, alpha, leak):
-    """ASH as one fused op each way, which keeps x and the per-sample statistics in between."""
+    """ASH as one fused op for each pass; x and the per-sample statistics are kept between them."""
     check_allowed()
     recomputation.prepare(x)
-    # As text, in which a float is itself again.
+    # The attribute is a string: one of type float would round the leak to single precision.
     return library().ash_forward(x=x, z_k=z_k, alpha=alpha, leak=repr(float(leak))).y
 
 
@@ -65,19 +65,22 @@ def _native_gradient(op, dy, *unused):
 
 @gradients.register('AshBackward')
 def _native_second_gradient(op, *grads):
-    """By the plain form, whose gradients are the same functions of dy, x, z_k and alpha."""
+    """Differentiates the gradients of the plain form.
+
+    They are the same functions of dy, x, z_k and alpha as those of the native form.
+    """
     leak = float(op.get_attr('leak'))
     sources = [tf.identity(tensor) for tensor in list(op.inputs)[:4]]
 
     def first(dy, *variables):
         return _vjp(lambda *inputs: [plain(*inputs, leak=leak)], variables, [dy])
 
-    # The statistics are functions of x, through which the plain form has gone.
+    # None for the statistics: the plain form computes them from x, so x's gradient has their part.
     return _vjp(first, sources, list(grads)) + [None, None]
 
 
 def _vjp(function, sources, upstream):
-    """Gradients of a function's outputs for its sources, given those of its outputs."""
+    """Gradients for the sources of a function, given the gradients for its outputs."""
     if not tf.executing_eagerly():
         return tf.gradients(function(*sources), sources, upstream)
     with tf.GradientTape() as tape:
@@ -87,14 +90,15 @@ def _vjp(function, sources, upstream):
 
 
 def recompute(x, z_k, alpha, leak):
-    """ASH with a backward pass of its own, over tensors; the derivation is in docs/ash.md."""
+    """ASH as graph ops with a backward pass of its own; the derivation is in docs/ash.md."""
     compute, statistics = PRECISION[x.dtype]
     recomputation.prepare(x)
     mean, sigma = moments(x)
     threshold = mean + tf.cast(z_k, statistics) * sigma
     wide = tf.cast(x, compute)
-    # Not tf.sigmoid, which in float32 never falls below 1.5e-8: much, beside a large x. The bound
-    # keeps exp finite, for those who differentiate this and not by the gradient below.
+    # Not tf.sigmoid: in float32 it never falls below 1.5e-8, and times a large x that is not small.
+    # tf.minimum keeps exp finite for code that differentiates these ops and not by the gradient
+    # below, such as a tf.GradientTape in a graph.
     u = tf.minimum(-2.0 * alpha * _minus(wide, threshold), _largest_exponent(compute))
     y = tf.cast(wide * _leaky(1.0 / (1.0 + tf.exp(u)), float(leak) or None), x.dtype)
     inputs = [x, z_k, alpha, threshold, sigma]
@@ -102,7 +106,7 @@ def recompute(x, z_k, alpha, leak):
 
 
 def _recompute_gradient(op, dy, *unused):
-    """As `_gradient`; what x and z_k do to the statistics is in those of x and z_k."""
+    """As `_gradient`. The gradients of x and z_k include the effect through the statistics."""
     del unused
     _, x, z_k, alpha, threshold, sigma, *leak = op.inputs
     compute = PRECISION[x.dtype][0]
@@ -120,19 +124,19 @@ def _gradient(dy, x, threshold, sigma, z_k, alpha, leak):
     size = _size(x, sigma.dtype) / tf.maximum(_size(sigma, sigma.dtype), 1)  # of a sample
     centred = _minus(x, threshold)
     u = 2.0 * alpha * centred
-    # The gate and its complement from one exponential of what is not positive: neither overflows,
-    # and neither is a difference without digits. `larger` is the gate where u is positive.
+    # The gate and its complement come from exp(-|u|), which cannot overflow. Neither is computed as
+    # 1 minus the other, which would lose the digits of a small one. `larger` is the gate if u > 0.
     decay = tf.exp(-tf.abs(u))
     larger = 1.0 / (1.0 + decay)
     smaller = decay * larger
     gate = tf.where(u > 0.0, larger, smaller)
-    slope = dy * (x * (larger * smaller))  # times scale: d loss / d (alpha * centred)
+    slope = dy * (x * (larger * smaller))  # scale * slope is d loss / d (alpha * centred)
     wide_scale = tf.constant(2.0, sigma.dtype)
     if leak is not None:
         wide_scale *= 1.0 - leak
     scale = tf.cast(wide_scale, x.dtype)
-    # d loss / d threshold is -size * pull; the threshold is mean + z_k * sigma, and
-    # d sigma / d x is (x - mean) / (size * sigma), 0 where the sample is constant.
+    # d loss / d threshold is -size * pull. The threshold is mean + z_k * sigma.
+    # d sigma / d x is (x - mean) / (size * sigma), and taken as 0 where the sample is constant.
     pull = _saturate(tf.cast(scale * alpha, sigma.dtype) * _sample_mean(slope, sigma.dtype))
     z_k = tf.cast(z_k, sigma.dtype)
     varies = sigma > 2.0 * np.sqrt(_tiny(sigma.dtype))
@@ -149,7 +153,8 @@ def _gradient(dy, x, threshold, sigma, z_k, alpha, leak):
 def _sample_mean(x, dtype):
     """The mean of each sample of x [N, ...] as [N, 1, ...] of a dtype at least as wide.
 
-    The last axis is summed in x's own dtype, which reads x but once, the rest in the wider one.
+    The last axis is averaged in x's own dtype, so that x is read only once. The other axes are
+    averaged in the wider dtype.
     """
     if x.shape.ndims is not None and x.shape.ndims > 2:
         x = _mean(x, [x.shape.ndims - 1])
@@ -157,12 +162,12 @@ def _sample_mean(x, dtype):
 
 
 def _sample_axes(x):
-    """All axes but the batch's. The rank is unknown in functions of graphs that were imported."""
+    """All axes but the batch's. In a function of an imported graph the rank can be unknown."""
     return tf.range(1, tf.rank(x)) if x.shape.ndims is None else list(range(1, x.shape.ndims))
 
 
 def _leaky(gate, leak):
-    """leak + (1 - leak) * gate, of a leak as a float or a tensor; the gate where it is None."""
+    """leak + (1 - leak) * gate for a leak as a float or a tensor; the gate itself for None."""
     if leak is None:
         return gate
     if isinstance(leak, float):
@@ -171,7 +176,7 @@ def _leaky(gate, leak):
 
 
 def _mean(x, axes):
-    """The mean over axes, which are kept with size 1."""
+    """The mean over some axes; the result keeps them, with size 1."""
     if tf.executing_eagerly():
         return tf.reduce_mean(x, axes, keepdims=True)
     with tf.get_default_graph().gradient_override_map({'Mean': _MEAN}):
@@ -183,7 +188,7 @@ _MEAN = 'AshMean'
 
 @gradients.register(_MEAN)
 def _mean_gradient(op, dy):
-    """As TensorFlow's own, which counts in int32: too narrow for maps of 2^31 elements."""
+    """As TensorFlow's own gradient, whose int32 counts overflow at 2^31 elements."""
     x, y = op.inputs[0], op.outputs[0]
     return [tf.zeros_like(x) + dy * (_size(y, dy.dtype) / _size(x, dy.dtype)), None]
 
@@ -198,35 +203,37 @@ def _size(x, dtype):
 def moments(x):
     """Mean and standard deviation of each sample of x [N, ...], both [N, 1, ...].
 
-    The deviation has a floor that no threshold notices, so that its square root has a gradient.
+    The variance has a floor, so that the gradient of its square root is finite. The floor is so
+    small that it changes no threshold.
     """
     statistics = PRECISION[x.dtype][1]
     axes = _sample_axes(x)
     wide = tf.cast(x, statistics)
     mean = _saturate(_mean(wide, axes))
     if x.dtype == statistics:
-        # Nothing wider to sum in: the mean of what is left takes the first sum's rounding away,
-        # without which a constant sample would seem to vary.
+        # float64 has no wider dtype to sum in. Adding the mean of the differences corrects the
+        # rounding of the first mean. Without this a constant sample would seem to vary.
         mean += _saturate(_mean(wide - mean, axes))
     variance = _mean(tf.squared_difference(wide, mean), axes)
     return mean, tf.sqrt(tf.clip_by_value(variance, _tiny(statistics), statistics.max))
 
 
 def _tiny(dtype):
-    """The least normal number of a dtype, the floor of a variance."""
+    """The smallest positive normal number of a dtype; it is the floor of a variance."""
     return np.finfo(dtype.as_numpy_dtype).tiny
 
 
 def _largest_exponent(dtype):
-    """The largest whole number whose exponential is a number of a dtype."""
+    """The largest whole number whose exponential is finite in a dtype."""
     return np.floor(np.log(np.finfo(dtype.as_numpy_dtype).max))
 
 
 def _minus(x, offset):
     """x - offset for x [N, ...] and a per-sample offset [N, 1, ...] of x's dtype or a wider one.
 
-    The wider offset is taken off in two parts of x's dtype: the first difference is exact where x
-    is near the offset, where it matters. The clip is for differences that leave the range.
+    A wider offset is subtracted as two numbers of x's dtype. The first difference is exact where x
+    is near the offset, which is where its digits matter. A difference beyond the dtype's range
+    becomes the largest finite number.
     """
     high = narrow(offset, x.dtype)
     difference = x - high
@@ -241,11 +248,11 @@ def _clip(x, dtype):
 
 
 def narrow(x, dtype):
-    """Casts to a dtype no wider, saturating instead of overflowing."""
+    """Casts to the same or a narrower dtype; values beyond its range become its extreme ones."""
     return tf.cast(_clip(x, dtype), dtype)
 
 
 def _saturate(x):
-    """Clips an overflowed sum to the finite range; one of both infinities (NaN) becomes 0."""
+    """Clips an overflowed sum to the finite range; NaN, a sum of both infinities, becomes 0."""
     x = tf.where(tf.is_nan(x), tf.zeros_like(x), x)
     return _clip(x, x.dtype)

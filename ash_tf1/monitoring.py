@@ -1,7 +1,7 @@
-"""What share of its units each ASH layer lets pass.
+"""The share of its units that each ASH layer lets pass.
 
-A layer that is built in a graph puts the share beside it, as an op whose name says which layer it
-is: a name can be read by whoever imports the graph. It costs nothing unless it is fetched.
+A layer that is built in a graph adds an op for the share. The op's name holds the layer's name, so
+that the op can be found in an imported graph too. It costs nothing unless it is fetched.
 """
 import collections
 import re
@@ -12,19 +12,19 @@ from ash_tf1 import gradients, kernels
 
 _SCOPE = 'ash_pass_share'
 _NAME = re.compile(r'(.*)/' + _SCOPE + r'(?:_\d+)?/([^/]+)\Z')
-_SEPARATOR = '..'  # for '/', in the name of an op that names a layer
+_SEPARATOR = '..'  # replaces '/' where an op's name holds a layer's name
 
 
 def record_pass_share(x, z_k, layer):
-    """Adds the share of the units of x [N, ...] that reach the threshold to the graph.
+    """Adds an op to the graph: the share of the units of x [N, ...] that reach the threshold.
 
     It adds nothing inside a function, a condition or a loop, where no session could fetch it.
 
     Args:
       x: as for `kernels`.
-      z_k: scalar of the dtype in which x's elements are computed, from an op that was made where
-        the layer is.
-      layer: name of the layer, its variable scope.
+      z_k: scalar of the dtype in which x's elements are computed. Its op must be in the layer's own
+        condition or loop, if there is one.
+      layer: name of the layer: its variable scope.
     """
     graph = tf.get_default_graph()
     if graph.building_function or not graph.is_fetchable(z_k):
@@ -45,9 +45,9 @@ def pass_shares(name_scope=None):
       name_scope: counts only what was built in this `tf.name_scope`; everything by default.
 
     Returns:
-      An OrderedDict: the layer's variable scope -> float32 scalar tensor in [0, 1]. Where a scope
-      was built more than once, as by the towers of several GPUs, the first has the name of the
-      scope and each later one that of its ops, such as 'tower_1/block1/ash'.
+      An OrderedDict: the layer's variable scope -> float32 scalar tensor in [0, 1]. If a scope was
+      built more than once, as by the towers of several GPUs, the key of the first is the variable
+      scope. The key of each later one is the name scope of its ops, such as 'tower_1/block1/ash'.
 
     Raises:
       ValueError: as for `gradients.check_graph`.

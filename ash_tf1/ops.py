@@ -6,9 +6,9 @@
 non-batch axes; `z_k` and `alpha` are trained. The formula, its derivation and the errata of the
 original publication are in docs/ash.md.
 
-Every activation here takes one tensor and returns one of the same shape and dtype. Those with
-variables make them in the current variable scope, where the usual reuse rules hold. `apply_ash` is
-ASH for those who keep its parameters themselves.
+Every activation here takes one tensor and returns one of the same shape and dtype. An activation
+with variables makes them in the current variable scope and follows its reuse rules. `apply_ash`
+computes ASH with parameters that the caller keeps.
 """
 import functools
 import re
@@ -26,27 +26,28 @@ ALPHA_INIT = 1.0
 LEAK = 0.01
 IMPLEMENTATIONS = {'native': kernels.native, 'recompute': kernels.recompute,
                    'plain': kernels.plain}
-AUTO = 'auto'  # native where that is built, else recompute
+AUTO = 'auto'  # 'native' if that can be used, else 'recompute'
 __all__ = ['ASH', 'leaky_ash', 'fixed_ash', 'scoped_ash', 'apply_ash', 'z_score', 'swish',
            'swish_beta', 'prelu', 'gelu', 'ACTIVATIONS', 'get_activation', 'pass_shares']
 
 
 def ASH(x, implementation=AUTO, name=None):  # noqa: N802 - the published name
-    """Adaptive SwisH: passes the top share of each sample's units, the share being trained.
+    """Adaptive SwisH: passes the highest units of each sample; their share is trained.
 
     ASH(x) = x * sigmoid(2 * alpha * (x - mu - z_k * sigma)), from "Stochastic Adaptive Activation
     Function" (arXiv 2210.11672), with mu and sigma of each sample over all its non-batch axes.
     Makes `z_k` (1e-3) and `alpha` (1.0), both of shape (1,), in the current variable scope.
 
     Args:
-      x: float16, float32 or float64 [N, ...], rank 2 or more; the axes after the batch in any
-        layout (NHWC and NCHW alike); unknown sizes are fine, an unknown rank is not.
-      implementation: form of one function (docs/ash.md). 'native' is one fused op each way, where
-        the library is built; 'recompute' is graph ops that keep only x and the per-sample
-        statistics for the backward pass. Both are finite for every finite x. 'plain' is ordinary
-        differentiable ops in x's own precision (float32 for float16). 'portable' is the same
-        values in fewer ops, for graphs to export: its gradient is NaN where a sample is constant.
-        'auto' is 'native' where it is to be had and ASH_NATIVE is not 0, else 'recompute'.
+      x: float16, float32 or float64 [N, ...] of rank 2 or more. The axes after the batch may have
+        any layout, such as NHWC or NCHW. Sizes may be unknown; the rank must be known.
+      implementation: which form of the function to use (docs/ash.md). 'native' is one fused op for
+        the forward pass and one for the backward pass; it needs the library of the native ops.
+        'recompute' uses graph ops and keeps only x and the per-sample statistics for the backward
+        pass. Both are finite for every finite x. 'plain' uses ordinary differentiable ops in x's
+        own precision (float32 for float16). 'portable' computes the values of 'plain' in fewer
+        ops, for graphs to export; its gradient is NaN where a sample is constant. 'auto' is
+        'native' if that can be used and ASH_NATIVE is not 0; otherwise it is 'recompute'.
       name: name of the op; 'ash' by default.
 
     Returns:
@@ -54,8 +55,8 @@ def ASH(x, implementation=AUTO, name=None):  # noqa: N802 - the published name
 
     Raises:
       ValueError: x is not floating point, its rank is unknown or below 2, the implementation is
-        unknown or cannot be had, the scope has a z_k already and does not reuse it, or a tf.keras
-        layer calls this.
+        unknown or cannot be used, the scope has a z_k already and does not reuse it, or the caller
+        is a tf.keras layer.
     """
     with tf.name_scope(name, 'ash', [x]):
         x = _check_samples(x)
@@ -65,7 +66,7 @@ def ASH(x, implementation=AUTO, name=None):  # noqa: N802 - the published name
 def leaky_ash(x, leak=LEAK, implementation=AUTO, name=None):
     """L-ASH: x * (leak + (1 - leak) * sigmoid(2 * alpha * (x - mu - z_k * sigma))).
 
-    The source only names a leaky version; this reading of it is ours. With leak = 0 it is ASH.
+    The paper only names a leaky version; this reading of it is ours. With leak = 0 it is ASH.
 
     Args:
       x: as for `ASH`.
@@ -107,27 +108,27 @@ def fixed_ash(x, k, implementation=AUTO, name=None):
 
 
 def scoped_ash(name, leak=0.0, k=None, dtype=tf.float32, implementation=AUTO):
-    """ASH with parameters made beforehand, for code that calls one activation several times.
+    """Makes the parameters of one ASH now and returns an activation that uses them in every call.
 
-    Makes `NAME/z_k` and `NAME/alpha` in the current variable scope, where the usual reuse rules
-    hold, and gives a function that uses this pair wherever it is called: by the gates of an LSTM
-    cell, in a Python loop, in conditions and loops of the graph.
+    It is for code that calls one activation several times: the gates of an LSTM cell, a Python
+    loop, conditions and loops of the graph. The variables are `NAME/z_k` and `NAME/alpha` in the
+    current variable scope, whose reuse rules apply.
 
         cell = tf.nn.rnn_cell.LSTMCell(64, activation=scoped_ash('cell'))
 
     Args:
-      name: of the variable scope below the current one.
+      name: name of a variable scope below the current one.
       leak: as for `leaky_ash`; 0 is ASH.
-      k: as for `fixed_ash`, where z_k is to be fixed; it is trained by default.
-      dtype: of the variables, tf.float32 or tf.float64.
+      k: as for `fixed_ash`; None, the default, trains z_k.
+      dtype: dtype of the variables, tf.float32 or tf.float64.
       implementation: as for `ASH`.
 
     Returns:
-      A function (x, name=None) as `ASH`, for tensors of the current graph.
+      A function (x, name=None) that computes ASH, for tensors of the current graph.
 
     Raises:
       ValueError: the name is empty, the scope has the variables already and does not reuse them,
-        or another argument is not as above.
+        or another argument is invalid.
     """
     if not name:
         raise ValueError('scoped_ash needs the name of a variable scope, got {!r}'.format(name))
@@ -143,7 +144,7 @@ def scoped_ash(name, leak=0.0, k=None, dtype=tf.float32, implementation=AUTO):
         z_k, alpha = _parameters(fixed_z_k, dtype)
 
     def activation(x, name=None):
-        """ASH with the parameters of one scope, as `scoped_ash` says."""
+        """ASH with the parameters that `scoped_ash` made."""
         refuse_keras()
         with tf.name_scope(name, 'scoped_ash', [x]):
             x = _check_samples(x)
@@ -157,12 +158,12 @@ def scoped_ash(name, leak=0.0, k=None, dtype=tf.float32, implementation=AUTO):
 
 
 def apply_ash(x, z_k, alpha, leak=0.0, implementation=AUTO):
-    """ASH with the parameters given: makes no variables and records no pass share.
+    """ASH with given parameters. It makes no variables and records no pass share.
 
     Args:
       x: as for `ASH`.
-      z_k, alpha: floating point tensors or variables of one element each; they are computed with
-        in float32, or float64 where x is.
+      z_k, alpha: floating point tensors or variables of one element each. They are cast to float32,
+        or to float64 if x is float64.
       leak: as for `leaky_ash`; 0 is ASH.
       implementation: as for `ASH`.
 
@@ -171,7 +172,7 @@ def apply_ash(x, z_k, alpha, leak=0.0, implementation=AUTO):
 
     Raises:
       ValueError: x is not floating point, its rank is unknown or below 2, or the implementation is
-        unknown or cannot be had.
+        unknown or cannot be used.
     """
     return _ash(_check_samples(x), z_k, alpha, leak, implementation)
 
@@ -195,7 +196,10 @@ def swish(x, name=None):
 
 
 def _swish_gradient(op, dy, *unused):
-    """Computes the gate again, so that x alone is kept; tf.nn.swish does so by a closure."""
+    """Computes the gate again from x, so that the forward pass keeps only x.
+
+    tf.nn.swish does the same, but its gradient is a Python closure (see `gradients`).
+    """
     del unused
     x = op.inputs[1]
     with tf.control_dependencies([dy]):
@@ -216,11 +220,13 @@ def swish_beta(x, name=None):
 
 
 def prelu(x, data_format='NHWC', name=None):
-    """PReLU: x where positive, else alpha * x, one trained `alpha` (0.25) a channel (1502.01852).
+    """PReLU (arXiv 1502.01852): x where x > 0, else alpha * x.
+
+    Each channel has a trained `alpha`, initially 0.25.
 
     Args:
-      x: float16, float32 or float64 [N, ..., C], or [N, C, ...] where data_format starts with
-        'NC'; rank 2 or more, C known.
+      x: float16, float32 or float64 [N, ..., C], or [N, C, ...] if data_format starts with 'NC'.
+        The rank is 2 or more, and C is known.
       data_format: 'NHWC' or 'NCHW' (any string that starts with 'NC' puts channels second).
       name: name of the op; 'prelu' by default.
 
@@ -272,11 +278,11 @@ _FIXED_ASH_NAME = re.compile(r'f_ash_(\d+(?:\.\d+)?)\Z')
 
 
 def get_activation(name, implementation=AUTO):
-    """The activation of a name, as a function of one tensor.
+    """Finds an activation by its name.
 
     Args:
       name: a key of `ACTIVATIONS`, or 'f_ash_K' for any percentage K in (0, 100), e.g. 'f_ash_2.5'.
-      implementation: for the ASH family, as for `ASH`; the others have only one.
+      implementation: as for `ASH`. Only the ASH family uses it; the others have one form.
 
     Returns:
       A function: tensor -> tensor of the same shape and dtype.
@@ -299,7 +305,11 @@ def get_activation(name, implementation=AUTO):
 
 
 def resolve(implementation):
-    """The name of the implementation that a name, or `AUTO`, means here; raises as below."""
+    """The implementation to use: `AUTO` becomes 'native' or 'recompute', other names stay.
+
+    Raises:
+      ValueError: the name is unknown, or as for `native.is_wanted`.
+    """
     check_implementation(implementation)
     if implementation == AUTO:
         return 'native' if native.is_wanted() else 'recompute'
@@ -307,7 +317,7 @@ def resolve(implementation):
 
 
 def check_implementation(implementation):
-    """Raises a ValueError that lists the implementations of ASH where this is none of them."""
+    """Raises a ValueError that lists the known implementations if this is none of them."""
     if implementation not in (AUTO, *IMPLEMENTATIONS):
         raise ValueError('unknown implementation {!r}; known are {}'.format(
             implementation, ', '.join((AUTO, *IMPLEMENTATIONS))))
@@ -322,7 +332,7 @@ def _check_float(x):
     if x.dtype.base_dtype not in kernels.PRECISION:
         raise ValueError('an activation takes float16, float32 or float64, got {} for {!r}'.format(
             x.dtype.base_dtype.name, _name(x)))
-    # A reference to a variable, as tf.assign gives it, is read.
+    # tf.assign returns a reference to its variable; tf.identity reads the value.
     return x if x.dtype == x.dtype.base_dtype else tf.identity(x)
 
 
@@ -340,14 +350,14 @@ def _check_leak(leak):
 
 
 def _ash_of_scope(x, z_k, leak, implementation):
-    """ASH with the current variable scope's parameters; z_k is a number where it is fixed."""
+    """ASH with the current variable scope's parameters; z_k is a number to fix it, or None."""
     refuse_keras()
     z_k, alpha = _parameters(z_k, kernels.PRECISION[x.dtype][0])
     return _ash(x, z_k, alpha, leak, implementation, layer=tf.get_variable_scope().name)
 
 
 def _parameters(fixed_z_k, dtype):
-    """z_k and alpha of the current variable scope; z_k is a constant where its value is given."""
+    """z_k and alpha of the current variable scope; z_k is a constant if its value is given."""
     if fixed_z_k is None:
         z_k = make_variable('z_k', Z_K_INIT, dtype)
     else:
@@ -356,10 +366,10 @@ def _parameters(fixed_z_k, dtype):
 
 
 def _ash(x, z_k, alpha, leak, implementation, layer=None):
-    """ASH of checked samples; records the share that passes where there is a layer's name."""
+    """ASH of checked samples; records the share that passes if a layer's name is given."""
     implementation = resolve(implementation)
     compute = kernels.PRECISION[x.dtype][0]
-    # Scalars: a shape of (1,) would make every elementwise op broadcast, at several times the cost.
+    # Scalars: with shape (1,) every elementwise op would broadcast, at several times the cost.
     z_k, alpha = (tf.cast(tf.reshape(value, []), compute) for value in (z_k, alpha))
     if layer is not None:
         if tf.get_default_graph().get_collection(gradients.OLD_COLLECTION):

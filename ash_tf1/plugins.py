@@ -24,7 +24,6 @@ from ash_tf1.training.settings import Settings
 
 RECORD_FILE = 'plugins.json'
 MAX_BYTES = 2 ** 22  # of a plugin
-_NET_ARGUMENTS = ('inputs', 'num_classes', 'activation_fn', 'is_training', 'reuse', 'scope')
 _loaded = {}  # SHA-256 of a file -> `Plugin`
 
 
@@ -44,10 +43,10 @@ def net(name):
     """Registers a net: a function as `ash_tf1.nets` says, whose `scope` has a default."""
     def register(function):
         parameters = inspect.signature(function).parameters
-        missing = [each for each in _NET_ARGUMENTS if each not in parameters]
+        missing = [each for each in nets.ARGUMENTS if each not in parameters]
         if missing:
             raise ValueError('net {!r} must take the arguments {}; it lacks {}'.format(
-                name, ', '.join(_NET_ARGUMENTS), ', '.join(missing)))
+                name, ', '.join(nets.ARGUMENTS), ', '.join(missing)))
         if not isinstance(parameters['scope'].default, str):
             raise ValueError('net {!r} must have a default of scope, the name of its variable '
                              'scope'.format(name))
@@ -77,7 +76,8 @@ def _add(kind, registry, name, value):
     if not isinstance(name, str) or not name:
         raise ValueError('a name of a {} must be a string, got {!r}'.format(kind, name))
     if name in registry:
-        raise ValueError('the name {1!r} has another {0} already: give yours another name'.format(kind, name))
+        raise ValueError('the name {!r} has another {} already: give yours another name'.format(
+            name, kind))
     registry[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""How a photo becomes a net's input: by NumPy to uint8 RGB pixels, from there on by the graph."""
+"""How a photo becomes a net's input: arrays are fitted to uint8 RGB, the graph does the rest."""
 import dataclasses
 from typing import Tuple
 
@@ -12,13 +12,14 @@ LARGEST = 1e30
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """From a photo of any size to the normalised input of a net.
+    """The way from a photo of any size to the normalised input of a net.
 
     Attributes:
-      channels: the order that the net takes, 'RGB' or 'BGR'; pixels are RGB until the graph.
-      mean, std: a float for each channel, in that order and in units of pixels, 0 to 255: the net
-        sees (pixel - mean) / std.
-      resize, crop, interpolation: as for `fit_image`; a crop of 0.875 makes 256 and 224.
+      channels: the order that the net takes, 'RGB' or 'BGR'. Outside the graph pixels are RGB.
+      mean, std: a float for each channel, in that order and in units of pixels, 0 to 255. The net
+        gets (pixel - mean) / std.
+      resize, crop, interpolation: as for `fit_image`. For an input of 224 a crop of 0.875 means
+        that a photo is scaled to 256.
     """
 
     channels: str = 'RGB'
@@ -29,7 +30,7 @@ class Preprocessing:
     interpolation: str = 'auto'
 
     def __post_init__(self):
-        """Raises ValueError, naming the value, for one that cannot be."""
+        """Raises ValueError, naming the field and the value, if a value is invalid."""
         for name, known in (('channels', CHANNELS), ('resize', RESIZES),
                             ('interpolation', INTERPOLATIONS)):
             if getattr(self, name) not in known:
@@ -45,7 +46,7 @@ class Preprocessing:
                 self.crop))
 
     def normalize(self, pixels):
-        """The ops from uint8 RGB pixels [N, H, W, C] to float32 of the same shape."""
+        """Adds the ops that take uint8 RGB pixels [N, H, W, C] to float32 of the same shape."""
         with tf.name_scope('normalize'):
             if self.channels == 'BGR':
                 pixels = tf.gather(pixels, [2, 1, 0], axis=3)
@@ -57,11 +58,11 @@ class Preprocessing:
         return fit_image(image, height, width, self.resize, self.crop, self.interpolation)
 
     def to_json(self):
-        """What an artifact's metadata say of it, as JSON values."""
+        """The JSON values that an artifact's metadata hold."""
         return dict(dataclasses.asdict(self), mean=list(self.mean), std=list(self.std))
 
 
-# What the published weights of a family of nets were trained with.
+# How published weights were trained, by the names in common use.
 NAMED = {
     'torch': Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), crop=0.875,
                            interpolation='bilinear'),
@@ -73,13 +74,13 @@ NAMED = {
 
 
 def parse(options):
-    """A `Preprocessing` from strings: first, if at all, a key of `NAMED`; then KEY=VALUE.
+    """Makes a `Preprocessing` from strings: optionally a key of `NAMED`, then KEY=VALUE options.
 
     Args:
       options: sequence such as ['vgg', 'crop=1'] or ['channels=BGR', 'mean=104,117,124',
         'scale=1/255']. A key is a field of `Preprocessing`, or scale, which is 1 / std. mean, std
-        and scale take one number, or one for each channel between commas; a number may be a
-        fraction.
+        and scale take one number, or one for each channel, separated by commas. A number may be a
+        fraction such as 1/255.
 
     Raises:
       ValueError: a name, a key or a value is wrong; the message names it.

@@ -1,13 +1,13 @@
-"""How TensorFlow is asked to run a graph."""
+"""How sessions run graphs: rewriting, and the number of threads."""
 import tensorflow.compat.v1 as tf
 
 
 def session_config():
     """The `tf.ConfigProto` of every session here.
 
-    TensorFlow rewrites a graph before the first run of each set of fetches, which for ResNet-152
-    takes minutes. On a CPU the rewritten graph is no faster, and is not asked for; on a GPU it is,
-    by its layout.
+    TensorFlow rewrites a graph before the first run of each set of fetches. For ResNet-152 this
+    takes minutes. On a CPU the rewritten graph is no faster, so rewriting is turned off. On a GPU
+    it stays on, because the rewritten graph has a faster data layout.
     """
     config = tf.ConfigProto()
     has_gpu = bool(tf.config.experimental.list_physical_devices('GPU'))
@@ -16,11 +16,11 @@ def session_config():
 
 
 def compute_in_one_thread():
-    """Makes this process compute each op in one thread, for good.
+    """Makes this process compute each op in one thread, until it ends.
 
-    The order of sums, and so their last bits, depends on how many threads share them: by default as
-    many as the machine has cores. The first session of a process decides for all later ones, and
-    so this one must be the first.
+    The order of a sum, and so its last bits, depends on the number of threads that share it. By
+    default that is the number of cores. The first session of a process sets the number for all
+    later ones, so call this before any other session.
     """
     with tf.Session(graph=tf.Graph(), config=tf.ConfigProto(intra_op_parallelism_threads=1)):
         pass

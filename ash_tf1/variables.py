@@ -1,4 +1,4 @@
-"""The variables that activations make: one way to make them, and who must not call for them."""
+"""Makes the variables of activations, and refuses callers that would not train them."""
 import inspect
 
 import tensorflow.compat.v1 as tf
@@ -21,7 +21,7 @@ def make_variable(name, value, dtype, shape=(1,)):
         return tf.get_variable(name, shape=shape, dtype=dtype,
                                initializer=tf.constant_initializer(value), trainable=True)
     except ValueError as error:
-        # TensorFlow has one type for all that can go wrong here, and names no way on that is ours.
+        # TensorFlow raises ValueError for every error here. Its message does not name our remedies.
         if 'already exists, disallowed' not in str(error):
             raise
         scope = tf.get_variable_scope().name
@@ -34,11 +34,11 @@ def make_variable(name, value, dtype, shape=(1,)):
 
 
 def refuse_keras():
-    """Raises ValueError where a tf.keras layer is what calls the activation.
+    """Raises ValueError if one of TensorFlow's own tf.keras layers calls the activation.
 
-    Such a layer opens no variable scope and does not see variables that a function makes: it would
-    neither initialise nor train them. Layers of tf.layers and cells of tf.nn.rnn_cell, which are
-    Keras layers too, do; what a layer class of somebody else does, it knows itself.
+    Such a layer opens no variable scope and does not see variables that a function makes. So it
+    would neither initialise nor train them. Layers of tf.layers and cells of tf.nn.rnn_cell are
+    Keras layers too, but they do see them. Layer classes from outside TensorFlow are not checked.
     """
     layer = _calling_layer()
     module = type(layer).__module__
@@ -50,7 +50,7 @@ def refuse_keras():
 
 
 def _calling_layer():
-    """The layer in whose method this is called, the innermost; None where there is none."""
+    """The innermost layer that has a method on the call stack; None if there is no such layer."""
     frame = inspect.currentframe()
     while frame is not None:
         layer = frame.f_locals.get('self')

@@ -12,7 +12,7 @@ import numpy as np  # noqa: E402
 import tensorflow.compat.v1 as tf  # noqa: E402
 
 from ash_tf1 import nets  # noqa: E402
-from ash_tf1.converting import artifact, lowering, onnx_model, proof  # noqa: E402
+from ash_tf1.converting import artifact, lowering, onnx_model, opsets, proof  # noqa: E402
 from ash_tf1.ops import get_activation  # noqa: E402
 from ash_tf1.sessions import session_config  # noqa: E402
 
@@ -20,7 +20,7 @@ SIGNATURE = onnx_model.Signature((('images', 'images:0'),),
                                  (('logits', 'logits:0'), ('probabilities', 'probabilities:0')))
 
 
-def export(net, activation, out):
+def export(net, activation, out, opset=opsets.DEFAULT):
     """Writes the artifact of a net as it is before training, of the size it was published for."""
     shape, classes = nets.reference_task(net)
     with tf.Graph().as_default():
@@ -38,7 +38,7 @@ def export(net, activation, out):
     artifact.write(out, proof.Proof(graph_def, SIGNATURE, [images], answers, proof.MOST), {
         'kind': 'image_classifier', 'labels': json.dumps(list(map(str, range(classes)))),
         'input_shape': json.dumps(list(shape)), 'net': net, 'activation': activation,
-        'samples': 'noise'})
+        'samples': 'noise'}, opset=opset)
 
 
 def main(argv=None):
@@ -49,6 +49,7 @@ def main(argv=None):
                '--activations relu ash')
     parser.add_argument('nets', nargs='+', metavar='NET')
     parser.add_argument('--activations', nargs='+', default=['relu', 'swish', 'ash'], metavar='A')
+    parser.add_argument('--opset', type=int, default=opsets.DEFAULT, metavar='N')
     parser.add_argument('--out', required=True, metavar='DIR')
     args = parser.parse_args(argv)
     os.makedirs(args.out, exist_ok=True)
@@ -56,7 +57,7 @@ def main(argv=None):
         for activation in args.activations:
             folder = os.path.join(args.out, '{}-{}'.format(net, activation))
             if not os.path.exists(folder):
-                export(net, activation, folder)
+                export(net, activation, folder, args.opset)
                 print(folder, flush=True)
     return 0
 

@@ -96,7 +96,7 @@ def _nodes(model):
     from ash_onnx import fusing
     proto = onnx.load(model.path)
     before = len(proto.graph.node)
-    layers = fusing.fuse(proto)
+    layers = len(fusing.fuse(proto))
     return before - len(proto.graph.node) + layers
 
 

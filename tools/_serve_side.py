@@ -1,9 +1,10 @@
-"""Imported first by every tool of the modern side: finds the checkout, and hushes onnxruntime.
+"""Each tool of the modern side imports this first.
 
-Where the packages are missing, it ends the tool with one line that says which Python has them.
+It makes the packages of the checkout importable, and turns telemetry of onnxruntime off. If
+packages are missing, it ends the tool with one line that says which Python has them.
 
 From 1.29 on, onnxruntime on Linux reports its use to Microsoft, unless ORT_DISABLE_TELEMETRY=1 is
-in the environment when it is imported. ORT_DISABLE_TELEMETRY=0 lets it.
+in the environment when it is imported. Set ORT_DISABLE_TELEMETRY=0 to allow the reports.
 """
 import os
 import signal

@@ -1,9 +1,10 @@
-"""Imported first by every tool of the TensorFlow side: finds the checkout, and hushes TensorFlow.
+"""Each tool of the TensorFlow side imports this first.
 
-Where there is no TensorFlow 1, it ends the tool with one line that says which Python has it.
+It makes the packages of the checkout importable, and turns warnings of TensorFlow off. If there is
+no TensorFlow 1, it ends the tool with one line that says which Python has it.
 
-TensorFlow 1.15 greets with a page of warnings that no user of it can act on. They come while it is
-imported, so that they have to be turned off before; TF_CPP_MIN_LOG_LEVEL=0 brings them back.
+The import of TensorFlow 1.15 prints a page of warnings that its user can do nothing about. So they
+are turned off before the import. Set TF_CPP_MIN_LOG_LEVEL=0 to see them.
 """
 import os
 import signal

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole way once: train, evaluate, export, verify, predict. Called by `make demo`.
+# Trains, evaluates, exports, verifies and predicts, once. Called by `make demo`.
 #
 #   tools/demo.sh DATASET DATA_DIR NET ACTIVATION EPOCHS      (an empty value means the default)
 set -eu
@@ -13,7 +13,7 @@ case $dataset in
     *) recipe=cifar-short ;;
 esac
 case $net in
-    resnet_v1_*) options=zero_init_residual=true ;; # few steps: see docs/nets.md
+    resnet_v1_*) options=zero_init_residual=true ;; # for runs of few steps: see docs/nets.md
     *) options= ;;
 esac
 dir=runs/demo-$dataset${net:+-$net}-$activation
@@ -21,7 +21,8 @@ artifact=$dir/artifact
 
 step() { printf '\n== %s\n' "$*"; }
 
-# A finished demo is done again, beside the old one until it is done; an interrupted one goes on.
+# A finished demo is done again; until that is finished, the old one is kept beside it. An
+# interrupted demo goes on.
 if [ -e "$dir/finished" ]; then
     rm -rf "$dir-before"
     mv "$dir" "$dir-before"

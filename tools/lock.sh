@@ -11,7 +11,7 @@ lock() { # SET, OPTION...
 }
 
 train='--python-platform x86_64-manylinux2014 --python-version'
-# shellcheck disable=SC2086  # options
+# shellcheck disable=SC2086  # $train is several options
 {
     lock pip $train 3.7
     lock train $train 3.7

@@ -3,17 +3,17 @@
 #
 #   tools/setup_env.sh train|serve
 #
-# CUDA=1 takes the TensorFlow that uses a GPU, which needs CUDA 10.0 and cuDNN 7; an environment that
-# has it keeps it, until `make clean`. TRAIN_PYTHON and SERVE_PYTHON choose the interpreter. uv is used where it is
-# installed, being faster; pip does the same.
+# CUDA=1 installs the TensorFlow for GPUs, which needs CUDA 10.0 and cuDNN 7. An environment that
+# has it keeps it until `make clean`. TRAIN_PYTHON and SERVE_PYTHON choose the interpreter. If uv
+# is installed, it is used because it is faster than pip; the result is the same.
 set -eu
 cd "$(dirname "$0")/.."
 
-runs() { # TEST, PYTHON: whether PYTHON starts (a pyenv shim may not), is right and can make a venv
+runs() { # TEST, PYTHON: whether PYTHON starts (a pyenv shim may not), passes TEST, can make a venv
     "$2" -c "import sys, ensurepip; sys.exit(not ($1))" >/dev/null 2>&1
 }
 
-first_running() { # TEST, PYTHON...: prints the first that runs
+first_running() { # TEST, PYTHON...: prints the first PYTHON for which `runs` is true
     test=$1; shift
     for python; do
         if runs "$test" "$python"; then "$python" -c 'import sys; print(sys.executable)'; return; fi
@@ -60,10 +60,11 @@ find_serve_python() {
     return 1
 }
 
-# The stamp holds what the environment was made of: a renewed lock makes it anew.
+# The stamp is a copy of the locks that the environment was made from. If a lock has changed, the
+# environment is made again.
 env=.venv/${1:-}
 stamp=$env/.made-from
-made_from() { # LOCK...: whether the environment was made from these, and runs
+made_from() { # LOCK...: whether the environment was made from these locks, and its Python starts
     (cd requirements && cat "$@") | cmp -s - "$stamp" && "$env/bin/python" -c '' 2>/dev/null
 }
 
@@ -85,7 +86,7 @@ fi
 python=$(find_"$1"_python)
 echo "setting up $env with $python"
 rm -rf "$env"
-set -- # what is installed: -r LOCK...
+set -- # from here on "$@" are the arguments of the installer: -r LOCK...
 for lock in $locks; do set -- "$@" -r "requirements/$lock"; done
 if command -v uv >/dev/null 2>&1; then
     uv venv -q --python "$python" "$env"

@@ -1,6 +1,7 @@
-"""Importing old checkpoints under the names of today's nets.
+"""Imports checkpoints of other code under the variable names of the nets here.
 
-`rules` says what becomes what, `importing` does it, and `writing` puts the result in a folder.
+`rules` says which name becomes which, `importing` applies the rules and checks the result, and
+`writing` writes it into a folder.
 """
 from ash_tf1.checkpoint_import.importing import Report, Target, import_checkpoint
 

@@ -1,4 +1,4 @@
-"""Makes a checkpoint of today's nets of one with other names, another format or fewer variables."""
+"""Turns a checkpoint of other code into one that the nets here restore."""
 import collections
 from typing import NamedTuple
 
@@ -15,12 +15,13 @@ Report = collections.namedtuple('Report', ['imported', 'reshaped', 'filled', 'in
                                            'dropped', 'unmatched', 'checked'])
 Report.__doc__ += """: what an import did.
 
-imported: (old name, new name) of each variable that was taken over.
-reshaped: (new name, old shape, new shape) of those whose axes of size 1 differ.
-filled: names of the activation's variables that were given their initial values.
-initialized: names of the others that were.
-dropped, unmatched: old names that a rule drops; that none matches and the net does not have.
-checked: whether there was a net to hold names and shapes against.
+imported: (old name, new name) of each variable that was imported.
+reshaped: (new name, old shape, new shape) of those that differ in axes of size 1.
+filled: names of variables of the activation that got their initial values.
+initialized: names of other variables that got their initial values.
+dropped: old names that a rule drops.
+unmatched: old names that no rule matches and that the net does not have.
+checked: whether names and shapes were compared with those of a net.
 """
 
 
@@ -29,7 +30,7 @@ class Target(NamedTuple):
 
     task: Task
     spec: ModelSpec
-    described: bool = True  # whether all of the spec is known, so that it becomes a `model.json`
+    described: bool = True  # whether the spec is complete and so is written as `model.json`
 
     def build(self, activation_fn):
         """Builds the net for inference in the current graph; its variables by name, in order."""
@@ -41,32 +42,32 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
                       initialize_missing=False, seed=0, overwrite=False, dry_run=False):
     """Imports a checkpoint: gives its variables new names and writes them as a V2 checkpoint.
 
-    Without a target, names are changed and nothing is checked. With one, the new checkpoint has
-    exactly the net's variables. Those that only the net's activation has, as z_k and alpha of ASH,
-    get their initial values where the old checkpoint lacks them. With a target that is
-    described, the folder of the new checkpoint gets a `model.json` too, so that the commands take
-    it as they take the folder of a run.
+    Without a target, only names are changed, and neither names nor shapes are checked. With a
+    target, the new checkpoint has exactly the net's variables. Variables of the net's activation,
+    such as z_k and alpha of ASH, get their initial values if the old checkpoint lacks them. If the
+    target is described, the folder of the new checkpoint also gets a `model.json`. Then the
+    commands accept this folder as they accept the folder of a run.
 
     Args:
       old: a checkpoint of V1 or V2, as for `checkpoint.find_checkpoint`.
       new: prefix of the checkpoint to write; None for a dry run.
-      rules: sequence of sources as for `rules.read_rules`, the first ones first.
+      rules: sequence of sources as for `rules.read_rules`. Rules of earlier sources come first.
       target: the `Target`, or None.
-      ignore_unmatched: whether variables that no rule matches, and that the net does not have, are
-        left out; an error otherwise.
-      initialize_missing: whether all the net's variables that the old checkpoint lacks get their
-        initial values; an error otherwise.
-      seed: of these initial values.
+      ignore_unmatched: whether to leave out variables that no rule matches and that the net does
+        not have. Otherwise they are an error.
+      initialize_missing: whether all variables of the net that the old checkpoint lacks get their
+        initial values. Otherwise they are an error, unless they are the activation's.
+      seed: seed of these initial values.
       overwrite: whether a checkpoint at `new`, and another `model.json` there, are replaced.
-      dry_run: whether everything is done but to write.
+      dry_run: whether to do everything except writing.
 
     Returns:
       The `Report`.
 
     Raises:
-      ValueError: a file is missing or damaged, a rule is none, what the rules make of the old
-        checkpoint is not what the net needs, or a variable holds NaN or infinity; the message names
-        every variable concerned.
+      ValueError: a file is missing or damaged, a rule is invalid, the renamed variables are not
+        those that the net needs, or a variable holds NaN or infinity. The message names every
+        variable concerned.
     """
     rules = [rule for source in rules for rule in read_rules(source)]
     old = find_checkpoint(old, v1=True)
@@ -76,7 +77,7 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
     stored = list_variables(old)
     with tf.Graph().as_default():
         tf.set_random_seed(seed)
-        # The plain form of ASH has the same variables, and is built faster.
+        # The plain form of ASH has the same variables and is built faster.
         variables = None if target is None else target.build(
             get_activation(target.spec.activation, 'plain'))
         sources, dropped, unmatched = _assign(stored, rules, variables)
@@ -86,7 +87,7 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
             [] if initialize_missing else initialized)
         if problems or not sources:
             raise ValueError('checkpoint {} cannot be imported: {}'.format(
-                old, '; '.join(problems) or 'nothing is left of its variables'))
+                old, '; '.join(problems) or 'none of its variables would be imported'))
         values = _initial_values([variables[name] for name in filled + initialized])
     reshaped, infinite = [], []
     for name, value in read_variables(old, stored, sources):
@@ -108,7 +109,7 @@ def import_checkpoint(old, new, rules, target=None, ignore_unmatched=False,
 
 
 def _assign(stored, rules, variables):
-    """Which variable becomes which: (new name -> old name, dropped names, unmatched names)."""
+    """Applies the rules: (dict of new name -> old name, dropped names, unmatched names)."""
     sources, dropped, unmatched = collections.OrderedDict(), [], []
     for old in stored:
         rule, new = apply_rules(rules, old)
@@ -124,7 +125,7 @@ def _assign(stored, rules, variables):
 
 
 def _misfits(sources, stored, variables, target):
-    """A message for each variable that the net does not have, or has in another shape or dtype."""
+    """A message for each variable that the net lacks, or has with another shape or dtype."""
     messages = []
     for name, source in sources.items() if target is not None else ():
         shown = name if name == source else '{} (from {})'.format(name, source)
@@ -142,7 +143,7 @@ def _misfits(sources, stored, variables, target):
 
 
 def _left_over(target, unmatched, initialized):
-    """A message for old variables that nothing takes, and for new ones that nothing gives."""
+    """A message for old variables that are not used, and one for new variables without a value."""
     messages = []
     if unmatched:
         messages.append('no rule matches {}{}'.format(
@@ -159,9 +160,9 @@ def _without_ones(shape):
 
 
 def _missing(sources, variables, target):
-    """The names of the net's variables that have no source: the activation's own, and the others.
+    """The names of the net's variables without a source: the activation's own, and the others.
 
-    The activation's own are those that the net does not have with an activation that has none.
+    The activation's own are those that the same net with ReLU does not have.
     """
     missing = [name for name in variables or () if name not in sources]
     if not missing:

@@ -1,4 +1,4 @@
-"""Writing a checkpoint, and what is known of its net, whole or not at all."""
+"""Writes a checkpoint and the description of its net: completely, or not at all."""
 import os
 import re
 import tempfile
@@ -14,14 +14,14 @@ def check_new(old, new, overwrite, model=None):
     """Checks that a checkpoint may be written.
 
     Args:
-      old: the checkpoint that it is made of, as from `checkpoint.find_checkpoint`.
+      old: the checkpoint that is imported, as from `checkpoint.find_checkpoint`.
       new: prefix of the checkpoint to write.
-      overwrite: whether what is there may be replaced.
+      overwrite: whether existing files may be replaced.
       model: the (`Task`, `ModelSpec`) to write beside it, if any.
 
     Raises:
-      ValueError: `new` is a folder, a name that TensorFlow reads nothing from, or `old` itself, its
-        folder is that of a run, or there is something else already and it must not be replaced.
+      ValueError: `new` is a folder, a name that TensorFlow cannot read, or `old` itself; its folder
+        is that of a run; or a file exists and must not be replaced.
     """
     if not os.path.basename(new) or os.path.isdir(new):
         raise ValueError('{} is a folder: give the prefix of a checkpoint, such as {}'.format(
@@ -34,11 +34,11 @@ def check_new(old, new, overwrite, model=None):
         raise ValueError('there is a checkpoint at {} already: give another prefix, or --overwrite'
                          .format(new))
     folder = os.path.dirname(os.path.abspath(new))
+    if os.path.exists(os.path.join(folder, SETTINGS_FILE)):
+        raise ValueError('{} is the folder of a training run, which keeps its own checkpoints '
+                         'there: give a prefix in another folder'.format(folder))
     if model is None or not os.path.exists(os.path.join(folder, MODEL_FILE)):
         return
-    if os.path.exists(os.path.join(folder, SETTINGS_FILE)):
-        raise ValueError('{} is the folder of a training run, whose {} stays: give a prefix in '
-                         'another folder'.format(folder, MODEL_FILE))
     if not overwrite and load_model(folder) != model:
         raise ValueError('{} describes another net: give a prefix in another folder, or '
                          '--overwrite'.format(os.path.join(folder, MODEL_FILE)))
@@ -47,13 +47,12 @@ def check_new(old, new, overwrite, model=None):
 def write_checkpoint(prefix, values, model=None):
     """Writes a V2 checkpoint and makes it the latest of its folder; replaces one of that name.
 
-    After an exception there is no new file, and the old ones are as they were.
+    After an exception there is no new file, and the old files are unchanged.
 
     Args:
-      prefix: of the checkpoint; its folder is made where it is missing.
+      prefix: prefix of the checkpoint; its folder is made if it is missing.
       values: a dict: name -> (value, `tf.DType`).
-      model: the (`Task`, `ModelSpec`) to write into the folder, as `model.json`; None to write
-        none.
+      model: the (`Task`, `ModelSpec`) to write into the folder as `model.json`, or None.
 
     Raises:
       ValueError: the files cannot be written.
@@ -79,14 +78,14 @@ def write_checkpoint(prefix, values, model=None):
                 os.rename(source, destination)
                 done.append((source, destination))
             _make_latest(folder, name)
-        except BaseException:  # Ctrl-C too: the folder with the old files is about to go
+        except BaseException:  # Ctrl-C too: the temporary folder holds the old files
             for source, destination in reversed(done):
                 os.rename(destination, source)
             raise
 
 
 def _files_at(prefix):
-    """The files of whatever checkpoint a prefix has, V1 or V2, its graph included."""
+    """The files of the checkpoint at a prefix, V1 or V2, with its .meta file."""
     folder, name = os.path.split(os.path.abspath(prefix))
     mine = re.compile(re.escape(name) + r'(\.index|\.meta|(\.data)?-\d{5}-of-\d{5})?')
     return [os.path.join(folder, entry)
@@ -97,7 +96,7 @@ def _files_at(prefix):
 def _save(prefix, values):
     """Writes values as a V2 checkpoint, under any names."""
     with tf.Graph().as_default(), tf.Session() as session:
-        # Fed rather than constants: a graph must not be larger than 2 GB.
+        # The values are fed, because a graph with them as constants may exceed 2 GB, the limit.
         feeds = [tf.placeholder(dtype, np.shape(value)) for value, dtype in values.values()]
         save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=list(values),
                                  shape_and_slices=[''] * len(feeds), tensors=feeds)
@@ -109,7 +108,7 @@ def _save(prefix, values):
 
 
 def _make_latest(folder, name):
-    """Makes a checkpoint the latest in its folder's `checkpoint`, after those that are listed."""
+    """Lists a checkpoint as the latest one in its folder's file `checkpoint`, after the others."""
     others = [os.path.basename(path) for path in listed_checkpoints(folder)]
     tf.train.update_checkpoint_state(
         folder, name, [path for path in others if path != name] + [name])

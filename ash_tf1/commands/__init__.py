@@ -1,4 +1,4 @@
-"""The commands, one file each: `main(argv)` parses, calls the library and prints.
+"""The commands, one file each: `main(argv)` parses arguments, calls the library and prints.
 
-`tools/` has a script for each.
+`tools/` has a script for each command.
 """

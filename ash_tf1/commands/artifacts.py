@@ -1,9 +1,13 @@
-"""What the commands that write an artifact have in common."""
+"""Functions that the commands which write an artifact share."""
 import importlib
 
 
 def needing_tf2onnx(name, package='ash_tf1.converting'):
-    """A module that needs tf2onnx, which belongs to an extra that training does without."""
+    """Imports a module that needs tf2onnx. Training does not need the extra that has tf2onnx.
+
+    Raises:
+      ValueError: a package of the extra is missing.
+    """
     try:
         return importlib.import_module('{}.{}'.format(package, name))
     except ImportError as error:
@@ -12,7 +16,7 @@ def needing_tf2onnx(name, package='ash_tf1.converting'):
 
 
 def print_exported(result):
-    """Prints what an `artifact.Exported` is."""
+    """Prints one line about an `artifact.Exported`."""
     print('{}: {:.2f} MB, {} nodes ({}), {} examples in the test data set'.format(
         result.folder, result.size / 1e6, sum(result.nodes.values()),
         ', '.join('{} {}'.format(count, op) for op, count in result.nodes.most_common()),

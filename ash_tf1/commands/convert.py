@@ -18,18 +18,19 @@ KERAS_SUFFIXES = ('.h5', '.hdf5', '.keras')
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
     parser = argparse.ArgumentParser(
-        description='Convert a graph that TensorFlow 1 left, with ASH in any of its forms or '
+        description='Convert a graph that TensorFlow 1 saved, with ASH in any of its forms or '
                     'without, to an artifact: model.onnx, and a test data set of inputs with the '
                     'answers that the graph itself gave to them. Variables are read from their '
-                    'checkpoint by no op of the graph. An op that reads or writes files, runs '
-                    'Python or draws random numbers is refused, and not run.',
+                    'checkpoint without running ops of the graph. A graph is refused if it has an '
+                    'op that reads or writes files, runs Python or draws random numbers; such an '
+                    'op is not run.',
         epilog='example: python tools/convert.py saved_model/ artifacts/vgg19 --set keep_prob=1.0; '
                'then, on modern Python: python tools/verify_onnx.py artifacts/vgg19')
     parser.add_argument('source', metavar='SOURCE',
-                        help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; a '
-                             'MetaGraph (.meta) with its checkpoint: the prefix or folder of both; '
-                             'a Keras model, .h5; the folder of a run, as for '
-                             'tools/export_onnx.py; or, with --net, a checkpoint')
+                        help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; the '
+                             'prefix or folder of a checkpoint with its MetaGraph (.meta); a Keras '
+                             'model, .h5; the folder of a run, as for tools/export_onnx.py; or, '
+                             'with --net, a checkpoint')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
     parser.add_argument('--input', action='append', default=[], metavar='NAME[:SHAPE]',
                         help='a tensor that becomes an input, with a shape such as ?,224,224,3 or '
@@ -39,52 +40,57 @@ def main(argv=None):
                              'or the one that nothing reads)')
     parser.add_argument('--set', nargs='+', default=[], metavar='NAME=VALUE',
                         help='placeholders that become constants, such as is_training=false '
-                             'keep_prob=1.0; branches and dropout that they switch off go')
+                             'keep_prob=1.0; branches and dropout that they switch off are removed')
     parser.add_argument('--tag', metavar='TAG[,TAG]',
-                        help='of the graph in a SavedModel (default: the only one, or serve)')
+                        help='tags of the graph in a SavedModel (default: the only ones, or serve)')
     parser.add_argument('--signature', metavar='KEY',
                         help='signature that names inputs and outputs (default: the only one, or '
                              'serving_default)')
     parser.add_argument('--allow-training-mode', action='store_true',
-                        help='let BatchNorm use the statistics of the batch that it is given')
+                        help='accept BatchNorm in training mode, which uses the statistics of each '
+                             'batch')
     parser.add_argument('--trust-code', action='store_true',
-                        help='load a Keras model with Lambda layers, which run Python code')
+                        help='load a Keras model with Lambda layers, whose Python code is then run')
     parser.add_argument('--labels', metavar='FILE',
-                        help='labels of the classes, one a line: the artifact becomes an image '
+                        help='labels of the classes, one per line: makes the artifact an image '
                              'classifier, which takes uint8 RGB pixels and which predict.py and '
-                             'evaluate_onnx.py know')
-    options.add_preprocess(parser, 'of an image classifier: how pixels become the input, in the '
-                                   'graph, and photos become pixels')
+                             'evaluate_onnx.py can use')
+    options.add_preprocess(parser, 'for an image classifier: how photos become pixels, and how the '
+                                   'graph turns pixels into the input')
     parser.add_argument('--samples', metavar='PATH',
                         help='inputs of the test data set: .npy, .npz with an array for each '
-                             'input, an image or a folder of images (default: made up)')
+                             'input, an image or a folder of images (default: random ones)')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
-                        help='of inputs that are made up (default: %(default)s)')
+                        help='seed of the random inputs (default: %(default)s)')
     parser.add_argument('--time-limit', type=float, default=1800, metavar='SECONDS',
-                        help='of the process that reads and converts (default: %(default)s)')
+                        help='limit of the process that reads and converts (default: %(default)s)')
     parser.add_argument('--memory-limit', type=float, metavar='GB',
-                        help='of its data (default: three quarters of the memory there is)')
+                        help='limit of the data of this process (default: three quarters of the '
+                             'machine\'s memory)')
     parser.add_argument('--verbose', action='store_true',
-                        help='let through what TensorFlow and tf2onnx say, and tracebacks')
+                        help='show the messages of TensorFlow and tf2onnx, and tracebacks')
     options.add_plugin(parser)
     options.add_artifact_options(parser)
     _add_net(parser.add_argument_group(
-        'a checkpoint of a loop of your own around one of the nets here, to an image classifier'))
+        'for a checkpoint that your own training loop wrote for one of the nets here; the artifact '
+        'is an image classifier'))
     return run(parser, _convert, argv)
 
 
 def _add_net(group):
     group.add_argument('--net', metavar='NAME', help='the net, as for tools/train.py')
     group.add_argument('--classes', type=int, metavar='N',
-                       help='number of classes, where there are no --labels: they are called 0, 1, '
-                            '2 and so on')
-    options.add_input_size(group, '224')
+                       help='number of classes, if there are no --labels; the labels are then 0, '
+                            '1, 2 and so on')
+    options.add_input_size(group, '224; for a graph with --labels its own, or what photos are '
+                                  'fitted to if it takes any size')
+    options.add_any_size(group)
     group.add_argument('--activation', metavar='NAME',
                        help='its activation, as for tools/train.py (default: ash)')
     group.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
                        help='options of the net, such as stride_placement=slim')
     group.add_argument('--scope', metavar='NAME',
-                       help='variable scope of the net (default: the one that has its variables)')
+                       help='variable scope of the net (default: the scope that has its variables)')
 
 
 def _convert(args):
@@ -96,7 +102,7 @@ def _convert(args):
     convert = _net_conversion(args) if args.net else _conversion(args)
     marking.check_replaceable(args.out_dir, args.overwrite)
     with files.replacing_folder(args.out_dir) as folder:
-        os.rmdir(folder)  # which the child makes, or leaves unmade
+        os.rmdir(folder)  # the child process makes it anew, if it succeeds
         gigabytes = (containment.default_gigabytes() if args.memory_limit is None
                      else args.memory_limit)
         result = containment.call(lambda: convert(folder), args.time_limit, gigabytes,
@@ -107,18 +113,20 @@ def _convert(args):
 
 
 def _check_together(args):
-    """Raises ValueError for options that are not of the source that there is."""
+    """Raises ValueError for options that do not go with the kind of source."""
     of_graphs = ('input', 'output', 'set', 'tag', 'signature', 'allow_training_mode', 'trust_code')
-    of_nets = ('classes', 'input_size', 'activation', 'net_options', 'scope')
+    of_nets = ('classes', 'activation', 'net_options', 'scope')
     for name in of_graphs if args.net else of_nets:
         if getattr(args, name):
             raise ValueError('--{} {}'.format(
-                name.replace('_', '-'), 'is for graphs: leave it out, or --net' if args.net else
+                name.replace('_', '-'), 'is for graphs: leave out it or --net' if args.net else
                 'is for checkpoints: give --net too'))
+    if args.input_size and not (args.net or args.labels):
+        raise ValueError('--input-size is for image classifiers: give --net or --labels too')
 
 
 def _convert_run(args):
-    """What tools/export_onnx.py does, with the arguments of tools/convert.py."""
+    """Does what tools/export_onnx.py does, from the arguments of tools/convert.py."""
     for name in ('input', 'output', 'set', 'tag', 'signature', 'labels', 'preprocess'):
         if getattr(args, name):
             raise ValueError('{} is the folder of a run, whose {} says that: leave out --{}'.format(
@@ -126,14 +134,14 @@ def _convert_run(args):
     return export_onnx.export(argparse.Namespace(
         checkpoint_dir=args.source, out_dir=args.out_dir, checkpoint=None, data_dir=None,
         samples=8, keep_graph=args.keep_graph, overwrite=args.overwrite, opset=args.opset,
-        plugin=args.plugin,
+        plugin=args.plugin, any_size=args.any_size,
         images=args.samples and [args.samples]))
 
 
 def _net_conversion(args):
-    """What converts a checkpoint of --net: a function of the folder to write."""
+    """Returns the function that converts a checkpoint of --net into the folder that it is given."""
     if (args.labels is None) == (args.classes is None):
-        raise ValueError('--net needs --labels, or --classes where the classes have no names')
+        raise ValueError('--net needs --labels, or --classes if the classes have no names')
     labels = read_labels(args.labels) if args.labels else tuple(map(str, range(args.classes)))
     target = classifier_target(
         args.net, len(labels), options.input_shape(args.input_size, INPUT_SHAPE),
@@ -144,12 +152,16 @@ def _net_conversion(args):
     def convert(folder):
         compute_in_one_thread()
         return runs.convert_checkpoint(args.source, target.task, target.spec, folder,
-                                       args.samples, args.seed, args.keep_graph, opset=args.opset)
+                                       args.samples, args.seed, args.keep_graph, opset=args.opset,
+                                       any_size=args.any_size)
     return convert
 
 
 def _conversion(args):
-    """What converts a graph: a function of the folder to write."""
+    """Returns the function that converts a graph into the folder that it is given."""
+    if args.any_size:
+        raise ValueError('--any-size is for nets and runs: a graph takes any size by --input '
+                         'NAME:?,?,?,3')
     foreign = needing_tf2onnx('foreign')
     conversion = foreign.Options(
         inputs=tuple(map(_input, args.input)), outputs=tuple(args.output),
@@ -168,12 +180,13 @@ def _conversion(args):
 
 
 def _adapter(args):
-    """What makes an image classifier of a graph, where labels are given."""
+    """What turns a graph into an image classifier, if labels are given; else None."""
     if args.labels is None:
         if args.preprocess:
             raise ValueError('--preprocess is for image classifiers: give --labels too')
         return None
-    return GraphClassifier(read_labels(args.labels), preprocessing.parse(args.preprocess))
+    return GraphClassifier(read_labels(args.labels), preprocessing.parse(args.preprocess),
+                           options.input_shape(args.input_size, ())[:2] or None)
 
 
 def _input(text):

@@ -12,12 +12,12 @@ from ash_tf1.training.evaluation import SPLITS, evaluate
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
     parser = argparse.ArgumentParser(
-        description='Evaluate a checkpoint of a training run on its data set, with TensorFlow; '
-                    'or one that was imported with --labels, or any on photos in folders.',
+        description='Evaluate a checkpoint with TensorFlow: one of a training run, or one that was '
+                    'imported with --labels, on a data set or on photos in folders.',
         epilog='example: python tools/evaluate.py runs/ash --data-dir cifar-10-batches-py; '
                'python tools/evaluate.py imported --images photos')
     parser.add_argument('run_dir', metavar='RUN_DIR',
-                        help='folder of the run, or of what tools/import_checkpoint.py wrote')
+                        help='folder of the run, or folder that tools/import_checkpoint.py wrote')
     parser.add_argument('--checkpoint', metavar='PATH',
                         help='"best", or a checkpoint: its folder, its prefix, or its .index, '
                              '.meta or .data-* file (default: the latest)')
@@ -25,15 +25,15 @@ def main(argv=None):
                         help='data set with the same labels and image size: {} (default: the one '
                              'of the run)'.format(', '.join(DATASETS)))
     parser.add_argument('--images', metavar='DIR',
-                        help='in place of a data set: a folder with a folder of PNG or JPEG files '
-                             'for each class, named by its label')
+                        help='evaluate on photos instead: a folder with a folder of PNG or JPEG '
+                             'files for each class, named by its label')
     parser.add_argument('--data-dir', metavar='PATH',
                         help='folder or archive of the data set (default: as in training)')
     parser.add_argument('--split', choices=SPLITS, default='test',
                         help='default: %(default)s')
     parser.add_argument('--batch-size', type=int, metavar='N',
-                        help='images a step; changes no result (default: 500, fewer of large '
-                             'images)')
+                        help='images per step; changes no result (default: 500, fewer if the '
+                             'images are large)')
     options.add_plugin(parser)
     parser.add_argument('--json', action='store_true', help='print JSON instead of text')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')

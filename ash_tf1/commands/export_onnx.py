@@ -18,7 +18,7 @@ def main(argv=None):
                'python tools/export_onnx.py imported artifacts/resnet50 --images photos; '
                'then, on modern Python: python tools/verify_onnx.py artifacts/ash')
     parser.add_argument('checkpoint_dir', metavar='CHECKPOINT_DIR',
-                        help='folder of the run, or of what tools/import_checkpoint.py wrote')
+                        help='folder of the run, or folder that tools/import_checkpoint.py wrote')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
     parser.add_argument('--checkpoint', metavar='PATH',
                         help='"best", or a checkpoint: its folder, its prefix, or its .index, '
@@ -31,17 +31,18 @@ def main(argv=None):
                              'split)')
     parser.add_argument('--samples', type=int, default=8, metavar='N',
                         help='examples in the test data set (default: %(default)s)')
+    options.add_any_size(parser)
     options.add_plugin(parser)
     options.add_artifact_options(parser)
     return run(parser, export, argv)
 
 
 def export(args):
-    """Does what parsed arguments ask for; returns the exit status."""
+    """Exports by parsed arguments; returns the exit status."""
     plugins.load_for(args.checkpoint_dir, args.plugin)
     compute_in_one_thread()  # so that the artifact is the same on any machine
     result = needing_tf2onnx('runs').export(
         args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir, args.samples,
-        args.keep_graph, args.overwrite, args.opset, args.images)
+        args.keep_graph, args.overwrite, args.opset, args.images, args.any_size)
     print_exported(result)
     return 0

@@ -12,7 +12,7 @@ from ash_tf1.tasks.classification.labels import read_labels
 from ash_tf1.tasks.classification.spec import ClassifierSpec
 from ash_tf1.training.run_dir import MODEL_FILE
 
-INPUT_SHAPE = (224, 224, 3)  # of images, where none is given
+INPUT_SHAPE = (224, 224, 3)  # of images, if none is given
 
 
 def main(argv=None):
@@ -20,10 +20,10 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         description='Import a TensorFlow 1 checkpoint of other code: give its variables the names '
                     'that the nets have here, check them, and write them as a current checkpoint. '
-                    'With --labels, tools/evaluate.py and tools/export_onnx.py take the folder of '
-                    'NEW as they take the folder of a run. '
-                    'The rules, which say what becomes what, are described in '
-                    'docs/legacy-checkpoints.md; ready ones are: {}.'.format(
+                    'With --labels, tools/evaluate.py and tools/export_onnx.py accept the folder '
+                    'of NEW as they accept the folder of a run. '
+                    'Rules say which name becomes which; docs/legacy-checkpoints.md describes '
+                    'them. There are ready rules for: {}.'.format(
                         ', '.join(ready_rules())),
         epilog='example: python tools/import_checkpoint.py resnet_v1_50.ckpt '
                'imported/resnet50.ckpt --map slim-resnet-v1 --net resnet_v1_50 --activation relu '
@@ -34,23 +34,26 @@ def main(argv=None):
     parser.add_argument('new', metavar='NEW', nargs='?',
                         help='prefix of the checkpoint to write, e.g. imported/model.ckpt')
     parser.add_argument('--map', metavar='RULES', action='append', default=[],
-                        help='file of rules, or the name of ready ones; given several times, the '
-                             'first rule that matches decides')
+                        help='file of rules, or the name of ready rules; may be given several '
+                             'times; the first rule that matches decides')
     parser.add_argument('--list', action='store_true',
-                        help="print OLD's variables, with dtype and shape, and do no more")
+                        help="only print OLD's variables, with dtype and shape")
     parser.add_argument('--dry-run', action='store_true', help='report, but write nothing')
     parser.add_argument('--overwrite', action='store_true',
                         help='replace the checkpoint that is at NEW, and a model.json beside it')
     parser.add_argument('--ignore-unmatched', action='store_true',
-                        help='leave out what matches no rule and is not in the net')
-    group = parser.add_argument_group('the net that it is for (without: no shapes are checked)')
+                        help='leave out variables that no rule matches and that the net does not '
+                             'have')
+    group = parser.add_argument_group('the net that the checkpoint is for (without --net, names '
+                                      'and shapes are not checked)')
     group.add_argument('--net', metavar='NAME', help='a net, as for tools/train.py')
     group.add_argument('--classes', type=int, metavar='N', help='number of classes')
     group.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
                        help='options of the net, such as stride_placement=slim')
     group.add_argument('--labels', metavar='FILE',
                        help='text file with the name of a class on each line, in the order of the '
-                            'classes: NEW gets a model.json, and --classes may be left out')
+                            'classes; a model.json is written beside NEW, and --classes may be '
+                            'left out')
     options.add_preprocess(group, 'how a photo becomes the input that the net was trained on, '
                                    'for model.json')
     options.add_input_size(group, '224')
@@ -59,9 +62,9 @@ def main(argv=None):
     group.add_argument('--scope', metavar='NAME',
                        help='variable scope of the net (default: its name)')
     group.add_argument('--initialize-missing', action='store_true',
-                       help='give initial values to what nothing in OLD becomes')
+                       help='give initial values to variables of the net that OLD does not have')
     group.add_argument('--seed', type=int, default=0, metavar='N',
-                       help='of these initial values (default: %(default)s)')
+                       help='seed of these initial values (default: %(default)s)')
     return run(parser, _import_checkpoint, argv)
 
 
@@ -84,7 +87,7 @@ def _import_checkpoint(args):
 
 
 def _target(args):
-    """The `checkpoint_import.Target` that arguments mean; None where they name no net."""
+    """The `checkpoint_import.Target` for the arguments; None if they name no net."""
     labels = () if args.labels is None else read_labels(args.labels)
     classes = len(labels) or None if args.classes is None else args.classes
     if (args.net is None) != (classes is None):
@@ -100,15 +103,16 @@ def _target(args):
 
 def classifier_target(net, num_classes, input_size=INPUT_SHAPE, activation='ash', scope=None,
                       net_options=(), labels=(), preprocessing=None):
-    """The `Target` of an image classifier; one with labels is described.
+    """The `Target` of an image classifier. It is described if there are labels.
 
     Args:
       net, activation, net_options: as in `Settings`.
       num_classes: number of logits.
       input_size: height, width and channels of the images.
-      scope: variable scope of the net; its own where it is None.
-      labels: the classes' names; none where they are not known.
-      preprocessing: the `Preprocessing` that the net was trained on; none by default.
+      scope: variable scope of the net; None for its default.
+      labels: the names of the classes; empty if they are not known.
+      preprocessing: the `Preprocessing` that the net was trained with; by default the net's input
+        is RGB from 0 to 255.
 
     Raises:
       ValueError: a number is impossible, or there are more or fewer labels than classes.

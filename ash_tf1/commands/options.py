@@ -1,4 +1,4 @@
-"""Options that several commands have in common."""
+"""Options that several commands share."""
 import argparse
 import dataclasses
 
@@ -14,7 +14,7 @@ _NAMES = {'task': TASKS, 'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATA
 
 
 def add_settings(parser):
-    """Adds an option for each field of `Settings` to a parser; none has a default of its own."""
+    """Adds an option for each field of `Settings` to a parser, without default values."""
     group = parser.add_argument_group('settings (default: those of the recipe)')
     for field in dataclasses.fields(Settings):
         option = '--' + field.name.replace('_', '-')
@@ -24,11 +24,21 @@ def add_settings(parser):
         common = dict(dest=field.name, default=argparse.SUPPRESS, help=help_text)
         if isinstance(field.default, bool):
             group.add_argument(option, action='store_true', **common)
+            group.add_argument(option.replace('--', '--no-', 1), action='store_false',
+                               dest=field.name, default=argparse.SUPPRESS,
+                               help='the opposite of {}'.format(option))
         elif isinstance(field.default, tuple):
             group.add_argument(option, type=field.metadata['of'], nargs='*', metavar='X', **common)
         else:
             group.add_argument(option, type=type(field.default), choices=field.metadata['choices'],
                                metavar=None if field.metadata['choices'] else 'X', **common)
+
+
+def add_any_size(parser):
+    """Adds --any-size to the parser of a command that exports nets."""
+    parser.add_argument('--any-size', action='store_true',
+                        help='let the model take images of any height and width; photos are still '
+                             'fitted to those of the net')
 
 
 def add_plugin(parser):
@@ -39,7 +49,7 @@ def add_plugin(parser):
 
 
 def add_artifact_options(parser):
-    """Adds what every command that writes an artifact takes to its parser."""
+    """Adds the options of commands that write an artifact to a parser."""
     parser.add_argument('--opset', type=int, default=opsets.DEFAULT, metavar='N',
                         help="version of ONNX's operators, {} to {} (default: %(default)s)".format(
                             opsets.FIRST, opsets.LAST))
@@ -67,14 +77,14 @@ def add_input_size(parser, default):
 
 
 def input_shape(sizes, default):
-    """(height, width, channels) of the images that --input-size means.
+    """The shape of images that --input-size gives: (height, width, channels).
 
     Args:
-      sizes: its numbers; none for the default.
-      default: the shape.
+      sizes: the numbers of the option; empty for the default.
+      default: the default shape.
 
     Raises:
-      ValueError: they are more than three, or one is below 1.
+      ValueError: there are more than three numbers, or one is below 1.
     """
     if not sizes:
         return tuple(default)

@@ -1,4 +1,4 @@
-"""A command's run: one line for bad input, and an exit status that tells what happened."""
+"""Runs a command: reports errors in one line, and returns the exit status."""
 import os
 import signal
 import sys
@@ -10,11 +10,11 @@ _PATHS = ('run_dir', 'out_dir', 'checkpoint_dir', 'source', 'old', 'new')
 
 
 def run(parser, function, argv):
-    """Parses the arguments, calls function(args) and returns the exit status it gives.
+    """Parses the arguments, calls function(args) and returns the exit status that it returns.
 
-    Bad input (a ValueError or OSError) becomes one line on stderr and exit status 2, what failed
-    for another reason (a RuntimeError, a MemoryError, an error of TensorFlow) exit status 1, Ctrl-C
-    outside of training 130.
+    Bad input (a ValueError or OSError) gives one line on stderr and exit status 2. Another failure
+    (a RuntimeError, a MemoryError, an error of TensorFlow) gives one line and exit status 1. Ctrl-C
+    outside of training gives 130. If the reader of the output has gone, the status is 141.
     """
     args = parser.parse_args(argv)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as tools/ has it during imports
@@ -28,7 +28,7 @@ def run(parser, function, argv):
             if getattr(args, name, None) == '':  # which would be the current folder, or fail late
                 raise ValueError('{} must be a path, got an empty one'.format(name.upper()))
         return function(args)
-    except BrokenPipeError:  # the reader of the output has gone, as `| head` does
+    except BrokenPipeError:  # the reader of the output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except (ValueError, OSError, RuntimeError, MemoryError) as error:

@@ -15,13 +15,13 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         description='Print what a net is made of: each layer\'s output (without the batch), its '
                     'trained parameters, its multiply-adds for one image, and its activation. The '
-                    'parameters of the activation are counted apart.',
+                    'parameters of the activation are counted separately.',
         epilog='example: python tools/summarize.py resnet_v1_50 --activation ash '
                '--net-options stride_placement=3x3')
     parser.add_argument('net', metavar='NET', help=', '.join(NETS))
-    options.add_input_size(parser, '32 or 224, what the net was published for')
+    options.add_input_size(parser, '32 or 224, the size that the net was published for')
     parser.add_argument('--classes', type=int, metavar='N',
-                        help='number of classes (default: 10 or 1000, likewise)')
+                        help='number of classes (default: 10 or 1000, as published)')
     parser.add_argument('--activation', default='ash', metavar='NAME',
                         help='%s (default: %%(default)s)' % ', '.join(ACTIVATIONS))
     parser.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
@@ -39,7 +39,7 @@ def _summarize(args):
     classes = classes if args.classes is None else args.classes
     if classes < 1:
         raise ValueError('--classes must be 1 or more, got {}'.format(classes))
-    # The plain form has the same variables, and is built faster.
+    # The plain form has the same variables and is built faster.
     summary = summaries.summarize(net, shape, classes, get_activation(args.activation, 'plain'),
                                   args.activation)
     if args.json:

@@ -14,8 +14,8 @@ from ash_tf1.training.settings import Settings
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
     parser = argparse.ArgumentParser(
-        description='Train a net with a chosen activation. A recipe sets everything; the options '
-                    'change single settings of it. Ctrl-C stops after the current step and saves.',
+        description='Train a net with a chosen activation. A recipe gives all settings; options '
+                    'change single ones. Ctrl-C stops after the current step and saves.',
         epilog='example: python tools/train.py --recipe cifar-short --data-dir cifar-10-batches-py '
                '--activation ash --run-dir runs/ash')
     parser.add_argument('--run-dir', required=True, metavar='DIR',
@@ -40,8 +40,8 @@ def _train(args):
     except OSError as error:
         if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
             raise
-        raise OSError('{}; what was saved before stays: when this is mended, {}'.format(
-            error, go_on)) from error
+        raise OSError('{}; the checkpoints saved before are kept; when the cause is removed, {}'
+                      .format(error, go_on)) from error
     if result.curve:
         print('learning curve: {}'.format(result.curve))
     if result.signal is None or result.step == result.total_steps:
@@ -53,11 +53,11 @@ def _train(args):
 
 
 def settings_from(args):
-    """The `Settings` that arguments mean: a recipe's, or a resumed run's, with what was given.
+    """The `Settings` for arguments: those of a recipe or a resumed run, changed by the options.
 
     Raises:
-      ValueError: a value is impossible, --recipe is given for a resumed run, or the recipe leaves
-        open what was not given.
+      ValueError: a value is invalid, --recipe is given for a resumed run, or neither the recipe
+        nor an option names a data set.
     """
     given = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)
              if hasattr(args, field.name)}
@@ -73,10 +73,9 @@ def settings_from(args):
     else:
         base = get_recipe(args.recipe or 'digits')
     if 'steps' in given or 'epochs' in given:
-        # The one that is given replaces whichever the recipe has.
+        # The given length replaces that of the recipe, also if that is in the other unit.
         base = dataclasses.replace(base, steps=0, epochs=0)
     settings = dataclasses.replace(base, **given)
     if not settings.dataset:
-        raise ValueError('the recipe {} leaves the data set to you: give --dataset'.format(
-            args.recipe))
+        raise ValueError('the recipe {} names no data set: give --dataset'.format(args.recipe))
     return settings

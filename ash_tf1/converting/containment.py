@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import tempfile
 import traceback
 
@@ -66,7 +67,7 @@ def _child(function, sender, log, limit):
     # Ctrl-C reaches both processes; the parent says so.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if log is not None:
-        os.dup2(log.fileno(), 2)  # whatever sys.stderr is
+        os.dup2(log.fileno(), sys.stderr.fileno())
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -10,15 +10,21 @@ import tensorflow.compat.v1 as tf
 
 def check_inputs(graph_def):
     """Raises ValueError where a node has more or fewer inputs than its op takes."""
-    for node in graph_def.node:
+    for node in all_nodes(graph_def):
         definition = of(node.op)
         if definition is None:
             continue
         count = sum(not name.startswith('^') for name in node.input)
-        wanted = sum(_count(argument, node) for argument in definition.input_arg)
+        wanted = sum(arity(argument, node) for argument in definition.input_arg)
         if count != wanted:
             raise ValueError('the graph is damaged: {!r} has {} inputs, an op of the type {} takes '
                              '{}'.format(node.name, count, node.op, wanted))
+
+
+def all_nodes(graph_def):
+    """The NodeDefs of a graph and of its functions."""
+    return list(graph_def.node) + [node for function in graph_def.library.function
+                                   for node in function.node_def]
 
 
 def node_name(tensor):
@@ -63,8 +69,8 @@ def of(op):
     return next(iter(meta_graph.meta_info_def.stripped_op_list.op), None)
 
 
-def _count(argument, node):
-    """How many inputs an argument of an op's definition stands for."""
+def arity(argument, node):
+    """How many tensors an argument of an op's definition stands for."""
     if argument.number_attr:
         return attribute(node, argument.number_attr).i
     if argument.type_list_attr:

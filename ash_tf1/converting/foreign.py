@@ -103,7 +103,8 @@ def _adapt(adapter, graph_def, found, given):
             return tf.import_graph_def(graph_def, {found[0].name: value}, [output],
                                        name='source')[0]
         interface = adapter.interface(found, given, apply)
-        inputs = [graphs.Tensor(tensor.name, tensor.dtype, tuple(tensor.shape.as_list()))
+        # What photos become, of which a graph of any size leaves the size open.
+        inputs = [graphs.Tensor(tensor.name, tensor.dtype, (None, *adapter.fitted(interface)))
                   for tensor in interface.inputs.values()]
         signature = onnx_model.Signature(
             tuple((tensor.op.name, tensor.name) for tensor in interface.inputs.values()),

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from tensorflow.core.framework import function_pb2
+from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
 
 from ash_tf1 import checkpoint
-from ash_tf1.converting import definitions
+from ash_tf1.converting import definitions, functions
 from ash_tf1.converting.definitions import node_name
 
 VARIABLES = ('VariableV2', 'Variable', 'VarHandleOp')
@@ -26,6 +28,13 @@ class Slot(NamedTuple):
     part: str  # 'SIZES BEGIN,COUNT:...' for a part of a larger tensor, as TensorFlow writes it
 
 
+class _Value(NamedTuple):
+    """What a handle of a variable leads to."""
+
+    dtype: int  # as in DataType
+    shape: TensorShapeProto
+
+
 def restored_variables(graph_def, restore_op=''):
     """Reads off a graph what its restore op would put into each of its variables.
 
@@ -38,8 +47,11 @@ def restored_variables(graph_def, restore_op=''):
       A dict: name of a variable's node -> `Slot`.
     """
     nodes = {node.name: node for node in graph_def.node}
+    part = tf.GraphDef(node=_behind(restore_op.rpartition(':')[0] or restore_op, nodes),
+                       library=graph_def.library)
+    nodes = {node.name: node for node in functions.flatten(functions.with_called(part)).node}
     slots = {}
-    for node in _behind(restore_op.rpartition(':')[0] or restore_op, nodes):
+    for node in nodes.values():
         if node.op in _ASSIGNS and len(node.input) > 1:
             slot = _restored(node.input[1], nodes)
             if slot:
@@ -73,11 +85,13 @@ def freeze(graph_def, slots, prefix):
     keys = {name: slot.key for name, slot in slots.items()}
     constants = {name: _constant(variables[name], _part(value, slots[name]), slots[name], prefix)
                  for name, value in checkpoint.read_variables(prefix, stored, keys)}
-    dtypes = _resource_dtypes(graph_def, variables)
-    frozen = tf.GraphDef(versions=graph_def.versions, library=graph_def.library)
-    for node in graph_def.node:
-        frozen.node.extend([constants[node.name]] if node.name in constants
-                           else _reading_constants(node, dtypes))
+    handles = {name: _Value(node.attr['dtype'].type, node.attr['shape'].shape)
+               for name, node in variables.items() if node.op == 'VarHandleOp'}
+    library = {function.signature.name: function for function in graph_def.library.function}
+    nodes, _ = _reading_constants(graph_def.node, handles, library)
+    frozen = tf.GraphDef(versions=graph_def.versions)
+    frozen.node.extend(constants.get(node.name, node) for node in nodes)
+    frozen.library.function.extend(library.values())
     return frozen
 
 
@@ -127,11 +141,14 @@ def _part(value, slot):
     """The part of a stored tensor that a `Slot` names."""
     if not slot.part:
         return value
-    spec = slot.part.split(' ')[-1]
-    if not re.fullmatch(r'(-|\d+,\d+)(:(-|\d+,\d+))*', spec) or spec.count(':') + 1 != value.ndim:
+    *sizes, spec = slot.part.split(' ')
+    axes = [axis.split(',') for axis in spec.split(':')]
+    if (sizes != list(map(str, value.shape)) or len(axes) != value.ndim
+            or not re.fullmatch(r'(-|\d+,\d+)(:(-|\d+,\d+))*', spec)
+            or any(len(axis) > 1 and sum(map(int, axis)) > size
+                   for axis, size in zip(axes, value.shape))):
         raise ValueError('the graph restores {!r} from {}, of shape {}'.format(
             slot.part, slot.key, list(value.shape)))
-    axes = [axis.split(',') for axis in spec.split(':')]
     return value[tuple(slice(None) if len(axis) == 1 else
                        slice(int(axis[0]), int(axis[0]) + int(axis[1])) for axis in axes)]
 
@@ -149,33 +166,74 @@ def _constant(node, value, slot, prefix):
     return constant
 
 
-def _resource_dtypes(graph_def, variables):
-    """The dtype of what each handle of a variable leads to: a dict by the names of nodes."""
-    dtypes = {name: node.attr['dtype'].type for name, node in variables.items()
-              if node.op == 'VarHandleOp'}
+def _reading_constants(nodes, handles, library):
+    """Nodes as they are where variables are constants.
+
+    Args:
+      nodes: NodeDefs, with inputs as in a graph; not changed.
+      handles: dict of `_Value`s by the names of variables that are resources.
+      library: dict of FunctionDefs by their names; those to which handles are given are changed.
+
+    Returns:
+      (list of NodeDefs, dict of `_Value`s by the names of all that give handles).
+    """
+    values = _all_handles(nodes, handles)
+    return [fresh for node in nodes for fresh in _reading_constant(node, values, library)], values
+
+
+def _all_handles(nodes, handles):
+    """The `_Value` of each handle of a variable: a dict by the names of nodes."""
+    values = dict(handles)
     consumers = {}
-    for node in graph_def.node:
+    for node in nodes:
         if node.op in _PASS_ON and node.attr['T'].type == tf.resource.as_datatype_enum:
             for name in map(node_name, node.input):
                 consumers.setdefault(name, []).append(node.name)
-    waiting = list(dtypes)
+    waiting = list(values)
     while waiting:
         name = waiting.pop()
         for consumer in consumers.get(name, ()):
-            if consumer not in dtypes:
-                dtypes[consumer] = dtypes[name]
+            if consumer not in values:
+                values[consumer] = values[name]
                 waiting.append(consumer)
-    return dtypes
+    return values
 
 
-def _reading_constants(node, dtypes):
+def _give_values(node, values, library):
+    """Changes a node of control flow v2, and its functions, to take values instead of handles."""
+    given = [values.get(node_name(name)) for name in node.input if name[0] != '^']
+    if node.op not in functions.LOOPS:
+        del given[0]  # what it decides by
+    types = node.attr['T' if node.op in functions.LOOPS else 'Tin'].list.type
+    types[:] = [value.dtype if value else before for value, before in zip(given, types)]
+    if node.op in functions.LOOPS:
+        for value, shape in zip(given, node.attr['output_shapes'].list.shape):
+            if value:
+                shape.CopyFrom(value.shape)
+    for reference in functions.named(node):
+        function = function_pb2.FunctionDef()
+        function.CopyFrom(library[reference.name])
+        function.arg_attr.clear()  # shapes of before
+        found = functions.body(function)
+        handles = {name: value for name, value in zip(found.inputs, given) if value}
+        nodes, inside = _reading_constants(found.nodes, handles, library)
+        for argument in function.signature.input_arg:
+            if argument.name in handles:
+                argument.type = handles[argument.name].dtype
+        for argument, output in zip(function.signature.output_arg, found.outputs):
+            if node_name(output) in inside:
+                argument.type = inside[node_name(output)].dtype
+        library[reference.name] = functions.with_body(function, nodes, found.outputs)
+
+
+def _reading_constant(node, values, library):
     """A node as it is where variables are constants: a list of nodes."""
     fresh = tf.NodeDef()
     fresh.CopyFrom(node)
     if node.op.startswith('Ref') and node.op[3:] in _PASS_ON:
         fresh.op = node.op[3:]
-    elif node.op in _PASS_ON and node.name in dtypes:
-        fresh.attr['T'].type = dtypes[node.name]
+    elif node.op in _PASS_ON and node.name in values:
+        fresh.attr['T'].type = values[node.name].dtype
     elif node.op == 'ReadVariableOp':
         fresh.op = 'Identity'
         fresh.attr['T'].type = node.attr['dtype'].type
@@ -191,7 +249,9 @@ def _reading_constants(node, dtypes):
         del fresh.attr['dtype']
         fresh.attr['Taxis'].type = tf.int32.as_datatype_enum
         return [axis, fresh]
-    elif any(node_name(name) in dtypes for name in node.input):
+    elif any(node_name(name) in values for name in node.input) and functions.named(node):
+        _give_values(fresh, values, library)
+    elif any(node_name(name) in values for name in node.input):
         raise ValueError('{!r} uses a variable by an op of the type {}, which is not '
                          'converted'.format(node.name, node.op))
     return [fresh]

@@ -76,13 +76,14 @@ def cut(graph_def, inputs=(), outputs=(), values=None, variables=False):
     set_constants(graph_def, values or {})
     part = extract(graph_def, outputs)
     definitions.check_inputs(part)
-    part = extract(simplifying.simplify(part), outputs)
+    part = _flat(part, outputs)
     open_inputs = _open(part)
     _check_inputs(open_inputs, shapes, outputs)
     if set(outputs) <= {tensor.name for tensor in open_inputs}:
         raise ValueError('{} is an input itself: there is nothing to convert'.format(
             _listed(outputs)))
     check_ops(part, variables)
+    functions.check_loops(part)
     found, given = _import(part, outputs)
     order = list(shapes) or list(found)
     return part, tuple(_describe(found[name]) for name in order), tuple(map(_describe, given))
@@ -101,6 +102,14 @@ def extract(graph_def, outputs):
         for name in ('_class', '_output_shapes'):
             node.attr.pop(name, None)
     return functions.with_called(part)
+
+
+def _flat(part, outputs):
+    """What the outputs depend on without calls of functions and what constants decide."""
+    while True:
+        part = extract(simplifying.simplify(functions.flatten(part)), outputs)
+        if not any(node.op in functions.CALLS for node in part.node):
+            return part  # else branches of control flow v2 that are taken: calls now
 
 
 def set_constants(graph_def, values):
@@ -170,8 +179,9 @@ def _check_inputs(found, shapes, outputs):
         raise ValueError('the outputs do not depend on {}'.format(', '.join(sorted(unused))))
     others = [tensor for tensor in found if tensor.name not in shapes]
     if others and shapes:
-        raise ValueError('the outputs depend on inputs that are not given: {}{}'.format(
-            _described(others), suggest_settings(others)))
+        raise ValueError('the outputs depend on inputs that are not given: {}{}; or name by '
+                         '--output what does without'.format(_described(others),
+                                                             suggest_settings(others)))
     if len(others) > 1:
         raise ValueError('{} depends on {} placeholders: {}; name those that are inputs by '
                          '--input{}'.format(_listed(outputs), len(others), _described(others),
@@ -210,9 +220,7 @@ def check_ops(graph_def, variables=False, random=False):
     allowed.update(_CONTROL_FLOW + _OURS + _HARMLESS + (_VARIABLES if variables else ())
                    + (_RANDOM if random else ()))
     called = {function.signature.name for function in graph_def.library.function}
-    nodes = list(graph_def.node) + [node for function in graph_def.library.function
-                                    for node in function.node_def]
-    for node in nodes:
+    for node in definitions.all_nodes(graph_def):
         if node.op in allowed or node.op in called:
             continue
         if node.op in _VARIABLES:
@@ -350,27 +358,35 @@ def _sizes(shape):
 
 def check_inference(graph_def):
     """Raises ValueError where a node normalises by the statistics of its batch, as in training."""
-    nodes = {node.name: node for node in graph_def.node}
-    for node in graph_def.node:
-        fused = node.op.startswith('FusedBatchNorm') and node.op.rstrip('V23') == 'FusedBatchNorm'
+    for nodes in [graph_def.node] + [function.node_def for function in graph_def.library.function]:
+        by_name = {node.name: node for node in nodes}
+        for node in nodes:
+            if _trains(node, by_name):
+                raise ValueError(
+                    '{!r} normalises by the statistics of the batch that it is given, as BatchNorm '
+                    'does in training: convert the graph that evaluates{}; or '
+                    '--allow-training-mode, where it is meant'.format(
+                        node.name, suggest_settings(_open(graph_def))))
+
+
+def _trains(node, nodes):
+    if node.op.startswith('FusedBatchNorm') and node.op.rstrip('V23') == 'FusedBatchNorm':
         # TensorFlow's default where the attribute is not written.
-        trains = fused and ('is_training' not in node.attr or node.attr['is_training'].b)
-        if trains or node.op == 'Rsqrt' and _is_over_batch(node, nodes):
-            raise ValueError(
-                '{!r} normalises by the statistics of the batch that it is given, as BatchNorm '
-                'does in training: convert the graph that evaluates{}; or --allow-training-mode, '
-                'where it is meant'.format(node.name, suggest_settings(_open(graph_def))))
+        return 'is_training' not in node.attr or node.attr['is_training'].b
+    return node.op == 'Rsqrt' and _is_over_batch(node, nodes)
 
 
 def _is_over_batch(node, nodes):
     """Whether what a node takes is a variance over the first axis of something, and no constant."""
+    def ahead(name):
+        return nodes.get(definitions.node_name(name))  # none for an argument of a function
+
     while node.op in ('Rsqrt', 'Add', 'AddV2', 'Identity', 'Squeeze', 'Reshape'):
-        ahead = [nodes[definitions.node_name(name)] for name in node.input if name[0] != '^']
-        ahead = [one for one in ahead if one.op != 'Const']
-        if len(ahead) != 1:
+        read = [ahead(name) for name in node.input if name[0] != '^']
+        read = [one for one in read if one is None or one.op != 'Const']
+        if len(read) != 1 or read[0] is None:
             return False
-        node = ahead[0]
-    if node.op != 'Mean':
-        return False
-    axes = nodes[definitions.node_name(node.input[1])]
-    return axes.op == 'Const' and 0 in tf.make_ndarray(axes.attr['value'].tensor)
+        node = read[0]
+    axes = ahead(node.input[1]) if node.op == 'Mean' else None
+    return (axes is not None and axes.op == 'Const'
+            and 0 in tf.make_ndarray(axes.attr['value'].tensor))

@@ -9,7 +9,7 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import kernels
-from ash_tf1.converting import argument, definitions, published
+from ash_tf1.converting import argument, definitions, functions, published
 
 _OVERRIDE = '_gradient_op_type'
 _RECOMPUTE = b'AshRecompute'
@@ -82,19 +82,21 @@ def lower(graph_def):
     Args:
       graph_def: a GraphDef without variables; not changed.
 
+    Functions of the graph that are called are no more, and those of conditions and loops of control
+    flow v2 are lowered too.
+
     Returns:
       A GraphDef whose tensors have the names they had. What nothing reads any more is still there.
 
     Raises:
-      ValueError: a layer is inside a function of the graph, its rank is not known, its leak is no
-        constant, or something reads its statistics; the message names the layer. What ordinary ops
-        make up is no reason: it is left as it is inside a function.
+      ValueError: a layer's rank is not known, its leak is no constant, or something reads its
+        statistics; the message names the layer.
     """
-    for function in graph_def.library.function:
-        for layer in find_ash(function.node_def):
-            raise ValueError('ASH {!r} is inside the function {!r} of the graph, as control flow '
-                             'v2 makes them: build the graph after tf.disable_control_flow_v2()'
-                             .format(layer.name, function.signature.name))
+    return _lower(functions.flatten(functions.with_called(graph_def)))
+
+
+def _lower(graph_def):
+    """Lowers a graph without calls, with functions that are each named by one node."""
     graph = _imported(graph_def)
     layers = find_ash(graph_def.node)
     _check_statistics(graph_def, layers)
@@ -102,7 +104,8 @@ def lower(graph_def):
     ordinary, gates = _of_ordinary_ops(graph_def, graph)
     layers += ordinary
     replaced = {replaced.name for replaced in layers + gates}
-    lowered = tf.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    lowered = tf.GraphDef(versions=graph_def.versions)
+    lowered.library.function.extend(_lowered_functions(graph_def, graph))
     lowered.node.extend(node for node in graph_def.node if node.name not in replaced)
     constants = {node.name: node for node in graph_def.node if node.op == 'Const'}
     for layer in layers:
@@ -110,6 +113,49 @@ def lower(graph_def):
     for gate in gates:
         lowered.node.extend(_with_sigmoid(gate, graph))
     return lowered
+
+
+def _lowered_functions(graph_def, graph):
+    """The functions of a graph, those that its nodes name and those that these name."""
+    library = {function.signature.name: function for function in graph_def.library.function}
+    for node in graph_def.node:
+        given = _given(node, graph.get_operation_by_name(node.name), library)
+        for reference in functions.named(node):
+            function = library[reference.name]
+            found = functions.body(function)
+            part = tf.GraphDef(versions=graph_def.versions)
+            part.node.extend(_arguments(found.inputs, given))
+            part.node.extend(found.nodes)
+            part.library.function.extend(library.values())
+            lowered = _lower(part)
+            library.update((one.signature.name, one) for one in lowered.library.function)
+            library[reference.name] = functions.with_body(function, [
+                one for one in lowered.node if one.name not in found.inputs], found.outputs)
+    return library.values()
+
+
+def _given(node, op, library):
+    """What an op gives to its functions: a dtype, a shape and, if it is the same ever, its op."""
+    if op.type not in functions.LOOPS:
+        return [(tensor.dtype, tensor.shape, tensor.op) for tensor in op.inputs[1:]]
+    body = functions.body(library[node.attr['body'].func.name])
+    # What a loop changes has neither the value nor, perhaps, the shape that it had first.
+    return [(after.dtype, after.shape, before.op if output == argument else None)
+            for before, after, argument, output in zip(op.inputs, op.outputs, body.inputs,
+                                                       body.outputs)]
+
+
+def _arguments(names, given):
+    """Nodes for the arguments of a function: the constants that they are, or placeholders."""
+    with tf.Graph().as_default() as graph:
+        for name, (dtype, shape, op) in zip(names, given):
+            if op is not None and op.type == 'Const':
+                node = op.node_def
+                node.name = name
+                tf.import_graph_def(tf.GraphDef(node=[node]), name='')
+            else:
+                tf.placeholder(dtype, shape, name)
+        return graph.as_graph_def().node
 
 
 def _imported(graph_def):

@@ -19,7 +19,7 @@ from ash_tf1.training.run_log import METRICS_FILE
 
 
 def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, keep_graph=False,
-           overwrite=False, opset=opsets.DEFAULT, images=None):
+           overwrite=False, opset=opsets.DEFAULT, images=None, any_size=False):
     """Exports a checkpoint of a training run, or an imported one, as an artifact folder.
 
     The net is rebuilt for inference with ASH in the form that it was trained in, restored, frozen
@@ -38,6 +38,8 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
       images: where the test data come from in place of the data set's validation split (test where
         it has none): paths of PNG and JPEG files, and of folders of them. They are fitted as the
         `ModelSpec` says.
+      any_size: whether the model takes images of any height and width. Photos are fitted to those
+        of the `ModelSpec` all the same.
 
     Returns:
       What was `artifact.Exported`.
@@ -57,14 +59,14 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
         raise ValueError('an artifact needs at least one sample, got {}'.format(samples))
     batch, source = _samples(task, spec, run_dir, data_dir, images, samples)
     settings = _settings(run_dir)
-    frozen = freeze(task, spec, prefix, _form(settings))
+    frozen = freeze(task, spec, prefix, _form(settings), any_size)
     return _write(out_dir, frozen, [batch[key] for key in frozen.keys],
                   metadata(task, spec, prefix, source, _training(task, run_dir, settings, prefix)),
                   keep_graph, opset, task.texts(spec))
 
 
 def convert_checkpoint(path, task, spec, out_dir, samples_path=None, seed=0, keep_graph=False,
-                       overwrite=False, opset=opsets.DEFAULT):
+                       overwrite=False, opset=opsets.DEFAULT, any_size=False):
     """Converts a checkpoint that another loop wrote around one of our nets.
 
     Args:
@@ -75,7 +77,7 @@ def convert_checkpoint(path, task, spec, out_dir, samples_path=None, seed=0, kee
       samples_path: the test data set, as for `samples.read`: images, or arrays of the inputs. By
         default inputs are made up.
       seed: of inputs that are made up.
-      keep_graph, overwrite, opset: as for `export`.
+      keep_graph, overwrite, opset, any_size: as for `export`.
 
     Returns:
       What was `artifact.Exported`.
@@ -86,7 +88,7 @@ def convert_checkpoint(path, task, spec, out_dir, samples_path=None, seed=0, kee
     marking.check_replaceable(out_dir, overwrite)
     opsets.check(opset)
     prefix = checkpoint.find_checkpoint(path)
-    frozen = freeze(task, spec, prefix)
+    frozen = freeze(task, spec, prefix, any_size=any_size)
     inputs, origin = choose_inputs(samples_path, frozen.signature.input_names, frozen.inputs, seed,
                                    getattr(spec, 'preprocessing', None))
     return _write(out_dir, frozen, inputs, metadata(task, spec, prefix, origin, {}),
@@ -128,7 +130,7 @@ class Frozen(NamedTuple):
     keys: List[str]  # of the inputs in an example
 
 
-def freeze(task, spec, prefix, implementation=AUTO):
+def freeze(task, spec, prefix, implementation=AUTO, any_size=False):
     """The graph of a trained net for inference, its variables as constants.
 
     Args:
@@ -137,25 +139,33 @@ def freeze(task, spec, prefix, implementation=AUTO):
       prefix: a checkpoint, as from `checkpoint.find_checkpoint`; the net's variables may be below
         another scope there, as for `initial_weights.find_initial_weights`.
       implementation: form of ASH, as for `ops.ASH`.
+      any_size: whether it takes images of any height and width.
 
     Returns:
       The `Frozen` graph.
 
     Raises:
-      ValueError: the checkpoint does not fit.
+      ValueError: the checkpoint does not fit, or the net needs images of one size.
     """
     with tf.Graph().as_default():
-        interface = task.interface(spec, get_activation(spec.activation, implementation))
+        build = task.any_size_interface if any_size else task.interface
+        interface = build(spec, get_activation(spec.activation, implementation))
         signature = onnx_model.Signature(
             tuple((tensor.op.name, tensor.name) for tensor in interface.inputs.values()),
             tuple((name, tensor.name) for name, tensor in interface.outputs.items()))
-        inputs = [graphs.Tensor(tensor.name, tensor.dtype, tuple(tensor.shape.as_list()))
+        inputs = [graphs.Tensor(tensor.name, tensor.dtype, _example_shape(tensor, spec, any_size))
                   for tensor in interface.inputs.values()]
         weights = find_initial_weights(prefix, tf.global_variables(), task, spec, exact=True)
         with tf.Session(config=session_config()) as session:
             checkpoint.restore(session, prefix, variables=weights.sources)
             return Frozen(onnx_model.freeze_session(session, signature), signature, inputs,
                           list(interface.inputs))
+
+
+def _example_shape(tensor, spec, any_size):
+    """The shape of an input in the test data set: where any size is taken, that of photos."""
+    shape = tuple(tensor.shape.as_list())
+    return shape[:1] + tuple(spec.image_size) + shape[3:] if any_size else shape
 
 
 def _settings(run_dir):

@@ -23,8 +23,10 @@ _KNOWN = {
 def simplify(graph_def):
     """Takes out of a graph what its constants decide.
 
-    A Switch whose predicate is known becomes an Identity, and what it does not take goes. Dropout
-    of a known rate 0 goes, random numbers and all, by the range of random_uniform: [0, 1).
+    A Switch whose predicate is known becomes an Identity, and what it does not take goes. Of a
+    condition of control flow v2 it becomes a call of the function that is taken. Dropout of a known
+    rate 0 goes, random numbers and all, by the range of random_uniform: [0, 1). What is left of it
+    where its shape might be larger than that of its input are ones.
 
     Args:
       graph_def: a GraphDef; not changed.
@@ -34,9 +36,11 @@ def simplify(graph_def):
     """
     known = _known_values(graph_def)
     taken, alive = _taken_branches(graph_def, known)
-    changed = {**taken, **_without_dropout(graph_def, known)}
-    fresh = tf.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    dropout, added = _without_dropout(graph_def, known)
+    changed = {**taken, **_taken_functions(graph_def, known), **dropout}
+    fresh = tf.GraphDef(node=added, versions=graph_def.versions, library=graph_def.library)
     switches = {node.name for node in graph_def.node if node.op == 'Switch'} & set(taken)
+    alive.update(node.name for node in added)
     for node in graph_def.node:
         if node.name not in alive:
             continue
@@ -123,6 +127,28 @@ def _taken_branches(graph_def, known):
     return changed, alive
 
 
+def _taken_functions(graph_def, known):
+    """Changed nodes by name: calls, of those that choose a function by what is known."""
+    changed = {}
+    for node in graph_def.node:
+        if node.op not in ('If', 'StatelessIf', 'Case') or not node.input:
+            continue
+        chosen_by = known.get(node.input[0])
+        if chosen_by is None or chosen_by.ndim:
+            continue
+        if node.op == 'Case':
+            branches = node.attr['branches'].list.func
+            taken = branches[int(chosen_by) if 0 <= chosen_by < len(branches) else -1]
+        else:
+            taken = node.attr['then_branch' if chosen_by else 'else_branch'].func
+        call = tf.NodeDef(name=node.name, op='PartitionedCall', input=node.input[1:])
+        call.attr['f'].func.CopyFrom(taken)
+        for key in ('Tin', 'Tout'):
+            call.attr[key].CopyFrom(node.attr[key])
+        changed[node.name] = call
+    return changed
+
+
 def _merge(node, running):
     """A Merge of those of its inputs that run."""
     if len(running) == 1:
@@ -141,8 +167,14 @@ def _identity(node, tensor):
 
 
 def _without_dropout(graph_def, known):
-    """Changed nodes by name: products with what is known to be 1 everywhere."""
-    ranges, ones, changed = {}, set(), {}
+    """Products with what is known to be 1 everywhere, and those ones themselves.
+
+    Returns:
+      (changed nodes by name, nodes that these need beside them).
+    """
+    # By name: (low, high, the node that draws) of random numbers; that node, of ones made of them.
+    ranges, ones, changed, added = {}, {}, {}, []
+    nodes = {node.name: node for node in graph_def.node}
     scalars = {name for name, value in known.items() if not value.ndim}
     going = True
     while going:
@@ -150,26 +182,68 @@ def _without_dropout(graph_def, known):
         for node in graph_def.node:
             inputs = [name for name in node.input if not name.startswith('^')]
             if node.op == 'RandomUniform':
-                ranges[node.name] = 0.0, 1.0
+                ranges[node.name] = 0.0, 1.0, node
             elif node.op == 'Identity' and inputs[0] in ranges:
                 ranges[node.name] = ranges[inputs[0]]
             elif len(inputs) == 2 and node.op in ('Mul', 'Add', 'AddV2', 'Sub'):
-                _move_range(node, inputs, ranges, known)
-            if node.op in ('GreaterEqual', 'Floor') and inputs[0] in ranges:
-                low, high = ranges[inputs[0]]
-                if (node.op == 'Floor' and (np.floor(low), np.ceil(high)) == (1, 2)
-                        or node.op == 'GreaterEqual' and low >= known.get(inputs[1], np.inf)):
-                    ones.add(node.name)
+                _move_range(node, inputs, ranges, {name: known[name] for name in scalars})
+            if (node.op in ('GreaterEqual', 'Floor') and inputs[0] in ranges
+                    and node.name not in ones and _gives_ones(node, inputs, ranges, known)):
+                ones[node.name] = ranges[inputs[0]][2]
+                changed[node.name], value = _fill(node, ones[node.name])
+                added.append(value)
             elif node.op in ('Cast', 'Identity') and inputs[0] in ones:
-                ones.add(node.name)
+                ones[node.name] = ones[inputs[0]]
             elif node.op in ('Mul', 'RealDiv', 'Div') and node.name not in known:
                 one = [name for name in inputs if name in ones or name in scalars
                        and known[name] == 1.0]
                 kept = [name for name in inputs if name not in one]
-                if len(one) == 1 and (node.op == 'Mul' or one[0] == inputs[1]):
+                if len(one) == 1 and (node.op == 'Mul' or one[0] == inputs[1]) and (
+                        one[0] in scalars or _is_shape_of(ones[one[0]].input[0], kept[0], nodes,
+                                                      scalars)):
                     changed[node.name] = _identity(node, kept[0])
         going = len(ranges) + len(ones) + len(changed) > before
-    return changed
+    return changed, added
+
+
+def _gives_ones(node, inputs, ranges, known):
+    """Whether a comparison or a floor of random numbers is 1, or true, for all of their range."""
+    low, high, _ = ranges[inputs[0]]
+    if node.op == 'Floor':
+        return (np.floor(low), np.ceil(high)) == (1, 2)
+    return inputs[1] in known and not known[inputs[1]].ndim and low >= known[inputs[1]]
+
+
+def _fill(node, drawing):
+    """(a node that gives ones as many as are drawn in place of another, the one that it needs)."""
+    dtype = tf.bool if node.op == 'GreaterEqual' else tf.as_dtype(node.attr['T'].type)
+    shape = drawing.input[0]
+    # A constant in a loop must wait for something of the loop's.
+    value = tf.NodeDef(name=node.name + '/one', op='Const', input=['^' + node_name(shape)])
+    value.attr['dtype'].type = dtype.as_datatype_enum
+    value.attr['value'].tensor.CopyFrom(
+        tf.make_tensor_proto(np.ones([], dtype.as_numpy_dtype)))
+    fill = tf.NodeDef(name=node.name, op='Fill', input=[shape, value.name])
+    fill.attr['T'].type = dtype.as_datatype_enum
+    fill.attr['index_type'].type = drawing.attr['T'].type or tf.int32.as_datatype_enum
+    return fill, value
+
+
+def _is_shape_of(shape, tensor, nodes, scalars):
+    """Whether a tensor is the shape of another, or of what has the same one."""
+    def source(name):
+        while node_name(name) in nodes:
+            node = nodes[node_name(name)]
+            inputs = [one for one in node.input if not one.startswith('^')]
+            rest = [one for one in inputs if one not in scalars]
+            if node.op != 'Identity' and not (
+                    node.op in ('Mul', 'RealDiv', 'Div') and len(inputs) == 2 and len(rest) == 1):
+                return name
+            name = rest[0] if rest else inputs[0]
+        return name
+
+    asked = nodes.get(node_name(shape))
+    return asked is not None and asked.op == 'Shape' and source(asked.input[0]) == source(tensor)
 
 
 def _move_range(node, inputs, ranges, known):
@@ -179,4 +253,6 @@ def _move_range(node, inputs, ranges, known):
         return
     change = {'Mul': np.multiply, 'Sub': np.subtract}.get(node.op, np.add)
     if node.op != 'Mul' or known[other] > 0:
-        ranges[node.name] = tuple(float(change(end, known[other])) for end in ranges[random])
+        low, high, drawing = ranges[random]
+        ranges[node.name] = (float(change(low, known[other])), float(change(high, known[other])),
+                             drawing)

@@ -1,8 +1,8 @@
-"""The configs of layers: reading them from a model, and making layers from them.
+"""Reads the configs of a model's layers, and makes layers from them.
 
-The config of a Lambda layer holds the code of its function. `Lambda.from_config` makes a function
-of it again. For that it copies all names of the function's module into Keras's own module, where a
-name of the one may replace a name of the other. The configs from here hold the functions.
+Keras's own config of a Lambda layer holds the code of its function. `Lambda.from_config` makes a
+function from that code. To do so it copies all names of the function's module into Keras's module,
+where they may replace names of Keras. The configs that are read here hold the functions instead.
 """
 import collections
 import contextlib
@@ -15,10 +15,10 @@ _linear = tf.keras.activations.linear
 
 
 def make(layer, config):
-    """A new layer of the class of another one.
+    """Makes a new layer from the class and the config of another layer.
 
     Args:
-      layer: the other layer; only read.
+      layer: the other layer; it is not changed.
       config: its config, read under `readable`.
 
     Raises:
@@ -27,19 +27,19 @@ def make(layer, config):
     try:
         with tf.keras.utils.custom_object_scope(_own_objects(layer)):
             return _maker(type(layer)).from_config(config)
-    except Exception as error:  # the layer may be anybody's
+    except Exception as error:  # a user's layer class may raise anything
         raise no_copy(layer, error) from error
 
 
 def no_copy(layer, reason):
-    """The error that a layer cannot be copied."""
+    """The error that says that a layer cannot be copied."""
     return ValueError('layer {!r} ({}) cannot be copied by its get_config(): {}'.format(
         layer.name, type(layer).__name__, reason))
 
 
 def parts(layer):
-    """A layer or model and all that it is made of that are layers themselves, each once."""
-    # Not by its `submodules`, which fails on a model that has been saved.
+    """A layer or model and all layers inside it, each once."""
+    # Not by `submodules`, which fails for a model that has been saved.
     found = collections.OrderedDict()
 
     def add(part):
@@ -60,10 +60,11 @@ def parts(layer):
 
 @contextlib.contextmanager
 def readable(model):
-    """Lets the layers of a model give configs that `make` takes, where Keras's own would not do.
+    """While this is open, the layers of a model give configs that `make` accepts.
 
-    A Lambda gives its functions themselves. A layer whose activation has been set to None, which
-    means linear, gives its config at all: Keras looks for the name of None there and fails.
+    Keras's own configs do not work for two kinds of layers. A Lambda layer gives its functions
+    here, not their code. A layer whose activation was set to None is linear, but its `get_config`
+    fails, because Keras asks for the name of None. Here it gives a config.
     """
     found = parts(model)
     linear = [part for part in found
@@ -72,7 +73,7 @@ def readable(model):
     for part in linear:
         part.activation = _linear
     for part in lambdas:
-        # On the object, so that a wrapper or a model which asks for the config gets this one too.
+        # Set on the object, so that a wrapper or a model that asks for the config gets this too.
         part.get_config = functools.partial(_lambda_config, part)
     try:
         yield
@@ -92,7 +93,7 @@ def _has_config(layer):
 
 
 class _Kept:
-    """A value in a config that stays the same object where Keras copies the config."""
+    """A value in a config that stays the same object when Keras copies the config."""
 
     def __init__(self, value):
         self.value = value
@@ -104,9 +105,9 @@ class _Kept:
 def _lambda_config(layer):
     """The config of a Lambda layer, with its functions instead of their code."""
     config = type(layer).get_config(layer)
-    if 'function_type' not in config:  # a class with a config and from_config of its own
+    if 'function_type' not in config:  # a subclass with its own get_config and from_config
         return config
-    # Keras has no other way to the output shape: its config has only the code of a function.
+    # A private attribute, because the config holds only the code of a function.
     output_shape = vars(layer)['_output_shape']
     for key, module, value in (('function', 'module', layer.function),
                                ('output_shape', 'output_shape_module', output_shape),
@@ -118,9 +119,9 @@ def _lambda_config(layer):
 
 
 class _LambdaMaker:
-    """Stands for a Lambda class where Keras makes a layer by class name and config.
+    """Takes the place of a Lambda class when Keras makes a layer from a class name and a config.
 
-    Its `from_config` takes no custom objects: Lambda's own writes them into Keras's module.
+    Its `from_config` takes no custom objects, because Lambda's own writes them into Keras's module.
     """
 
     def __init__(self, cls):
@@ -133,17 +134,17 @@ class _LambdaMaker:
 
 
 def _maker(value):
-    """What makes a layer from a config, for a class; anything else as it is."""
+    """The object whose `from_config` makes a layer, for a class; other values as they are."""
     is_lambda = inspect.isclass(value) and issubclass(value, tf.keras.layers.Lambda)
     return _LambdaMaker(value) if is_lambda else value
 
 
 def _own_objects(layer):
-    """The classes and functions that a layer is made of, by the names that its config has."""
+    """The classes and functions that a layer consists of, by their names in its config."""
     objects = {}
     for part in parts(layer):
         found = [type(part)]
-        if not isinstance(part, tf.keras.layers.Lambda):  # whose config has its functions
+        if not isinstance(part, tf.keras.layers.Lambda):  # its config holds its functions
             found += [value for value in vars(part).values() if inspect.isfunction(value)]
         for value in found:
             if objects.setdefault(value.__name__, value) is not value:

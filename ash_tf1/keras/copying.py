@@ -1,4 +1,4 @@
-"""Copies a tf.keras model into new layers, on the way inserting others among them."""
+"""Copies a tf.keras model into new layers, and can insert further layers into the copy."""
 import collections
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Insertion(NamedTuple):
 
 def is_functional(model):
     """Whether a model is a graph of layers, as Model(inputs, outputs) makes it."""
-    # Such a model has a node of its own from its inputs to its outputs, which no call made.
+    # Such a model has a node from its inputs to its outputs from the start, before any call.
     nodes = model.inbound_nodes
     return isinstance(model, tf.keras.Model) and bool(nodes) and not nodes[0].inbound_layers
 
@@ -43,16 +43,16 @@ def check_model(model):
 
 
 class Original:
-    """All that has to be read of a model in its own graph, before it is copied in any.
+    """What a copy needs of a model, read in the model's own graph. The copy may be in another.
 
     Attributes:
       model: the model.
-      configs: the configs of its layers and nested models, by their identity.
-      values: the values of its weights, likewise.
+      configs: the configs of its layers and nested models, by their id().
+      values: the values of its weights, by their id().
     """
 
     def __init__(self, model):
-        """Reads a model for which `check_model` has been asked.
+        """Reads a model that has passed `check_model`.
 
         Raises:
           ValueError: a layer has no config.
@@ -77,30 +77,31 @@ class Original:
                 continue
             try:
                 self.configs[id(layer)] = layer.get_config()
-            except Exception as error:  # the layer may be anybody's
+            except Exception as error:  # a user's layer class may raise anything
                 raise configs.no_copy(layer, error) from error
         self.configs[id(model)] = model.get_config()
 
 
 def copy_model(original, insertions=None):
-    """Builds a model anew in the current graph: new layers with the old connections and weights.
+    """Builds a copy of a model in the current graph: new layers, same connections and weights.
 
-    Layers are made from their configs; nested models are copied likewise, and a layer in several
-    places stays one layer. Losses and metrics added to the model by tensor are added to the copy.
-    The copy is not compiled.
+    Layers are made from their configs. Nested models are copied in the same way. A layer in several
+    places stays one layer. Losses and metrics that were added to the model as tensors are added to
+    the copy. The copy is not compiled.
 
     Args:
-      original: the `Original`, a functional or a Sequential model. Only read.
+      original: the `Original` of a functional or Sequential model; it is not changed.
       insertions: dict layer name -> `Insertion`, for layers of the model itself, not of nested
-        models. Wherever the named layer is called, the new one is called instead of it, on its
-        outputs or on its inputs (a list where they are several).
+        models. Wherever the named layer is called, the new layer is called in its place
+        ('replace'), on its outputs ('after') or on its inputs ('before'). Several tensors are
+        given as a list.
 
     Returns:
-      A functional tf.keras model of the same name, inputs, order of outputs, trainable flags and,
-      bit for bit, weights.
+      A functional tf.keras model with the same name, inputs, order of outputs and trainable flags.
+      The weights are the same bit for bit.
 
     Raises:
-      ValueError: a layer cannot be made from its config, or does not fit in where it is inserted.
+      ValueError: a layer cannot be made from its config, or does not fit where it is inserted.
     """
     copier = _Copier(original)
     copy = copier.copy(original.model, insertions or {}, nested=False)
@@ -109,7 +110,7 @@ def copy_model(original, insertions=None):
 
 
 class _Copier:
-    """Holds the copies of all layers, by the identity of the layer."""
+    """Copies models and holds the copies of all layers, by the id() of the layer."""
 
     def __init__(self, original):
         self._original = original
@@ -132,7 +133,7 @@ class _Copier:
         tf.keras.backend.batch_set_value(pairs)
 
     def _layer(self, layer):
-        """The copy of a layer, made when first asked for."""
+        """The copy of a layer, made on the first call."""
         if id(layer) not in self._copies:
             if isinstance(layer, tf.keras.Model):
                 copy = self.copy(layer, {}, nested=True)
@@ -163,7 +164,7 @@ class _Copier:
             copy.add(tf.keras.layers.InputLayer(**_input_arguments(model)))
         for layer in model.layers:
             copy.add(self._layer(layer))
-        # Setting a model's flag sets those of its layers, which may have been set apart since.
+        # Setting a model's flag sets the flags of its layers too. Restore those that differ.
         copy.trainable = model.trainable
         for layer in model.layers:
             if self._layer(layer).trainable != layer.trainable:
@@ -176,7 +177,7 @@ class _Copier:
         inputs, tensors, nodes, extras = {}, _Tensors(), [], []
         for record in config['layers']:
             layer = layers[record['name']]
-            # References count the node that a functional model has of its own.
+            # References also count the node that a functional model has from the start.
             first = int(is_functional(layer))
             if isinstance(layer, tf.keras.layers.InputLayer):
                 inputs[layer.name, 0, 0] = output = self._layer(layer).output
@@ -217,8 +218,8 @@ class _Node(NamedTuple):
     """One call of a layer."""
 
     layer: tf.keras.layers.Layer
-    number: int        # in references to its outputs
-    is_first: bool     # of the layer's
+    number: int        # how references to its outputs count it
+    is_first: bool     # whether it is the layer's first call
     references: object  # nested [layer name, node number, tensor index, arguments]
 
 
@@ -240,7 +241,7 @@ class _Tensors:
         return outputs[index]
 
     def ready(self, node):
-        # A layer's calls keep their order, by which get_output_at counts.
+        # The calls of a layer keep their order, because get_output_at counts by it.
         needed = [] if node.is_first else [(node.layer.name, node.number - 1)]
         _map(lambda reference: needed.append(tuple(reference[:2])), node.references)
         _map(lambda reference: needed.append(tuple(reference[:2])), _arguments(node.references))
@@ -255,14 +256,15 @@ class _Tensors:
 
 
 def _arguments(references):
-    """The keyword arguments of a call, which the config repeats with each of its inputs."""
+    """The keyword arguments of a call. The config repeats them with each input of the call."""
     found = []
     _map(lambda reference: found.append(reference[3]), references)
     return found[0] if found else {}
 
 
 def _map(function, value):
-    """Applies a function to the references [layer name, node number, tensor index, ...] in it."""
+    """Applies a function to all references [layer name, node number, tensor index, ...] in a value.
+    """
     if isinstance(value, dict):
         return {key: _map(function, part) for key, part in value.items()}
     if not isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""From a tf.keras model to an artifact: one ONNX model and the proof of what it answers."""
+"""Exports a tf.keras model as an artifact: an ONNX model, and a test data set that proves it."""
 import contextlib
 import json
 
@@ -15,18 +15,18 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
                 opset=opsets.DEFAULT):
     """Exports a tf.keras model as an artifact folder, which `tools/verify_onnx.py` verifies.
 
-    The model is copied for inference, frozen and converted, its ASH layers in portable ops.
-    The folder has the layout of the ONNX model zoo: `model.onnx`, with what made it in
-    metadata_props, and `test_data_set_0/`, the inputs given and what the model answers to them.
-    The ONNX model has the inputs and outputs of model.input_names and output_names, in the model's
-    own dtypes, for any number of examples.
+    The model is copied for inference, frozen and converted; its ASH layers become portable ops.
+    The folder has the layout of the ONNX model zoo. `model.onnx` says in its metadata_props what
+    made it. `test_data_set_0/` has the given inputs and the model's answers to them. The ONNX model
+    has the inputs and outputs of model.input_names and output_names, in the model's own dtypes, for
+    any number of examples.
 
     Args:
-      model: a tf.keras model, functional or Sequential and built; only read.
+      model: a tf.keras model, functional or Sequential and built; it is not changed.
       out_dir: folder to make; must not exist, unless it is an artifact to be overwritten.
       inputs: examples for the test data set, as model.predict takes them: an array [N, ...], a
-        list of them for several inputs, or a dict of them by input name. Of the model's dtypes, or
-        such as lose nothing but digits by the cast.
+        list of arrays for several inputs, or a dict of arrays by input name. They have the model's
+        dtypes, or dtypes of the same kind, which are cast (float64 to float32, not to integers).
       keep_graph: whether the frozen TensorFlow graph is kept too, as `frozen_graph.pb`.
       overwrite: whether an artifact at out_dir is replaced.
       opset: as for `ash_tf1.converting.onnx_model.convert`.
@@ -35,10 +35,10 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
       An `ash_tf1.converting.artifact.Exported`.
 
     Raises:
-      ValueError: the model cannot be copied, the inputs do not fit it, out_dir is in use, or
-        models are not made for the opset.
+      ValueError: the model cannot be copied, the inputs do not fit it, out_dir is in use, or the
+        opset is not supported.
       RuntimeError: the conversion failed or was not complete, or the portable ops give other
-        answers.
+        answers than the model.
     """
     if not isinstance(model, tf.keras.Model):
         raise ValueError('model must be a tf.keras model, got {!r}'.format(model))
@@ -56,7 +56,7 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
 
 
 def freeze(model):
-    """The graph of a model for inference, its ASH layers in the form that they have.
+    """The frozen graph of a model for inference. Its ASH layers keep their implementation.
 
     Args:
       model: as for `export_onnx`.
@@ -71,7 +71,7 @@ def freeze(model):
     with tf.Graph().as_default(), _loops_that_freeze(), \
             tf.Session(config=session_config()) as session:
         copy = copying.copy_model(original)
-        # Placeholders of our own: those of the copy may have a fixed batch size.
+        # New placeholders, because those of the copy may have a fixed batch size.
         inputs = [tf.placeholder(tensor.dtype, [None] + tensor.shape.as_list()[1:])
                   for tensor in model.inputs]
         outputs = tf.nest.flatten(copy(inputs if len(inputs) > 1 else inputs[0], training=False))
@@ -84,7 +84,7 @@ def freeze(model):
 
 @contextlib.contextmanager
 def _loops_that_freeze():
-    """Under v2 behavior a recurrent layer's loop would keep its variables, frozen or not."""
+    """Turns off control flow v2, in which a recurrent layer's loop keeps its variables unfrozen."""
     if not tf.control_flow_v2_enabled():
         yield
         return
@@ -96,7 +96,7 @@ def _loops_that_freeze():
 
 
 def _check_inputs(model, inputs):
-    """The inputs as a list of arrays in the model's order and dtypes."""
+    """The inputs as a list of arrays, in the order and the dtypes of the model's inputs."""
     names = model.input_names
     if isinstance(inputs, dict):
         if set(inputs) != set(names):

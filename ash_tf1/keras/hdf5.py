@@ -1,4 +1,4 @@
-"""Keras models in HDF5 files, as `model.save('model.h5')` wrote them: checked, then loaded."""
+"""Reads Keras models from HDF5 files that `model.save('model.h5')` wrote: checks, then loads."""
 import json
 import os
 
@@ -21,14 +21,15 @@ def read(path, trust_code=False):
 
     Args:
       path: an HDF5 file that `model.save` wrote.
-      trust_code: whether a Lambda layer, which holds Python code, may be loaded and so run.
+      trust_code: whether a Lambda layer may be loaded. It holds Python code, which loading runs.
 
     Returns:
-      A `converting.sources.Source` of a frozen graph, with ASH in the form that it has by default.
+      A `converting.sources.Source` of a frozen graph. Its ASH layers keep their implementation.
 
     Raises:
-      ValueError: the file is none, holds no model or a link to another file, or a class that is
-        not Keras's or ours; the message names it. Nothing of the model has run then.
+      ValueError: the file is not HDF5, holds no model, links to another file, or names a class that
+        is neither Keras's nor ours (the message names it). In these cases no code of the model has
+        run. Or Keras cannot load the model.
     """
     model_config = _read_config(path)
     for name in _class_names(model_config):
@@ -43,7 +44,7 @@ def read(path, trust_code=False):
     with tf.Graph().as_default(), tf.Session().as_default():
         try:
             model = tf.keras.models.load_model(path, custom_objects=_OURS, compile=False)
-        except Exception as error:  # Keras raises what it meets: TypeError, KeyError, IndexError
+        except Exception as error:  # Keras may raise anything here: TypeError, KeyError, IndexError
             raise ValueError('{} cannot be loaded by Keras: {}: {}'.format(
                 path, type(error).__name__, error)) from error
         copying.check_model(model)
@@ -61,8 +62,8 @@ def _read_config(path):
     except OSError as error:
         raise ValueError('{} cannot be read as HDF5: {}'.format(path, error)) from None
     if config is None:
-        raise ValueError('{} holds no model: it was written by save_weights, perhaps; save the '
-                         'whole by model.save'.format(path))
+        raise ValueError('{} holds no model. Perhaps save_weights wrote it: save the whole model '
+                         'by model.save'.format(path))
     try:
         return json.loads(config.decode() if isinstance(config, bytes) else config)
     except (ValueError, RecursionError) as error:
@@ -71,7 +72,7 @@ def _read_config(path):
 
 
 def _check_links(path, group):
-    """Raises ValueError where something in the file lies in another file."""
+    """Raises ValueError if the file refers to data in another file."""
     for name in group:
         if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
             raise ValueError('{} has {!r} in another file'.format(path, name))
@@ -83,7 +84,7 @@ def _check_links(path, group):
 
 
 def _class_names(config):
-    """Every class that a model's config names, in order."""
+    """Yields every class that a model's config names, in order."""
     waiting = [config]
     while waiting:
         value = waiting.pop(0)

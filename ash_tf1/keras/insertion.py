@@ -1,4 +1,4 @@
-"""Puts layers of one's own into a tf.keras model that exists already."""
+"""Inserts layers into a copy of an existing tf.keras model."""
 import difflib
 import itertools
 import re
@@ -11,36 +11,36 @@ from ash_tf1.keras import copying, probabilities
 
 def insert_layer_nonseq(model, layer_regex, insert_layer_factory, insert_layer_name=None,
                         position='replace'):
-    """Makes a copy of a model in which layers are replaced, or have new ones before or after them.
+    """Makes a copy of a model in which layers are replaced, or get new layers before or after them.
 
-    The model given is left as it is, and shares no layer and no variable with the new one, whose
-    layers have copies of its weights. Branches, shared layers, several inputs and outputs and
-    nested models are kept; a layer that is called in several places has one new layer, called in
-    as many. Layers inside nested models are not looked at; a nested model as a whole is a layer
-    like others.
+    The given model is not changed. The copy shares no layer and no variable with it; its layers
+    have copies of the weights. Branches, shared layers, several inputs and outputs and nested
+    models are kept. If a matched layer is called in several places, its new layer is called in the
+    same places. The pattern is not applied to layers inside nested models. A nested model as a
+    whole is a layer like any other.
 
-    A UserWarning says so where 'replace' takes away a softmax or sigmoid that gives an output of
-    the model: the model then gives no probabilities. It also counts the activation layers that
+    A UserWarning is given if 'replace' removes a softmax or sigmoid that computes an output of the
+    model: the model then gives no probabilities. The warning also counts the activation layers that
     layer_regex does not match, and names the first of them.
 
     Args:
       model: a tf.keras model, functional or Sequential and built.
       layer_regex: regular expression that a layer's name has to match from its start (`re.match`).
-      insert_layer_factory: function without arguments, or a class, that gives a new layer for each
-        match, in the order of model.layers. That very layer is used, under another name; it gets
-        what the matched layer takes ('replace', 'before') or gives ('after'), as a list where that
-        is more than one tensor.
-      insert_layer_name: name of the new layer, followed by _1, _2, ... where there are several. By
-        default the matched layer's name and the new one's class: 'block1_conv1_act_ash'. A number
-        keeps it from being that of another layer.
+      insert_layer_factory: function without arguments, or a class, that returns a new layer. It is
+        called once for each match, in the order of model.layers. The layer itself is used, under
+        another name. It gets the inputs ('replace', 'before') or the outputs ('after') of the
+        matched layer; several tensors are given as a list.
+      insert_layer_name: name of the new layer; _1, _2, ... is added if there are several. By
+        default it is the matched layer's name and the new one's class: 'block1_conv1_act_ash'. A
+        number is added if another layer has this name.
       position: 'replace', 'after' or 'before'.
 
     Returns:
       A functional tf.keras model with the same inputs and order of outputs, not compiled. An
-      output's name is that of the layer that now gives it.
+      output has the name of the layer that now computes it.
 
     Raises:
-      ValueError: an argument is not as above, no name matches, an input layer would be replaced or
+      ValueError: an argument is invalid, no name matches, an input layer would be replaced or
         preceded, or a layer cannot be copied or does not fit.
     """
     if not isinstance(model, tf.keras.Model):
@@ -92,7 +92,7 @@ def _matching(model, layer_regex):
 
 
 def _new_layers(factory, matched, model):
-    """A layer from the factory for each one matched, checked to be new."""
+    """Gets a layer from the factory for each matched layer, and checks that it is new."""
     layers = []
     for old in matched:
         layer = factory()
@@ -109,7 +109,7 @@ def _new_layers(factory, matched, model):
 
 
 def _give_names(new_layers, name_given, model, matched, position):
-    """Names new layers, after the layers matched where no name is given."""
+    """Names the new layers: by the given name, or after the matched layers if it is None."""
     taken = {layer.name for layer in model.layers} | set(model.input_names)
     if position == 'replace':
         taken -= {layer.name for layer in matched}
@@ -119,13 +119,13 @@ def _give_names(new_layers, name_given, model, matched, position):
             name = _free_name('{}_{}'.format(old.name, _snake_case(type(new).__name__)), taken, 0)
         else:
             name = _free_name(name_given, taken, first)
-        # Keras has no other way: a factory need not take a name, nor a layer give its config.
+        # A private attribute: the factory takes no name, and the layer may have no config.
         new._name = name
         taken.add(name)
 
 
 def _free_name(name, taken, first):
-    """The name with the least number from `first` on that is not taken; 0 is no number."""
+    """The name with the lowest free number, from `first` on; 0 means without a number."""
     names = ('{}_{}'.format(name, number) if number else name for number in itertools.count(first))
     return next(name for name in names if name not in taken)
 

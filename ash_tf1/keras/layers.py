@@ -1,11 +1,11 @@
-"""ASH and Swish as tf.keras layers, over the same ops as everything else here."""
+"""ASH and Swish as tf.keras layers, made of the functions of `ops`."""
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import kernels, ops
 
 
 class _Activation(tf.keras.layers.Layer):
-    """One tensor in, one of the same shape and dtype out; a mask is passed on."""
+    """A layer from one tensor to one tensor of the same shape and dtype; it passes a mask on."""
 
     MIN_RANK = 0
 
@@ -15,7 +15,7 @@ class _Activation(tf.keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        # Here and not in `call`, which Keras rewrites, and the messages of its errors with it.
+        # Not in `call`, because Keras rewrites that function, and with it the messages of errors.
         if isinstance(input_shape, (list, dict)) or (
                 isinstance(input_shape, tuple) and any(map(_is_shape, input_shape))):
             raise ValueError('layer {!r} takes one tensor, got {}: {}'.format(
@@ -31,7 +31,7 @@ class _Activation(tf.keras.layers.Layer):
         return tf.TensorShape(input_shape)
 
     def _compute_dtype_of_weights(self):
-        """The dtype of weights beside inputs of this layer's dtype: float32 beside float16."""
+        """The dtype of the weights: float64 if the layer's dtype is float64, else float32."""
         dtype = tf.as_dtype(self.dtype or tf.keras.backend.floatx())
         if dtype not in kernels.PRECISION:
             raise ValueError('layer {!r} takes float16, float32 or float64, got {}'.format(
@@ -42,17 +42,17 @@ class _Activation(tf.keras.layers.Layer):
 class ASH(_Activation):
     """Adaptive SwisH as a layer: x * sigmoid(2 * alpha * (x - mu - z_k * sigma)).
 
-    As `ops.ASH`, with mu and sigma of each sample over all its non-batch axes, in any layout. The
-    weights `z_k` (1e-3) and `alpha` (1.0), both of shape (1,), are float32, or float64 where the
-    layer is.
+    It computes `ops.ASH`: mu and sigma are those of each sample over all its non-batch axes, in any
+    layout. The weights `z_k` (initially 1e-3) and `alpha` (1.0) have shape (1,). They are float64
+    if the layer's dtype is float64, else float32.
 
     Args:
       implementation: 'auto', 'native', 'recompute' or 'plain', as for `ops.ASH`.
       **kwargs: as for any layer: name, dtype, trainable.
 
     Raises:
-      ValueError: the implementation is unknown; or on the first call, the input is not one
-        floating point tensor of a known rank of 2 or more.
+      ValueError: the implementation is unknown. On the first call: the input is not one floating
+        point tensor of a known rank of 2 or more.
     """
 
     MIN_RANK = 2
@@ -74,14 +74,14 @@ class ASH(_Activation):
         return dict(super().get_config(), implementation=self.implementation)
 
     def _add_parameter(self, name, value):
-        # A mixed precision policy would hand out the weight as float16 otherwise.
+        # Without experimental_autocast=False a mixed precision policy casts the weight to float16.
         return self.add_weight(name, shape=(1,), dtype=self._compute_dtype_of_weights(),
                                initializer=tf.keras.initializers.Constant(value),
                                experimental_autocast=False)
 
 
 class Swish(_Activation):
-    """Swish with beta = 1 as a layer: x * sigmoid(x) (arXiv 1710.05941); has no weights.
+    """Swish with beta = 1 as a layer: x * sigmoid(x) (arXiv 1710.05941). It has no weights.
 
     Args:
       **kwargs: as for any layer: name, dtype, trainable.
@@ -98,7 +98,7 @@ def _is_shape(part):
     return isinstance(part, (tuple, list, tf.TensorShape))
 
 
-# What tf.keras.utils.register_keras_serializable does in later versions, so that load_model finds
-# the layers. A class that somebody registered under the name before keeps it.
+# Registers the layers for load_model, as tf.keras.utils.register_keras_serializable does in later
+# versions. A class that was registered under the same name before stays.
 for _layer in (ASH, Swish):
     tf.keras.utils.get_custom_objects().setdefault(_layer.__name__, _layer)

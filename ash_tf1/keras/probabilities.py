@@ -1,10 +1,10 @@
-"""Says where a model loses its probabilities because the layer that makes them is replaced."""
+"""Warns if a model loses its probabilities because the layer that computes them is replaced."""
 import tensorflow.compat.v1 as tf
 
 _LAYERS = tf.keras.layers
 _ACTIVATIONS = (_LAYERS.Activation, _LAYERS.ReLU, _LAYERS.LeakyReLU, _LAYERS.PReLU, _LAYERS.ELU,
                 _LAYERS.ThresholdedReLU, _LAYERS.Softmax)
-# By name: TensorFlow has each of them under several paths, not always as one object.
+# Compared by name: TensorFlow has each function under several paths, not always as one object.
 _TO_PROBABILITIES = ('softmax', 'softmax_v2', 'sigmoid')
 _NAMED = 3  # layers that a warning names
 
@@ -13,13 +13,13 @@ def lost(model, replaced, new_layers):
     """The warning that a model loses its probabilities.
 
     Args:
-      model: a tf.keras model, as it was before.
-      replaced: layers of it.
-      new_layers: those in their places.
+      model: the tf.keras model before the replacement.
+      replaced: layers of the model.
+      new_layers: the layers in their places.
 
     Returns:
-      The text, where a softmax or sigmoid that gives an output of the model is replaced by
-      something else; it also names activation layers that are not replaced. None elsewhere.
+      The text, if a softmax or sigmoid that computes an output of the model is replaced by another
+      kind of layer; else None. It also names activation layers that are not replaced.
     """
     ends = [old.name for old, new in zip(replaced, new_layers)
             if _gives_probabilities(old) and not _gives_probabilities(new)
@@ -44,13 +44,13 @@ def _gives_probabilities(layer):
 
 
 def _is_activation(layer):
-    """Whether a layer is an activation and nothing else; the linear one changes nothing."""
+    """Whether a layer is only an activation, and not the linear one."""
     return isinstance(layer, _ACTIVATIONS) and (
         getattr(layer, 'activation', None) is not tf.keras.activations.linear)
 
 
 def _gives_output(layer, model):
-    """Whether one of a layer's calls gives an output of the model."""
+    """Whether one of a layer's calls computes an output of the model."""
     given = [tensor for number in range(len(layer.inbound_nodes))
              for tensor in tf.nest.flatten(layer.get_output_at(number))]
     return any(tensor is output for tensor in given for output in model.outputs)

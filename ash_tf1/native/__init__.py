@@ -1,10 +1,13 @@
-"""The fused ops: their library is found, checked and loaded here, when the package is imported.
+"""Finds, checks and loads the library of the fused TensorFlow ops.
 
-`native/` at the top of a checkout has their sources, and `native/build.py` puts the library beside
-this file. Where there is one, importing `ash_tf1` loads it, so that graphs which hold the ops can
-be imported. The environment variable ASH_NATIVE says what new layers are made of: `auto` (the
-default) means the ops where there is a library, and a line that says why not where there is none;
-`1` the ops or an error; `0` graph ops.
+`native/` at the top of a checkout has the sources. `native/build.py` puts the library beside this
+file. If there is a library, importing `ash_tf1` loads it, so that graphs with the ops can be
+imported. The environment variable ASH_NATIVE says what new layers are made of:
+
+- `auto`, the default: the fused ops if the library can be used. Otherwise graph ops, and one log
+  line says why.
+- `1`: the fused ops. If the library cannot be used, this is an error.
+- `0`: graph ops.
 """
 import functools
 import json
@@ -15,18 +18,18 @@ import tensorflow.compat.v1 as tf
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 LIBRARY = os.path.join(FOLDER, 'libash_ops.so')
-RECORD = os.path.join(FOLDER, 'built.json')  # what it was built for, or why it was not
+RECORD = os.path.join(FOLDER, 'built.json')  # what the library was built for, or why it was not
 VARIABLE = 'ASH_NATIVE'
 BUILD = ('`make native` in a checkout, or `pip install --no-build-isolation`, which builds it for '
          'the TensorFlow that is installed')
 
 
-class Unavailable(ValueError):  # noqa: N818 - a state, told as the reason of others' errors
-    """The library cannot be had; the message says why, and what to do."""
+class Unavailable(ValueError):  # noqa: N818 - a state; other errors give it as their reason
+    """The library cannot be used; the message says why, and what to do."""
 
 
 def fingerprint():
-    """What a library has to agree with: TensorFlow's version, build, compiler and C++ ABI."""
+    """What a library must be built for: TensorFlow's version, build, compiler and C++ ABI."""
     return {'tensorflow': tf.version.VERSION, 'build': tf.version.GIT_VERSION,
             'compiler': tf.version.COMPILER_VERSION,
             'cxx11_abi': int(tf.sysconfig.CXX11_ABI_FLAG)}
@@ -45,20 +48,20 @@ def mode():
 
 
 def register():
-    """Loads the library where it can be had, so that TensorFlow knows the ops; silent otherwise."""
+    """Loads the library if it can be used, so that TensorFlow knows the ops; else does nothing."""
     try:
         library()
     except Unavailable:
-        pass  # whoever asks for the ops is told why
+        pass  # `library` raises it again when code asks for the ops
 
 
 def is_wanted():
-    """Whether an ASH whose implementation is 'auto' is to be native.
+    """Whether the implementation 'auto' means the fused ops.
 
-    Where ASH_NATIVE is `auto` and the library cannot be had, logs why, once.
+    If ASH_NATIVE is `auto` and the library cannot be used, this logs the reason, once.
 
     Raises:
-      ValueError: ASH_NATIVE is 1 and the library cannot be had, or it is none of its values.
+      ValueError: ASH_NATIVE is 1 and the library cannot be used, or its value is unknown.
     """
     if mode() == '0':
         return False
@@ -76,7 +79,7 @@ def is_wanted():
 def library():
     """The module of the ops, `ash_forward` and `ash_backward`, loaded on the first call.
 
-    Whatever ASH_NATIVE is: a graph that holds the ops already needs them.
+    It does not depend on ASH_NATIVE, because a graph that holds the ops needs them in any case.
 
     Raises:
       Unavailable: the library was not built, was built for another TensorFlow, or does not load;
@@ -86,7 +89,7 @@ def library():
 
 
 def check_allowed():
-    """Raises Unavailable where ASH_NATIVE is 0, which new layers must not be native with."""
+    """Raises Unavailable if ASH_NATIVE is 0: then new layers must not be native."""
     if mode() == '0':
         raise Unavailable('{}=0 turns native ASH off'.format(VARIABLE))
 
@@ -94,7 +97,7 @@ def check_allowed():
 @functools.lru_cache(maxsize=None)
 def _load(path, record_path):
     record = read_record(record_path)
-    # Before it is loaded: symbols of another version may crash the process instead of raising.
+    # Checked before loading: a library for another version may crash the process, not raise.
     built_for, here = record['fingerprint'], fingerprint()
     if built_for != here:
         raise Unavailable('native ASH was built for another TensorFlow ({} there, {} here): build '
@@ -106,7 +109,7 @@ def _load(path, record_path):
         raise Unavailable('native ASH does not load: {}. Build it again by {}'.format(
             ' '.join(str(error).split()), BUILD)) from error
     if not hasattr(module, 'ash_forward'):
-        # TensorFlow passes over ops that it knows: those of the first library stay.
+        # TensorFlow ignores ops that it knows already, so those of the first library stay.
         raise Unavailable('native ASH is in this process already, loaded from another copy of the '
                           'package than {}'.format(FOLDER))
     return module
@@ -139,7 +142,10 @@ def read_record(path=RECORD):
 
 
 def _check_devices():
-    """Raises Unavailable where ops without a kernel for the GPU would take the data off it."""
+    """Raises Unavailable if there is a GPU and the ops have no kernel for it.
+
+    Such ops would run on the CPU, and the data would be copied there and back.
+    """
     if not read_record().get('cuda') and tf.config.experimental.list_physical_devices('GPU'):
         raise Unavailable('native ASH was built without CUDA, and TensorFlow sees a GPU here: '
                           'build it by `make native CUDA=1`')
@@ -153,4 +159,5 @@ def _difference(one, other):
 @functools.lru_cache(maxsize=None)
 def _say_once(reason):
     logging.getLogger('ash_tf1').warning('%s. ASH is made of graph ops meanwhile, several times '
-                                         'slower; %s=0 says that this is meant.', reason, VARIABLE)
+                                         'slower; set %s=0 to choose these and to silence this '
+                                         'warning.', reason, VARIABLE)

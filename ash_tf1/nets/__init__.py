@@ -3,8 +3,8 @@
     net(inputs, num_classes, activation_fn, is_training, reuse=None, scope=NAME, ...)
         -> (logits [N, num_classes], end_points)
 
-of normalised images [N, H, W, C]. The activation is always an argument. Further arguments, where a
-net has them, are its options.
+of normalised images [N, H, W, C]. The activation is always an argument. A net's further arguments
+are its options.
 """
 import functools
 import inspect
@@ -42,12 +42,12 @@ IMAGENET_NETS = (
 )
 NETS = {net.__name__: net for net in CIFAR_NETS + IMAGENET_NETS}
 
-_COMMON = ('inputs', 'num_classes', 'activation_fn', 'is_training', 'reuse', 'scope')
+ARGUMENTS = ('inputs', 'num_classes', 'activation_fn', 'is_training', 'reuse', 'scope')
 _PARSERS = {bool: {'true': True, 'false': False}.__getitem__, int: int, float: float, str: str}
 
 
 def get_net(name, options=()):
-    """The net of a name, with some of its options set.
+    """Finds a net by its name and sets some of its options.
 
     Args:
       name: a key of `NETS`.
@@ -57,8 +57,8 @@ def get_net(name, options=()):
       The net, as a function.
 
     Raises:
-      ValueError: the name or an option is unknown, or an option's value is of the wrong kind; the
-        message lists the known ones. What values an option takes, the net checks when it is built.
+      ValueError: the name or an option is unknown, or an option's value is of the wrong kind. The
+        message lists the known ones. The net checks the value itself when it is built.
     """
     if name not in NETS:
         raise ValueError('unknown net {!r}; known are {}'.format(name, ', '.join(sorted(NETS))))
@@ -68,21 +68,21 @@ def get_net(name, options=()):
 
 
 def reference_task(name):
-    """What a net was published for: the shape of its input [H, W, C], and its number of classes."""
+    """The input shape [H, W, C] and the number of classes that a net was published for."""
     return ((32, 32, 3), 10) if NETS[name] in CIFAR_NETS else ((224, 224, 3), 1000)
 
 
 def default_scope(name):
-    """The variable scope of a net where none is given; raises ValueError for an unknown net."""
+    """The default variable scope of a net; raises ValueError for an unknown net."""
     get_net(name)
     return inspect.signature(NETS[name]).parameters['scope'].default
 
 
 def net_options(name):
-    """The options of a net that a string can set: a dict of their defaults."""
+    """The options of a net that a string can set: a dict, name -> default value."""
     parameters = inspect.signature(NETS[name]).parameters.values()
     return {p.name: p.default for p in parameters
-            if p.name not in _COMMON and type(p.default) in _PARSERS}
+            if p.name not in ARGUMENTS and type(p.default) in _PARSERS}
 
 
 def _parse_options(name, options):

@@ -1,13 +1,13 @@
 """Densely connected nets for CIFAR.
 
-"Densely Connected Convolutional Networks" (arXiv 1608.06993). Each layer of a block adds
-`growth` channels to all that came before it; between two blocks a transition halves the map. The BC
-kind narrows the input of each layer to 4 * growth channels (B) and halves the channels in
-transitions (C).
+"Densely Connected Convolutional Networks" (arXiv 1608.06993). Each layer of a block takes the maps
+of all layers before it and adds a map of `growth` channels. Between two blocks a transition halves
+height and width. The BC kind narrows the input of each layer to 4 * growth channels (B) and halves
+the channels in transitions (C).
 
-The concatenation, BatchNorm and activation that a layer begins with are as large as all maps before
-it together, and there are as many of them as layers: kept for the backward pass, they are most of
-the memory that training takes. They are computed again there instead, as in "Memory-Efficient
+Each layer begins with a concatenation, BatchNorm and activation. These are as large as all maps
+before the layer together. If they were kept for the backward pass, they would be most of the memory
+that training takes. So they are computed again in the backward pass, as in "Memory-Efficient
 Implementation of DenseNets" (arXiv 1707.06990).
 """
 import collections
@@ -37,7 +37,7 @@ def dense_kind(depth, growth, bottleneck):
 
 
 def _layer(features, kind, activation_fn, dropout, recompute):
-    """The map [N, H, W, growth] of one layer, of the list of all maps before it."""
+    """The map [N, H, W, growth] of one layer; `features` is the list of all maps before it."""
     kernel, depth = (1, BOTTLENECK_WIDTH * kind.growth) if kind.bottleneck else (3, kind.growth)
 
     def widest(*maps):
@@ -68,16 +68,16 @@ def densenet(inputs, kind, num_classes, activation_fn, is_training, reuse=None, 
       kind: `DenseKind`.
       num_classes: number of logits.
       activation_fn: function of one tensor; called once per non-linearity, in a scope of its own.
-      is_training: bool, or a scalar tensor such as `tf.placeholder(tf.bool)`; whether BatchNorm
-        uses the batch's statistics, and dropout drops.
+      is_training: bool, or a scalar tensor such as `tf.placeholder(tf.bool)`: whether BatchNorm
+        uses the batch's statistics, and whether dropout is on.
       reuse: whether the scope's variables are reused, as for `tf.variable_scope`.
       scope: name of the variable scope.
-      dropout_rate: share of units dropped after each convolution but the first, in training (the
-        paper has 0.2 where images are not augmented).
+      dropout_rate: share of units dropped in training, after each convolution but the first. The
+        paper uses 0.2 for images that are not augmented.
       recompute: whether, in training, the wide part of each layer is computed again in the backward
-        pass instead of being kept. The results are the same. It is kept where is_training is a
-        tensor, for the graph then holds both kinds of BatchNorm. Where it is computed again, no
-        gradient reaches the tensors of that part, which Grad-CAM or activity regularisers want.
+        pass instead of being kept. The results are the same. But no gradient reaches the tensors of
+        that part, as Grad-CAM or activity regularisers need it. If is_training is a tensor, the
+        part is always kept, because the graph then holds both kinds of BatchNorm.
 
     Returns:
       (logits [N, num_classes], end_points): end_points maps 'conv1', 'blockI', 'transitionI',

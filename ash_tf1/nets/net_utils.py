@@ -1,4 +1,4 @@
-"""What the nets share: the layers' defaults, one way to apply an activation, and the classifier."""
+"""What the nets share: defaults of layers, BatchNorm with activation, dropout, the classifier."""
 import zlib
 
 import tensorflow.compat.v1 as tf
@@ -6,18 +6,19 @@ import tf_slim as slim
 from tf_slim.layers import utils
 from tf_slim.nets import resnet_utils
 
-# Running averages that settle within an epoch of CIFAR, and Torch's epsilon, which the published
-# residual nets were trained with.
+# With this decay the running averages settle within an epoch of CIFAR. The epsilon is Torch's; the
+# published residual nets were trained with it.
 BATCH_NORM_DECAY = 0.9
 BATCH_NORM_EPSILON = 1e-5
 
 
 @slim.add_arg_scope
 def conv2d(inputs, depth, kernel, stride=1, symmetric_padding=False, scope=None):
-    """A convolution that keeps the size, divided by the stride: `slim.conv2d` in all else.
+    """A `slim.conv2d` whose output has the size of the input, divided by the stride.
 
-    Where the stride is 2 and the size even, TensorFlow's SAME pads the far side only. Models that
-    were published elsewhere pad both sides alike, and so do tf-slim's: symmetric_padding does that.
+    If the stride is 2 and the size is even, TensorFlow's SAME pads the far side only. Models that
+    were published elsewhere, and those of tf-slim, pad both sides alike. symmetric_padding=True
+    does this too.
     """
     if symmetric_padding and kernel > 1:
         return resnet_utils.conv2d_same(inputs, depth, kernel, stride, scope=scope)
@@ -27,13 +28,13 @@ def conv2d(inputs, depth, kernel, stride=1, symmetric_padding=False, scope=None)
 def arg_scope(is_training, symmetric_padding=False):
     """tf-slim defaults of the convolutional nets; use as `with slim.arg_scope(arg_scope(...))`.
 
-    Convolutions are SAME, unbiased, linear and He-initialised (arXiv 1502.01852); BatchNorm has a
-    trained scale and offset and puts its updates into `tf.GraphKeys.UPDATE_OPS`. Nothing has an
-    activation or a regulariser of its own: the net applies the one it was given, the training adds
-    the other.
+    Convolutions are SAME, unbiased, linear and He-initialised (arXiv 1502.01852). BatchNorm has a
+    trained scale and offset and puts its updates into `tf.GraphKeys.UPDATE_OPS`. No layer has an
+    activation or a regulariser: the net applies the activation that it is given, and the training
+    code adds the regulariser.
 
     Args:
-      is_training: bool, or a scalar tensor such as `tf.placeholder(tf.bool)`; whether BatchNorm
+      is_training: bool, or a scalar tensor such as `tf.placeholder(tf.bool)`: whether BatchNorm
         uses the batch's statistics.
       symmetric_padding: as for `conv2d`.
 
@@ -41,7 +42,7 @@ def arg_scope(is_training, symmetric_padding=False):
       A tf-slim argument scope.
 
     Raises:
-      ValueError: is_training is a tensor, but no bool scalar.
+      ValueError: is_training is a tensor, but not a bool scalar.
     """
     if isinstance(is_training, (tf.Tensor, tf.Variable)) and not (
             is_training.dtype.base_dtype == tf.bool and is_training.shape.is_compatible_with([])):
@@ -59,7 +60,9 @@ def arg_scope(is_training, symmetric_padding=False):
 
 
 def norm_activate(inputs, activation_fn, scope):
-    """BatchNorm, then the activation: `scope/BatchNorm/...` and the activation's own in `scope`."""
+    """BatchNorm, then the activation. BatchNorm's variables are in `scope/BatchNorm`, the
+    activation's own in `scope`.
+    """
     with tf.variable_scope(scope):
         return activation_fn(slim.batch_norm(inputs))
 
@@ -71,15 +74,15 @@ def conv_norm_activate(inputs, depth, kernel, stride, activation_fn, scope):
 
 
 def linear(inputs):
-    """The activation that is none."""
+    """The identity, for layers without an activation."""
     return inputs
 
 
 def dropout(inputs, rate, is_training):
     """Zeroes a share `rate` of the units in training, and scales the rest by 1 / (1 - rate).
 
-    Where the graph has a seed and a global step, which units depends on these two and the layer, so
-    that a run which was interrupted drops the same ones again. Elsewhere it is as for
+    If the graph has a seed and a global step, these two and the layer decide which units are
+    dropped. So a run that was interrupted drops the same units again. Otherwise this is
     `tf.layers.dropout`.
 
     Args:
@@ -108,7 +111,7 @@ def dropout(inputs, rate, is_training):
 
 
 def classify(features, num_classes, end_points):
-    """The mean over the map, the logits of it, and their softmax.
+    """Adds the classifier: the mean over the feature map, a dense layer of logits, their softmax.
 
     Args:
       features: float [N, H, W, C].
@@ -129,7 +132,7 @@ def classify(features, num_classes, end_points):
 
 
 def check_images(inputs):
-    """Raises ValueError where inputs is no float tensor [N, H, W, C] with known channels."""
+    """Raises ValueError if inputs is not a float tensor [N, H, W, C] with known channels."""
     if inputs.shape.ndims != 4 or inputs.shape[3].value is None or not inputs.dtype.is_floating:
         raise ValueError('a net takes floating-point images [N, H, W, C] with known channels, got '
                          '{} {}'.format(inputs.dtype.name, inputs.shape))

@@ -3,10 +3,11 @@
 "Deep Residual Learning for Image Recognition" (arXiv 1512.03385) and "Identity Mappings in Deep
 Residual Networks" (arXiv 1603.05027).
 
-One builder; a net is a stem, a row of blocks and one of two kinds of unit. A unit adds to its input
-what a stack of convolutions makes of that. In v1 the sum is activated; in v2 the stack begins with
-the activation and the sum is not touched. A unit that changes the depth projects its shortcut by an
-unbiased 1x1 convolution; one that only has a stride takes every other element of it.
+One builder makes all of them: a net is a stem, a sequence of blocks and one of two kinds of unit. A
+unit puts its input through a stack of convolutions and adds the result to its shortcut. In v1 the
+activation is applied to the sum. In v2 the stack begins with the activation, and none is applied to
+the sum. The shortcut is the unit's input. A unit that changes the depth projects it by an unbiased
+1x1 convolution; a unit that only has a stride takes every other element of it.
 """
 import collections
 
@@ -17,20 +18,22 @@ from tf_slim.nets import resnet_utils
 from ash_tf1.nets import net_utils
 
 Block = collections.namedtuple('Block', ['units', 'depth', 'stride', 'bottleneck'])
-Block.__doc__ += """: `units` residual units of `depth` output channels, `stride` in all."""
+Block.__doc__ += """: `units` residual units of `depth` output channels; together they have a stride
+of `stride`."""
 
 Stem = collections.namedtuple('Stem', ['depth', 'kernel', 'stride', 'pool', 'symmetric_padding'])
-Stem.__doc__ += """: the first convolution; whether a 3x3 max pooling of stride 2 follows; and how
-the whole net pads (see `net_utils.conv2d`)."""
+Stem.__doc__ += """: `depth`, `kernel` and `stride` of the first convolution; `pool`, whether a 3x3
+max pooling of stride 2 follows; `symmetric_padding` of the whole net, as for `net_utils.conv2d`."""
 
 CIFAR_STEM = Stem(16, 3, 1, pool=False, symmetric_padding=False)
 IMAGENET_STEM = Stem(64, 7, 2, pool=True, symmetric_padding=True)
 IMAGENET_UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3),
                   152: (3, 8, 36, 3)}
 
-# Where a block has its stride: in the first convolution of its first unit, as published; in the 3x3
-# convolution of that unit ("v1.5", as in torchvision); or, as in tf-slim, in the 3x3 convolution of
-# the last unit of the block before.
+# Which convolution has a block's stride.
+# first: the first one of the block's first unit, as published.
+# 3x3: the 3x3 one of that unit, as in torchvision ("v1.5").
+# slim: the 3x3 one of the last unit of the block before, as in tf-slim.
 STRIDE_PLACEMENTS = ('first', '3x3', 'slim')
 
 
@@ -145,14 +148,15 @@ def resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
       blocks: sequence of `Block`.
       num_classes: number of logits.
       activation_fn: function of one tensor; called once per non-linearity, in a scope of its own.
-      is_training: bool, or a scalar tensor such as `tf.placeholder(tf.bool)`; whether BatchNorm
-        uses the batch's statistics, and dropout drops.
+      is_training: bool, or a scalar tensor such as `tf.placeholder(tf.bool)`: whether BatchNorm
+        uses the batch's statistics, and whether dropout is on.
       reuse: whether the scope's variables are reused, as for `tf.variable_scope`.
       scope: name of the variable scope.
       stem: `Stem`.
-      stride_placement: one of `STRIDE_PLACEMENTS`; it changes no variable, but what they compute.
-      zero_init_residual: whether the scale of each unit's last BatchNorm begins at 0 in place of 1,
-        so that a unit begins as its shortcut (arXiv 1706.02677, 5.1).
+      stride_placement: one of `STRIDE_PLACEMENTS`. It changes what the net computes, but not the
+        names and shapes of its variables.
+      zero_init_residual: whether the scale of each unit's last BatchNorm begins at 0 instead of 1.
+        Then each unit begins as its shortcut (arXiv 1706.02677, 5.1).
 
     Returns:
       (logits [N, num_classes], end_points): end_points maps 'conv1', 'pool1', 'blockI/unit_J',
@@ -175,6 +179,8 @@ def resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
 def resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse=None,
               scope='resnet_v2', stem=CIFAR_STEM, stride_placement='first', dropout_rate=0.0):
     """A pre-activation residual net: BatchNorm and activation before every convolution but one.
+
+    The one is the first convolution of the net.
 
     Args:
       inputs, blocks, num_classes, activation_fn, is_training, reuse, scope, stem,

@@ -14,9 +14,9 @@ class Layer(NamedTuple):
 
     name: str
     output_shape: Tuple[Optional[int], ...]  # without the batch
-    parameters: int              # trained ones, those of the activation not among them
+    parameters: int              # trained ones, without those of the activation
     multiply_adds: int           # of convolutions and dense layers, for one image
-    activation: str              # '' where there is none
+    activation: str              # name of the activation; '' if there is none
     activation_parameters: int
 
 
@@ -43,24 +43,24 @@ class Summary(NamedTuple):
 
 
 def summarize(net, input_shape, num_classes, activation_fn, activation_name='activation'):
-    """Builds a net for inference in a graph of its own and counts.
+    """Builds a net for inference in a graph of its own, and counts parameters and multiply-adds.
 
-    A multiply-add is one multiplication and one addition, a "FLOP" in the residual nets' papers.
-    Counted are those of convolutions and dense layers; biases, BatchNorm, pooling and activations
-    are not, as there.
+    A multiply-add is one multiplication and one addition; the papers of the residual nets call it a
+    "FLOP". As in these papers, only those of convolutions and dense layers are counted. Biases,
+    BatchNorm, pooling and activations are not.
 
     Args:
       net: a net, as `nets.get_net` gives it.
       input_shape: (height, width, channels).
       num_classes: number of logits.
       activation_fn: function of one tensor.
-      activation_name: what the layers' `activation` says.
+      activation_name: the value of `Layer.activation`.
 
     Returns:
       A `Summary`.
 
     Raises:
-      ValueError: the net does not take this input.
+      ValueError: the net does not accept this input shape.
     """
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, (None,) + tuple(input_shape))
@@ -80,7 +80,7 @@ def summarize(net, input_shape, num_classes, activation_fn, activation_name='act
 class _Call(NamedTuple):
     """One call of an activation."""
 
-    ops: range       # places of its ops among those of the graph
+    ops: range       # positions of its ops in graph.get_operations()
     scope: str
     output: tf.Tensor
     parameters: int
@@ -106,7 +106,7 @@ class _Recorder:
 
 
 def _rows(graph, calls):
-    """For each layer's full name a dict of its counts, in the order of the graph."""
+    """An ordered dict: full name of each layer -> dict of its counts, in the order of the graph."""
     rows = collections.OrderedDict()
 
     def row(name, output):
@@ -127,7 +127,7 @@ def _rows(graph, calls):
         if place in inside:
             continue
         if op.type in MULTIPLYING:
-            # The weights are used once for each place of the output.
+            # Each weight is used once for each position of the output.
             row(_variable_name(op.inputs[1]).rsplit('/', 1)[0], op.outputs[0])['multiply_adds'] += (
                 op.outputs[0].shape[1:-1].num_elements() * op.inputs[1].shape.num_elements())
         elif op.type in POOLING:

@@ -1,8 +1,8 @@
 """VGG-11 and VGG-19 with the scopes, layer order and small dense head of the published ASH code.
 
-`VGG11` and `VGG19` keep the published signature and return class probabilities; `vgg_11` and
-`vgg_19` have the signature of the other nets and return logits. Both build the same variables,
-given the same activations, so that one checkpoint serves both.
+`VGG11` and `VGG19` keep the published signature and return class probabilities. `vgg_11` and
+`vgg_19` have the signature of the other nets and return logits. With the same activations both
+build the same variables, so both can restore the same checkpoint.
 """
 import collections
 
@@ -67,7 +67,7 @@ def _legacy(layers, inputs, name, activation, activation2, num_classes):
 
 def VGG11(inputs, name='vgg', activation=tf.nn.relu, activation2=tf.nn.relu,  # noqa: N802
           num_classes=100):
-    """VGG-11 as published: activation2 on all three dense layers, the logits included.
+    """VGG-11 as published: activation2 is applied to all three dense layers, logits included.
 
     Args:
       inputs: float tensor [N, H, W, C]; N may be unknown.
@@ -110,14 +110,14 @@ def vgg_11(inputs, num_classes, activation_fn, is_training, reuse=None, scope='v
       inputs: float tensor [N, H, W, C]; N may be unknown.
       num_classes: number of logits.
       activation_fn: function of one tensor, after every convolution.
-      is_training: unused, VGG has no layer that depends on it; here for the nets' common signature.
+      is_training: not used, because no layer of VGG depends on it. All nets have this argument.
       reuse: whether the scope's variables are reused, as for `tf.variable_scope`.
       scope: name of the variable scope.
       dense_activation_fn: function of one tensor, after the first two dense layers; activation_fn
-        by default. With that of `VGG11`'s activation2, a checkpoint of `VGG11` is restored.
-      activation2: for a checkpoint of `VGG11` that is to give the answers of `VGG11`: what its
-        activation2 was, 'relu' or 'same' for activation_fn. It is applied after all three dense
-        layers, so that the logits are not linear.
+        by default. To restore a checkpoint of `VGG11`, give the activation2 of that net.
+      activation2: builds the net of `VGG11` itself, for a checkpoint that is to give the answers of
+        `VGG11`. Give the activation2 of that net: 'relu', or 'same' for activation_fn. It is
+        applied after all three dense layers, so the logits are not linear.
 
     Returns:
       (logits [N, num_classes], end_points): end_points maps each layer's scope name, and
@@ -125,7 +125,7 @@ def vgg_11(inputs, num_classes, activation_fn, is_training, reuse=None, scope='v
 
     Raises:
       ValueError: inputs is not floating point [N, H, W, C] with known H, W and C, or activation2
-        is another one.
+        has another value.
     """
     del is_training
     return _modern(VGG_11_LAYERS, inputs, num_classes, activation_fn, reuse, scope,
@@ -134,7 +134,7 @@ def vgg_11(inputs, num_classes, activation_fn, is_training, reuse=None, scope='v
 
 def vgg_19(inputs, num_classes, activation_fn, is_training, reuse=None, scope='vgg_19',
            dense_activation_fn=None, activation2=''):
-    """VGG-19 with linear logits, on the variables of `VGG19`; else as `vgg_11`."""
+    """VGG-19 with linear logits, on the variables of `VGG19`; all else is as for `vgg_11`."""
     del is_training
     return _modern(VGG_19_LAYERS, inputs, num_classes, activation_fn, reuse, scope,
                    dense_activation_fn, activation2)

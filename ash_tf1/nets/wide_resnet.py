@@ -1,8 +1,8 @@
 """Wide residual nets for CIFAR: few pre-activation units, many channels.
 
 "Wide Residual Networks" (arXiv 1605.07146). WRN-d-k is the CIFAR net of `resnet.resnet_v2` with d
-layers, its 3x3 convolutions k times as wide, and optionally dropout between the two of a unit
-(0.3 on CIFAR, in the paper).
+layers and with 3x3 convolutions that are k times as wide. Dropout between the two convolutions of a
+unit is optional; the paper uses 0.3 on CIFAR.
 """
 from ash_tf1.nets.resnet import CIFAR_STEM, Block, resnet_v2
 

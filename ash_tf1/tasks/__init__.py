@@ -1,7 +1,7 @@
-"""The tasks, by name: what a net is trained for.
+"""The tasks, by name. A task says what a net is trained for.
 
-The training loop knows steps, feeds, objectives and metrics. What these mean is known by a `Task`
-alone; `base.py` has the contract.
+The training loop knows steps, feeds, objectives and metrics. Only the `Task` knows what they mean.
+`base.py` has the contract between the two.
 """
 from ash_tf1.tasks.base import (
     Evaluation,
@@ -22,7 +22,7 @@ __all__ = ['TASKS', 'Classification', 'Evaluation', 'Evaluator', 'Interface', 'M
 
 
 def get_task(name):
-    """The `Task` of a name; raises ValueError, listing the known ones, for another name."""
+    """The `Task` of a name; for an unknown name raises ValueError, which lists the known ones."""
     if name not in TASKS:
         raise ValueError('unknown task {!r}; known are {}'.format(name, ', '.join(sorted(TASKS))))
     return TASKS[name]

@@ -1,4 +1,4 @@
-"""What a task is: the contract between the training loop and what a net is trained for."""
+"""The contract between the training loop and a task, which says what a net is trained for."""
 import collections
 import dataclasses
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
@@ -11,22 +11,22 @@ from ash_tf1.nets import default_scope
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-    """What must be known to rebuild a trained net: its graph is a function of this alone.
+    """All that is needed to rebuild the graph of a trained net. A run keeps it as `model.json`.
 
-    A task whose nets need more has a subclass. A run keeps it as `model.json`.
+    A task whose nets need more fields has a subclass.
     """
 
-    net: str        # '' where it is the task's own
+    net: str        # '' if the task has a net of its own
     activation: str
-    dataset: str    # '' where the weights were imported
+    dataset: str    # '' if the weights were imported
 
     def __post_init__(self):
-        """Raises ValueError, naming the field, for a value of the wrong kind."""
+        """Raises ValueError, naming the field, if a value is of the wrong kind."""
         for name in ('net', 'activation', 'dataset'):
             if not isinstance(getattr(self, name), str):
                 raise ValueError('{} must be a name, got {!r}'.format(name, getattr(self, name)))
 
-    scope = ''  # variable scope that the net was given; its own where it is empty
+    scope = ''  # variable scope of the net; if empty, the net's default
 
     @property
     def net_scope(self):
@@ -35,35 +35,35 @@ class ModelSpec:
 
     @property
     def normalization(self):
-        """The setting `normalization` that gives another net the input of this one; '' for none."""
+        """The setting `normalization` that gives another net the same input; '' if none does."""
         return ''
 
     @property
     def image_size(self):
-        """(height, width) that a data set of photos is fitted to; None where that is not known."""
+        """(height, width) that a data set of photos is fitted to; None if it is not known."""
         return None
 
 
 class Metric(NamedTuple):
-    """A number that is logged: of each training step, and of each evaluation."""
+    """A number that is logged for each training step and each evaluation."""
 
     name: str          # its column in metrics.csv, and its key in results
-    title: str         # of its plot
-    text: str          # of a line for the user, with one field, such as 'top-1 {:.2%}'
-    unit: str = ''     # of the plot's axis
-    scale: float = 1.  # from the number to that unit
+    title: str         # title of its plot
+    text: str          # format of the number for the user, such as 'top-1 {:.2%}'
+    unit: str = ''     # unit of the plot's axis
+    scale: float = 1.  # the plot shows scale * number
 
 
 class Objective(NamedTuple):
     """A loss, and the variables that it trains. A step minimises each objective once, in order."""
 
-    name: str        # that of the loss's `Metric`
-    loss: tf.Tensor  # scalar, without the penalty of the weights
-    scope: str = ''  # variable scope of what it trains; all trainable variables by default
+    name: str        # the name of the loss's `Metric`
+    loss: tf.Tensor  # scalar, without weight decay
+    scope: str = ''  # scope of the variables that it trains; all trainable ones by default
 
 
 class Interface(NamedTuple):
-    """The graph that a trained net is exported as, in the current graph."""
+    """The inputs and outputs of the graph that is exported."""
 
     inputs: Dict[str, tf.Tensor]   # key of an example -> placeholder, named as in the model
     outputs: Dict[str, tf.Tensor]  # name in the model -> tensor
@@ -81,7 +81,7 @@ class Evaluation:
         self.count, self.metrics = count, metrics
 
     def to_json(self, spec):
-        """All of it as JSON values, of the net of a `ModelSpec`; what is not finite is None."""
+        """All results as JSON values, for a net of a `ModelSpec`; NaN and infinity become None."""
         del spec
         return dict({'count': self.count}, **{name: finite(value)
                                               for name, value in self.metrics.items()})
@@ -97,29 +97,29 @@ class Evaluation:
 
 
 def finite(value):
-    """A number as JSON has it: None for NaN and infinity."""
+    """A number for JSON, which has no NaN and no infinity: these become None."""
     return value if np.isfinite(value) else None
 
 
 class Evaluator:
-    """The ops that an evaluation runs on each batch, and what their values add up to.
+    """The ops that an evaluation runs on each batch, and the way to sum up their values.
 
     Attributes:
-      fetches: what `tf.Session.run` is to fetch of each batch.
+      fetches: what `tf.Session.run` fetches for each batch.
     """
 
     fetches = ()
 
     def summarize(self, answers):
-        """The `Evaluation` of an iterable of (values of the fetches, batch), one for each batch."""
+        """Makes the `Evaluation` from an iterable of (values of the fetches, batch)."""
         raise NotImplementedError
 
 
 class MeanEvaluator(Evaluator):
-    """Averages over examples, for metrics that are means of a value of each example."""
+    """An evaluator for metrics that are the mean of one value per example."""
 
     def __init__(self, values):
-        """Takes an ordered dict: name of a `Metric` -> tensor [N] of a batch of N examples."""
+        """Takes an ordered dict: name of a `Metric` -> tensor [N] with a value per example."""
         self.fetches = dict(values)
 
     def summarize(self, answers):
@@ -131,14 +131,14 @@ class MeanEvaluator(Evaluator):
 
 
 class Task:
-    """What a net is trained for. A subclass states the attributes and fills in the methods.
+    """What a net is trained for. A subclass sets the attributes and implements the methods.
 
     Attributes:
-      name: under which it is registered in `TASKS`.
+      name: its name in `TASKS`.
       spec_type: `ModelSpec`, or the task's own subclass.
-      metrics: the `Metric`s that are logged, in order; those of the objectives' losses among them.
-      best: (name of a metric, max or min): what makes a checkpoint the best one, on the validation
-        split; None where there is no such thing.
+      metrics: the `Metric`s that are logged, in order, including the losses of the objectives.
+      best: (name of a metric, max or min): decides which checkpoint is the best on the validation
+        split. None if the task has no best checkpoint.
     """
 
     name: str
@@ -147,68 +147,76 @@ class Task:
     best: Optional[Tuple[str, Callable]] = None
 
     def spec(self, settings, dataset):
-        """The `ModelSpec` of what `Settings` train on a `Dataset`."""
+        """The `ModelSpec` of the net that `Settings` train on a `Dataset`."""
         return self.spec_type(settings.net, settings.activation, dataset.name)
 
     def check_dataset(self, spec, dataset):
-        """Raises ValueError where a net of a `ModelSpec` cannot be evaluated on a `Dataset`."""
+        """Raises ValueError if a net of a `ModelSpec` cannot be evaluated on a `Dataset`."""
 
     def feeds(self, spec):
-        """Makes the placeholders: a dict from the keys of the data set's examples."""
+        """Makes the placeholders of a batch: a dict, key of the data set's examples -> tensor."""
         raise NotImplementedError
 
     def forward(self, feeds, spec, activation_fn, is_training, reuse=None):
         """Builds the net in the current graph.
 
         Args:
-          feeds: what the method `feeds` made.
+          feeds: the result of the method `feeds`.
           spec: the `ModelSpec`.
           activation_fn: the activation of every layer.
           is_training: bool.
           reuse: whether the net's variables are reused, as for `tf.variable_scope`.
 
         Returns:
-          Whatever the methods below take as `outputs`.
+          An object of the task's choice. The methods below take it as `outputs`.
         """
         raise NotImplementedError
 
     def objectives(self, outputs, feeds):
-        """The `Objective`s of a training graph, a list of at least one."""
+        """A list of the `Objective`s of a training graph, one or more."""
         raise NotImplementedError
 
     def batch_metrics(self, outputs, feeds):
-        """A dict of the metrics of a training batch beyond the losses: name -> scalar tensor."""
+        """The metrics of a training batch besides the losses: a dict, name -> scalar tensor."""
         del outputs, feeds
         return {}
 
     def evaluator(self, outputs, feeds):
-        """The `Evaluator` of a graph for inference."""
+        """Makes the `Evaluator` of a net that was built for inference."""
         raise NotImplementedError
 
     def photos(self, spec, path):
-        """A `Split` of photos in files under a path, for a net of a `ModelSpec`.
+        """A `Split` of the photos in files under a path, for a net of a `ModelSpec`.
 
         Raises:
-          ValueError: the task has no form for them, or a file does not fit.
+          ValueError: the task cannot use photos in files, or a file does not fit.
           OSError: a folder or file cannot be read.
         """
-        raise ValueError('photos at {} cannot be used: {} has no form for them'.format(
+        raise ValueError('photos at {} cannot be used: the task {} does not take photos'.format(
             path, self.name))
 
     def photo_samples(self, spec, paths):
-        """A batch of photos in files for the inputs of `interface`; raises as `photos` does."""
+        """Photos in files as a batch for the inputs of `interface`; raises as `photos` does."""
         return self.photos(spec, paths)
 
     def interface(self, spec, activation_fn):
-        """Builds the graph that is exported: an `Interface`."""
+        """Builds the graph that is exported, in the current graph; returns its `Interface`."""
         raise NotImplementedError
 
+    def any_size_interface(self, spec, activation_fn):
+        """As `interface`, for images of any height and width.
+
+        Raises:
+          ValueError: the task has no images, or the net needs those of one size.
+        """
+        raise ValueError('{} takes no images of any size'.format(self.name))
+
     def properties(self, spec) -> Dict[str, Any]:
-        """What the metadata of an artifact say of its kind: a dict of strings."""
+        """The task's entries in an artifact's metadata, with the `kind`: a dict of strings."""
         del spec
         return {'kind': 'tensors'}
 
     def texts(self, spec) -> Dict[str, str]:
-        """Text files beside the model of an artifact: name -> content."""
+        """The text files beside the model in an artifact: a dict, name -> content."""
         del spec
         return {}

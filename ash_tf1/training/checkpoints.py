@@ -1,4 +1,4 @@
-"""The checkpoints of a run: written so that a process which ends at any moment loses none."""
+"""The checkpoints of a run. If the process ends while it writes one, the older ones remain."""
 import json
 import os
 import re
@@ -8,17 +8,16 @@ import tensorflow.compat.v1 as tf
 from ash_tf1 import checkpoint, files
 
 PREFIX, BEST_FOLDER = 'model.ckpt', 'best'
-_LATEST, _BEST = 2, 1  # how many are kept
 _SCRATCH = '.partial-checkpoint'
 _FILE = re.compile(re.escape(PREFIX) + r'-(\d+)\.(index|data-\d{5}-of-\d{5}|interval\.json)')
 _GLOBAL_STEP = 'global_step'
 
 
 def step_of(prefix):
-    """The step at which a run wrote a checkpoint, by its name.
+    """The step of a checkpoint, from its name.
 
     Raises:
-      ValueError: the name has no step.
+      ValueError: the name does not end in a step.
     """
     digits = prefix.rpartition('-')[2]
     if not digits.isdigit():
@@ -28,10 +27,11 @@ def step_of(prefix):
 
 
 def find_latest(folder):
-    """The latest checkpoint of a run's folder; None where it has not written one yet.
+    """The latest checkpoint in a run's folder; None if the run has not written one yet.
 
     Raises:
-      ValueError: the run had one and lost it, or its name and its global step differ.
+      ValueError: the checkpoint is missing although the run has logged steps, or the step in its
+        name is not its global step.
     """
     if not os.path.exists(os.path.join(folder, 'checkpoint')) and not _was_under_way(folder):
         return None
@@ -46,7 +46,7 @@ def find_latest(folder):
 
 
 def _was_under_way(folder):
-    """Whether a run in a folder has done a step, by what it logged."""
+    """Whether the log in a folder has at least one row, so that the run has done steps."""
     path = os.path.join(folder, 'metrics.csv')
     if not os.path.exists(path):
         return False
@@ -55,36 +55,39 @@ def _was_under_way(folder):
 
 
 class Checkpoints:
-    """The latest two checkpoints of a run, and the best one in a folder of its own.
+    """The latest checkpoints of a run, and the best one in a folder of its own.
 
-    A checkpoint may have the open interval of the log beside it: metrics of the steps since the
-    last row, which the next row is to average too.
+    A checkpoint may have the open interval of the log beside it. That is the metrics of the steps
+    since the last row of the log. The next row averages over them too.
     """
 
-    def __init__(self, folder, resumed_from):
+    def __init__(self, folder, resumed_from, keep):
         """Adds the ops that save the variables of the current graph.
 
         Args:
-          folder: of the run.
-          resumed_from: prefix of the checkpoint that the run goes on from; None where it begins.
+          folder: folder of the run.
+          resumed_from: prefix of the checkpoint that the run resumes from; None for a new run.
+          keep: how many of the latest checkpoints stay.
         """
+        self._keep = keep
         self._folder, self._best_folder = folder, os.path.join(folder, BEST_FOLDER)
         self._resumed_from = resumed_from
         self.saver = tf.train.Saver(save_relative_paths=True)
 
     def clean(self):
-        """Removes what a process that ended early left of checkpoints that it did not finish."""
+        """Removes the parts of unfinished checkpoints that a process left when it ended early."""
         for folder in (self._folder, self._best_folder):
             files.remove_folder(os.path.join(folder, _SCRATCH))
             files.remove_partials(folder)
             _remove_all_but(folder, _listed(folder))
 
     def restore(self, session):
-        """Restores the checkpoint that the run goes on from."""
+        """Restores the checkpoint that the run resumes from."""
         checkpoint.restore(session, self._resumed_from, self.saver)
 
     def open_interval(self):
-        """What `save` was given beside the checkpoint that the run goes on from; a list."""
+        """The open interval that was saved with the checkpoint that the run resumes from; a list.
+        """
         path = '{}.interval.json'.format(self._resumed_from)
         if not self._resumed_from or not os.path.exists(path):
             return []
@@ -92,7 +95,7 @@ class Checkpoints:
             return json.load(handle)
 
     def best_step(self):
-        """The step of the best checkpoint; None where there is none."""
+        """The step of the best checkpoint; None if there is none."""
         return max(_listed(self._best_folder), default=None)
 
     def best_prefix(self):
@@ -100,12 +103,12 @@ class Checkpoints:
         return os.path.join(self._best_folder, '{}-{}'.format(PREFIX, self.best_step()))
 
     def save(self, session, step, open_interval=()):
-        """Saves all variables, and then removes all but the latest checkpoints."""
-        self._save(session, self._folder, step, _LATEST, list(open_interval))
+        """Saves all variables, and then removes all checkpoints but the latest."""
+        self._save(session, self._folder, step, self._keep, list(open_interval))
 
     def save_best(self, session, step):
-        """Saves all variables, and then removes the best checkpoint before."""
-        self._save(session, self._best_folder, step, _BEST, [])
+        """Saves all variables as the best checkpoint, and then removes the previous best one."""
+        self._save(session, self._best_folder, step, 1, [])
 
     def _save(self, session, folder, step, keep, open_interval):
         scratch = os.path.join(folder, _SCRATCH)
@@ -113,7 +116,7 @@ class Checkpoints:
         os.makedirs(scratch)
         name = '{}-{}'.format(PREFIX, step)
         try:
-            # Without the graph: a net is rebuilt from model.json, never from an untrusted file.
+            # Without the graph: a net is rebuilt from model.json, never from an untrusted graph.
             with files.change('save', name):
                 self.saver.save(session, os.path.join(scratch, PREFIX), global_step=step,
                                 write_meta_graph=False, write_state=False)
@@ -123,7 +126,7 @@ class Checkpoints:
                 step, folder, error.message.splitlines()[0])) from None
         if open_interval:
             files.write_json(os.path.join(scratch, name + '.interval.json'), open_interval)
-        # The index comes last: without it there is no checkpoint.
+        # The index comes last, because without it there is no checkpoint.
         for part in sorted(os.listdir(scratch), key=lambda part: part.endswith('.index')):
             files.move(os.path.join(scratch, part), os.path.join(folder, part))
         files.remove_folder(scratch)
@@ -144,7 +147,7 @@ def _write_state(folder, steps):
 
 
 def _remove_all_but(folder, steps):
-    """Removes the checkpoints of a run in a folder but for those of some steps."""
+    """Removes all checkpoints of a run in a folder except those of the given steps."""
     for name in sorted(os.listdir(folder) if os.path.isdir(folder) else (), reverse=True):
         found = _FILE.fullmatch(name)
         if found and int(found.group(1)) not in steps:

@@ -1,4 +1,4 @@
-"""How well a net does on a split: the same count in training, in the command and before export."""
+"""Evaluates a net on a split, in the same way in training and for a checkpoint of a run."""
 import os
 from typing import NamedTuple
 
@@ -15,15 +15,15 @@ from ash_tf1.tasks import Evaluation, ModelSpec
 from ash_tf1.training import run_dir as run_dirs
 
 SPLITS = ('train', 'validation', 'test')
-BATCH_ELEMENTS = 3 * 2 ** 21  # of the largest array of a batch, where the user names no size
+BATCH_ELEMENTS = 3 * 2 ** 21  # limit for the largest array of a batch, if no batch size is given
 
 
 class Evaluated(NamedTuple):
-    """An evaluation, and of what."""
+    """An evaluation, and the net and the checkpoint that were evaluated."""
 
     evaluation: Evaluation
     spec: ModelSpec
-    prefix: str  # of the checkpoint
+    prefix: str  # prefix of the checkpoint
 
 
 def evaluate_split(session, graph, split, batch_size, progress=False):
@@ -31,10 +31,10 @@ def evaluate_split(session, graph, split, batch_size, progress=False):
 
     Args:
       session: a session of the graph.
-      graph: has `feed(batch)` and an `evaluator`, as a `TrainingGraph` has.
+      graph: a `TrainingGraph`, or another object with `feed(batch)` and an `evaluator`.
       split: the `Split`.
-      batch_size: examples at a time.
-      progress: whether a terminal shows a progress bar.
+      batch_size: number of examples in a batch.
+      progress: whether to show a progress bar, if stderr is a terminal.
 
     Returns:
       The task's `Evaluation`.
@@ -49,7 +49,7 @@ def evaluate_split(session, graph, split, batch_size, progress=False):
 
 
 class EvaluationGraph:
-    """The graph that evaluates a net, added to the current graph."""
+    """The ops that evaluate a net, added to the current graph."""
 
     def __init__(self, task, spec):
         """Takes the `Task` and the `ModelSpec`."""
@@ -59,7 +59,7 @@ class EvaluationGraph:
         self.evaluator = task.evaluator(outputs, self.feeds)
 
     def feed(self, batch):
-        """The feed_dict of a batch, a dict of arrays by the keys of examples."""
+        """The feed_dict of a batch, which is a dict: key of examples -> array."""
         return {tensor: batch[key] for key, tensor in self.feeds.items()}
 
 
@@ -68,16 +68,17 @@ def evaluate(run_dir, checkpoint_path=None, data_dir=None, split='test', batch_s
     """Evaluates a checkpoint of a run or an import on a split of a data set, or on photos.
 
     Args:
-      run_dir: folder of the run, as `training.train` wrote it, or of the import, as
-        `checkpoint_import.import_checkpoint` did.
-      checkpoint_path: a folder or prefix as for `checkpoint.find_checkpoint`, relative to run_dir
-        where it exists there; the run's latest by default.
-      data_dir: where the data set is; where it was in training by default.
+      run_dir: folder of a run that `training.train` wrote, or of an import that
+        `checkpoint_import.import_checkpoint` wrote.
+      checkpoint_path: a folder or prefix as for `checkpoint.find_checkpoint`. If it exists in
+        run_dir, it is taken relative to that. By default the latest checkpoint of run_dir.
+      data_dir: path of the data set; by default its path in training.
       split: one of `SPLITS`.
-      batch_size: examples a step; changes no result. By default 500, and fewer of large images.
-      progress: whether a terminal shows a progress bar.
-      dataset: name of a data set that fits the net; the run's own by default.
-      images: in place of a data set, photos in folders as `Task.photos` takes them.
+      batch_size: examples per step; it changes no result. By default 500, or fewer for large
+        images.
+      progress: whether to show a progress bar, if stderr is a terminal.
+      dataset: name of a data set that fits the net; by default the run's own.
+      images: path of photos in folders, as for `Task.photos`, to use instead of a data set.
 
     Returns:
       An `Evaluated`.
@@ -91,7 +92,7 @@ def evaluate(run_dir, checkpoint_path=None, data_dir=None, split='test', batch_s
     if images is None:
         data = find_split(load_model_dataset(task, spec, run_dir, dataset, data_dir), split)
     elif dataset or data_dir:
-        raise ValueError('images stand for a data set: give one of the two')
+        raise ValueError('images are used instead of a data set: give one of the two')
     else:
         data = task.photos(spec, images)
     if batch_size is None:
@@ -106,35 +107,36 @@ def evaluate(run_dir, checkpoint_path=None, data_dir=None, split='test', batch_s
 
 
 def find_split(dataset, name):
-    """The `Split` of a `Dataset` with a name of `SPLITS`; raises ValueError where it has none."""
+    """The `Split` of a `Dataset` by its name in `SPLITS`; raises ValueError if it has none."""
     split = getattr(dataset, name)
     if split is None:
         raise ValueError('data set {} has no {} split{}'.format(
-            dataset.name, name, ', for nothing was held out (validation_share 0)'
+            dataset.name, name, ', because nothing was held out (validation_share 0)'
             if name == 'validation' else ''))
     return split
 
 
 def load_model_dataset(task, spec, run_dir, dataset=None, data_dir=None):
-    """Loads a data set for a net: the one that it was trained on, or another that fits.
+    """Loads a data set for a net: the one that it was trained on, or another one that fits.
 
     Args:
       task: the `Task`.
       spec: the `ModelSpec`.
-      run_dir: folder of the run, whose settings say where its data set is and what was held out.
-      dataset: name of the data set; the net's own by default.
-      data_dir: as for `load_dataset`; where the net's own was in training by default.
+      run_dir: folder of the run. Its settings say where its data set is and which share of it was
+        held out for validation.
+      dataset: name of the data set; by default the net's own.
+      data_dir: as for `load_dataset`; for the net's own data set by default its path in training.
 
     Returns:
       A `Dataset`.
 
     Raises:
-      ValueError: a file is wrong, or the data set does not fit the net; or the net has no data set
-        of its own, and none is given.
+      ValueError: a file is wrong, the data set does not fit the net, or the net has no data set of
+        its own and none is given.
     """
     name = dataset or spec.dataset
     if not name:
-        raise ValueError('{} has no data set of its own, for its weights were imported: give '
+        raise ValueError('{} has no data set of its own, because its weights were imported: give '
                          '--dataset, or --images'.format(run_dir))
     validation_share = None
     if name == spec.dataset:
@@ -146,7 +148,7 @@ def load_model_dataset(task, spec, run_dir, dataset=None, data_dir=None):
 
 
 def resolve(run_dir, checkpoint_path):
-    """The path of a checkpoint given by a user: inside the run's folder, if it is there."""
+    """The path of a checkpoint that a user gave. If it exists inside run_dir, it is taken there."""
     inside = os.path.join(run_dir, checkpoint_path or '')
     if any(os.path.exists(inside + ending) for ending in ('', '.index')):
         return inside

@@ -15,37 +15,40 @@ EVALUATION_SCOPE = 'evaluation'
 
 
 class TrainingGraph(NamedTuple):
-    """What a run feeds and fetches."""
+    """The tensors that a run feeds and fetches."""
 
-    feeds: Dict[str, tf.Tensor]    # key of an example -> placeholder of a batch of them
+    feeds: Dict[str, tf.Tensor]    # key of examples -> placeholder of a batch
     train_ops: List[tf.Operation]  # one for each objective; the last one counts the step
-    losses: Dict[str, tf.Tensor]   # of each objective, scalars
-    metrics: Dict[str, tf.Tensor]  # of the batch, losses among them, scalars
+    losses: Dict[str, tf.Tensor]   # scalar loss of each objective, by name
+    metrics: Dict[str, tf.Tensor]  # scalar metrics of the batch, by name; with the losses
     rate: tf.Tensor                # learning rate
-    step: tf.Tensor                # the global step after the train_op of the same run
+    step: tf.Tensor                # global step after the last train_op of the same session.run
     evaluator: Evaluator
-    layers: List[Tuple[str, Dict[str, tf.Tensor]]]  # ASH layers: what `run_log.ACTIVATIONS` says
-    net_variables: List[Any]       # without the optimiser's
+    layers: List[Tuple[str, Dict[str, tf.Tensor]]]  # ASH layers: (name, values to log)
+    net_variables: List[Any]       # variables of the net, without those of the optimiser
 
     def feed(self, batch):
-        """The feed_dict of a batch, a dict of arrays by the keys of examples."""
+        """The feed_dict of a batch, which is a dict: key of examples -> array."""
         return {tensor: batch[key] for key, tensor in self.feeds.items()}
 
 
 def build_training_graph(task, spec, settings, total_steps):
-    """Builds, in the current graph, the net twice over one set of variables, and its optimiser.
+    """Builds a training graph in the current graph.
+
+    The net is built twice with the same variables: for training, with its optimiser, and for
+    evaluation.
 
     Args:
       task: the `Task`.
       spec: the `ModelSpec`.
       settings: the `Settings`.
-      total_steps: length of the run.
+      total_steps: number of steps of the run.
 
     Returns:
       A `TrainingGraph`.
     """
     feeds = task.feeds(spec)
-    global_step = tf.train.get_or_create_global_step()  # which dropout depends on
+    global_step = tf.train.get_or_create_global_step()  # made first, because dropout depends on it
     activation_fn = get_activation(spec.activation, settings.implementation)
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=_seed_by_name):
         outputs = task.forward(feeds, spec, activation_fn, is_training=True)
@@ -69,10 +72,10 @@ def build_training_graph(task, spec, settings, total_steps):
 
 
 def _seed_by_name(getter, name, *args, **kwargs):
-    """Makes random initial values depend on the graph's seed and the variable's name alone.
+    """Makes random initial values depend only on the graph's seed and the variable's name.
 
-    By default TensorFlow seeds an initialiser by the number of ops that were made before it. Then
-    another activation, or another form of it, would begin with other weights.
+    By default TensorFlow derives an initialiser's seed from the number of ops made before it. Then
+    a net with another activation, or another form of it, would begin with other weights.
     """
     initializer = kwargs.get('initializer')
     if getattr(initializer, 'seed', 0) is None:
@@ -82,7 +85,10 @@ def _seed_by_name(getter, name, *args, **kwargs):
 
 
 def _layer_tensors():
-    """For each layer of the evaluation's ASH family, its `run_log.ACTIVATIONS` as tensors."""
+    """(name, dict of tensors to log) of each layer of the ASH family in the evaluation's net.
+
+    The keys of the dict are columns of `run_log.ACTIVATIONS`.
+    """
     variables = {v.op.name: v for v in tf.trainable_variables()}
     rows = []
     for layer, share in pass_shares(EVALUATION_SCOPE).items():

@@ -1,4 +1,5 @@
-"""What happens beside the training steps, each as a `tf.train.SessionRunHook`."""
+"""The hooks of a run, each a `tf.train.SessionRunHook`: what happens beside the training steps."""
+import datetime
 import signal
 import threading
 import time
@@ -13,11 +14,11 @@ from ash_tf1.training.run_log import TRAIN, VALIDATION
 
 
 class DivergedError(ValueError):
-    """The loss is no longer a finite number."""
+    """A loss or a weight is no longer a finite number."""
 
 
 class StopAtNonFiniteLoss(tf.train.SessionRunHook):
-    """Ends the run, without saving, at the first step of which a loss is not finite."""
+    """Ends the run, without saving, at the first step with a loss that is not finite."""
 
     def __init__(self, graph):
         """Takes the `TrainingGraph`."""
@@ -36,12 +37,12 @@ class StopAtNonFiniteLoss(tf.train.SessionRunHook):
 
 
 class StopOnSignal(tf.train.SessionRunHook):
-    """Ends the run after the current step at one of SIGNALS; a second one kills it.
+    """Ends the run after the current step if one of SIGNALS comes; a second signal kills it.
 
-    SIGHUP comes when a terminal closes; where it was ignored before, as under nohup, it stays so.
-    SIGUSR1 is how queues of batch jobs warn.
+    SIGHUP comes when a terminal closes. If it was ignored before, as under nohup, it stays ignored.
+    Batch systems send SIGUSR1 as a warning before they end a job.
 
-    `received` is the signal's number afterwards, None where there was none.
+    `received` is the number of the signal; None if none has come.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
@@ -67,42 +68,60 @@ class StopOnSignal(tf.train.SessionRunHook):
             run_context.request_stop()
 
     def close(self):
-        """Gives the signals back to whom they belonged; to be called when the run is over."""
+        """Restores the previous signal handlers; to be called when the run is over."""
         while self._previous:
             signal.signal(*self._previous.popitem())
 
 
 class ShowProgress(tf.train.SessionRunHook):
-    """A progress bar over the steps of the run, with the metrics of the last ones."""
+    """A progress bar over the steps of the run, with the latest averages of the metrics.
 
-    def __init__(self, meter, total_steps, shown):
-        self._meter, self._total, self._shown = meter, total_steps, shown
+    Where stderr, on which the bar is, is no terminal, a line once a minute takes its place.
+    """
+
+    SECONDS = 60  # between two lines
+
+    def __init__(self, meter, total_steps, shown, report):
+        """Takes the `LogMetrics`, a Python int, a bool, and a function of a line of text."""
+        self._meter, self._total, self._shown, self._report = meter, total_steps, shown, report
         self._bar = None
+        self._first = self._step = self._started = self._said = None
 
     def after_create_session(self, session, coord):
         step = int(session.run(tf.train.get_global_step()))
         self._bar = tqdm(total=self._total, initial=step,
                          desc='train', unit='step', dynamic_ncols=True, smoothing=0.05,
                          disable=None if self._shown else True)
+        self._first = self._step = step
+        self._started = self._said = time.monotonic()
 
     def after_run(self, run_context, run_values):
         self._bar.set_postfix_str(self._meter.text, refresh=False)
         self._bar.update()
+        self._step += 1
+        now = time.monotonic()
+        if self._shown and self._bar.disable and now - self._said >= self.SECONDS:
+            self._said = now
+            seconds = (now - self._started) / (self._step - self._first)
+            self._report('step {} of {}, {}; {:.3g} s a step, {} left'.format(
+                self._step, self._total, self._meter.text or 'no line of the log yet', seconds,
+                datetime.timedelta(seconds=round(seconds * (self._total - self._step)))))
 
     def close(self):
-        """Leaves the bar as it stands; to be called when the run is over, however it ended."""
+        """Ends the bar's display; to be called when the run is over, also after an error."""
         if self._bar is not None:
             self._bar.close()
 
 
 class LogMetrics(tf.train.SessionRunHook):
-    """Averages metrics over `every` steps, or up to an epoch's or the run's end, and logs them.
+    """Averages the metrics of steps and logs them.
 
-    Rows are of fixed steps. What a run that stops between two of them has gathered is saved with
-    its checkpoint.
+    A row is written every `every` steps, at the end of each epoch and at the end of the run. So the
+    steps of the rows are fixed. If a run stops between two rows, the metrics since the last row are
+    saved with its checkpoint.
 
     Attributes:
-      text: the latest averages in words.
+      text: the latest averages, as text for the user.
       open_interval: the metrics of each step since the last row, a list of dicts.
     """
 
@@ -110,7 +129,7 @@ class LogMetrics(tf.train.SessionRunHook):
                  open_interval):
         """Takes the `RunLog`, the `TrainingGraph` and the task's `Metric`s.
 
-        The rest are ints, and the `open_interval` of a run that is resumed.
+        open_interval is that of the checkpoint that the run resumes from. The others are ints.
         """
         self._log, self._metrics = log, metrics
         self._fetches = graph.metrics, graph.rate, graph.step
@@ -121,7 +140,7 @@ class LogMetrics(tf.train.SessionRunHook):
         self.text = ''
 
     def before_run(self, run_context):
-        # Not at the end of the interval before: an evaluation may have come in between.
+        # The time starts here, not at the end of the last interval, to leave out an evaluation.
         if self._started is None:
             self._started = time.perf_counter()
         return tf.train.SessionRunArgs(self._fetches)
@@ -145,18 +164,19 @@ class LogMetrics(tf.train.SessionRunHook):
 
 
 def in_words(metrics, values):
-    """The values of `Metric`s, by name, as text; those that there are."""
+    """The given values of `Metric`s as text. Metrics without a value are left out."""
     return ', '.join(metric.text.format(values[metric.name]) for metric in metrics
                      if metric.name in values)
 
 
 class SaveAndEvaluate(tf.train.SessionRunHook):
-    """After each epoch and at the end: evaluates, saves, logs, and keeps the best checkpoint apart.
+    """Saves, evaluates and logs after each epoch and at the end of the run.
 
-    A run saves its initial values first. Where the data set has no validation split, or the task
-    no best, nothing is kept apart. A run that is stopped early is saved, but not evaluated. What a
-    process that ended early left out after its last checkpoint is made up for. Weights that are
-    not finite are never saved.
+    It saves the checkpoint, evaluates it on the validation split and logs the result. If it is the
+    best so far, it is also saved as the best one; that needs a validation split and a task with a
+    `best`. A new run saves its initial values first. A run that is stopped early is saved, but not
+    evaluated. If a process ended between a checkpoint and its evaluation, the run does the
+    evaluation when it is resumed. Weights that are not finite are never saved.
 
     `step` is the step that was saved last.
 
@@ -167,16 +187,21 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
       checkpoints: the run's `Checkpoints`.
       log: the `RunLog`.
       meter: the `LogMetrics`.
-      steps_per_epoch, total_steps, batch_size: Python ints.
-      report: function of a line of text, for the user.
+      steps_per_epoch, total_steps: Python ints.
+      settings: the `Settings`.
+      report: function that shows a line of text to the user.
     """
 
     def __init__(self, task, graph, dataset, checkpoints, log, meter, steps_per_epoch, total_steps,
-                 batch_size, report):
+                 settings, report):
         self._metrics, self._graph, self._split = task.metrics, graph, dataset.validation
-        self._first = next(ordered_batches(dataset.validation or dataset.train, batch_size))
+        self._batch_size = settings.eval_batch_size
+        self._first = next(ordered_batches(dataset.validation or dataset.train,
+                                           self._batch_size))
         self._checkpoints, self._log, self._meter = checkpoints, log, meter
-        self._epoch, self._total, self._batch_size = steps_per_epoch, total_steps, batch_size
+        self._epoch, self._total = steps_per_epoch, total_steps
+        self._timer = tf.train.SecondOrStepTimer(settings.save_seconds, settings.save_steps) \
+            if settings.save_every else None
         self._report = report
         self._name, self._better = task.best or (None, None)
         self._best = None
@@ -190,6 +215,8 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
 
     def after_create_session(self, session, coord):
         step = int(session.run(tf.train.get_global_step()))
+        if self._timer:
+            self._timer.update_last_triggered_step(step)
         self._best = self._find_best(step)
         if step == 0:
             self._save(session, step)
@@ -207,6 +234,8 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
         if self._is_evaluated(step):
             self._save(run_context.session, step)
             self._measure(run_context.session, step)
+        elif self._timer and self._timer.should_trigger_for_step(step):
+            self._save(run_context.session, step)
 
     def end(self, session):
         step = int(session.run(tf.train.get_global_step()))
@@ -217,10 +246,10 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
         return step > 0 and (step % self._epoch == 0 or step == self._total)
 
     def _find_best(self, step):
-        """The value of the best checkpoint, by what the log says of its step.
+        """The deciding metric of the best checkpoint, read from the log's row for its step.
 
-        None where there is no best checkpoint, or it is of a step whose evaluation is not logged:
-        that of the step which the run goes on from, which is then evaluated again.
+        None if there is no best checkpoint. Also None if it is the checkpoint of `step`, where the
+        run resumes, and the evaluation at that step is not logged: it is then done again.
         """
         best = self._checkpoints.best_step() if self._name else None
         rows = [row for row in self._log.validation_rows() if int(row['step']) == best]
@@ -235,6 +264,8 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
                                 'again in another folder, with a lower learning rate'.format(step))
         self._checkpoints.save(session, step, self._meter.open_interval)
         self.step = step
+        if self._timer:
+            self._timer.update_last_triggered_step(step)
 
     def _measure(self, session, step):
         epoch, values = step / self._epoch, {}
@@ -255,7 +286,7 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
             self._report('epoch {:g}: saved'.format(epoch))
 
     def _is_best(self, value):
-        """Whether a value of the deciding metric is better than all before; it is kept then."""
+        """Whether a value of the deciding metric is better than all before; if so, keeps it."""
         if not np.isfinite(value):
             return False
         if self._best is not None and self._better(value, self._best) == self._best:

@@ -1,4 +1,4 @@
-"""Which variables of a checkpoint a net takes, whatever scope they have there."""
+"""Finds the variables of a net in a checkpoint, where they may have another scope."""
 import collections
 import os
 import re
@@ -10,18 +10,24 @@ from ash_tf1 import checkpoint
 from ash_tf1.ops import get_activation
 from ash_tf1.training import run_dir
 
-SHOWN = 5  # names in a message
+SHOWN = 5  # number of names in a message
 
 
 class InitialWeights(NamedTuple):
-    """What the variables of a net begin with."""
+    """The initial values of a net's variables, and which of them a checkpoint gives."""
 
-    prefix: str                       # of the checkpoint
-    scope: str                        # of the net in the checkpoint
-    sources: Dict[str, tf.Variable]   # by their names in the checkpoint, as `tf.train.Saver` takes
-    filled: List[str]                 # variables that only the activation has, of initial values
-    excluded: List[str]               # variables that init_exclude gives their initial values
-    normalization: str = ''           # the setting of the weights, where it is known and another
+    prefix: str                       # prefix of the checkpoint
+    scope: str                        # scope of the net in the checkpoint
+    sources: Dict[str, tf.Variable]   # name in the checkpoint -> variable, for `tf.train.Saver`
+    filled: List[str]                 # variables of the activation that get their initial values
+    excluded: List[str]               # variables that init_exclude leaves at their initial values
+    normalization: str = ''           # the weights' own setting, if it is known and differs
+
+    def check(self):
+        """Raises ValueError if a value of the checkpoint cannot be read, as when a file is cut."""
+        for _ in checkpoint.read_variables(self.prefix, checkpoint.list_variables(self.prefix),
+                                           {name: name for name in self.sources}):
+            pass
 
     def __str__(self):
         """One line for the user."""
@@ -40,29 +46,30 @@ class InitialWeights(NamedTuple):
 
 
 def find_initial_weights(path, variables, task, spec, exclude=(), exact=False):
-    """Finds the variables of a net in a checkpoint, under the one scope that has them all.
+    """Finds the variables of a net in a checkpoint, below the one scope that has them all.
 
-    A `model.json` beside the checkpoint says which scope that is. Without one it is the net's own,
-    or else the only one that has variables of the same names below it. Variables that only the
-    activation has, as z_k and alpha, may be missing.
+    The scope is the one that a `model.json` beside the checkpoint names, or else the net's own. If
+    neither has the variables, it is the only scope that has all of them. Variables of the
+    activation, such as z_k and alpha, may be missing.
 
     Args:
       path: a checkpoint, as for `checkpoint.find_checkpoint`.
       variables: the net's `tf.Variable`s, in the current graph.
       task: the `Task`.
       spec: the `ModelSpec` of the net.
-      exclude: regular expressions; a variable begins anew where one of them matches the whole of
-        its name below the net's scope, or of a scope that it is in.
-      exact: whether the checkpoint must be that of this very net: the activation's variables may
-        not be missing, and nothing may be left below the scope but what optimizers and averages
-        keep beside a variable.
+      exclude: regular expressions. A variable is left at its initial value if one of them matches
+        its whole name below the net's scope, or the whole name of a scope that it is in.
+      exact: whether the checkpoint must be one of this net. Then the activation's variables must
+        be there, and below the scope there may be no other variables than those that optimizers
+        and moving averages keep for a variable of the net.
 
     Returns:
       An `InitialWeights`.
 
     Raises:
-      ValueError: there is no such checkpoint, no or more than one scope has the variables, or one
-        has another shape there; or an expression matches nothing. The message names what.
+      ValueError: there is no such checkpoint, no scope or more than one has the variables, a
+        variable has another shape there, or an expression matches nothing. The message names the
+        variables, scopes or expressions.
     """
     prefix = checkpoint.find_checkpoint(path)
     stored = checkpoint.list_variables(prefix)
@@ -91,7 +98,7 @@ def find_initial_weights(path, variables, task, spec, exclude=(), exact=False):
 
 
 def _check_exact(prefix, stored, scope, sources, filled, spec):
-    """Raises ValueError where a checkpoint lacks a variable of a net, or has more at its scope."""
+    """Raises ValueError if a checkpoint lacks a variable of the net, or has others at its scope."""
     if spec.scope not in ('', scope):
         raise ValueError('checkpoint {} does not fit the net: it has its variables below {}, and '
                          'not below {}'.format(prefix, scope or 'no scope', spec.scope))
@@ -111,12 +118,12 @@ def _check_exact(prefix, stored, scope, sources, filled, spec):
 
 
 def _home(name):
-    """The scope right around a variable; a variable's own name for what is kept beside it."""
+    """A name without its last part: a variable's scope, or for an optimizer's slot its variable."""
     return name.rpartition('/')[0]
 
 
 def _excluded(names, patterns, net):
-    """The names that one of the patterns matches, wholly or up to a slash."""
+    """The names that one of the patterns matches completely or up to a slash."""
     found = []
     for pattern in patterns:
         matches = [name for name in names if re.fullmatch('(?:{})(/.*)?'.format(pattern), name)]
@@ -140,9 +147,9 @@ def _spec_beside(prefix):
 
 
 def _find_scope(prefix, stored, wanted, preferred, task, spec, exact):
-    """The scope in a checkpoint that has all names wanted below it, but for the activation's.
+    """The scope in a checkpoint that has all wanted names below it, except the activation's.
 
-    Of several it is the first of those preferred: what model.json says, and the net's own.
+    Of several scopes the first preferred one is taken: that of model.json, then the net's own.
     """
     def missing(scope, names):
         return [_join(scope, name) for name in names if _join(scope, name) not in stored]
@@ -181,14 +188,14 @@ def _find_scope(prefix, stored, wanted, preferred, task, spec, exact):
 
 
 def _variables_without_activation(task, spec):
-    """The names below the net's scope that it has with an activation that has no variables."""
+    """The names below the net's scope if the activation has no variables of its own."""
     with tf.Graph().as_default():
         task.forward(task.feeds(spec), spec, get_activation('relu'), is_training=False)
         return {_below(spec.net_scope, v.op.name) for v in tf.global_variables()}
 
 
 def _below(scope, name):
-    """A variable's name without the scope that it is in."""
+    """A variable's name without the net's scope."""
     return name[len(scope) + 1:] if scope and name.startswith(scope + '/') else name
 
 
@@ -197,7 +204,7 @@ def _join(scope, name):
 
 
 def _scopes(names):
-    """The scopes right around variables, in order, each once."""
+    """The innermost scopes of variables, in order, each once."""
     return list(collections.OrderedDict.fromkeys(
         _home(name) or name for name in names))
 

@@ -1,4 +1,4 @@
-"""The whole life of a run, from settings to its last checkpoint."""
+"""A whole run, from its settings to its last checkpoint."""
 import contextlib
 import dataclasses
 import sys
@@ -23,45 +23,47 @@ from ash_tf1.training.run_log import RunLog
 
 
 class Result(NamedTuple):
-    """How far a run came."""
+    """How far a run has come."""
 
     step: int
     total_steps: int
-    signal: Optional[int]  # the number of the signal that ended it; None where it ran to its end
-    curve: Optional[str]   # path of the learning curve
+    signal: Optional[int]  # number of the signal that stopped it; None if it ran to its end
+    curve: Optional[str]   # path of the learning curve; None if nothing is logged yet
 
 
 def _say(line):
-    """Prints a line above the progress bar, at once even where stdout is a file."""
+    """Prints a line above the progress bar. It is flushed, in case stdout is a file."""
     tqdm.write(line)
     sys.stdout.flush()
 
 
 def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=None):
-    """Trains a net and leaves in run_dir all that is needed to resume, evaluate and export it.
+    """Trains a net and writes all that is needed to resume, evaluate and export it into run_dir.
 
-    Writes `settings.json`, `model.json`, a checkpoint an epoch (the latest two kept; where there is
-    a validation split, the best on it in `best/`), `metrics.csv`, `activations.csv`, TensorBoard
-    summaries and `learning_curve.png`. SIGINT, SIGTERM, SIGHUP and SIGUSR1 end the run after the
-    current step, saved. A run that is resumed, after a signal or a crash at any moment, ends as it
-    would have without: with the same weights, best checkpoint and log, bit for bit where sums are
-    made in one thread.
+    This is `settings.json`, `model.json`, a checkpoint per epoch (of which the latest are kept),
+    `metrics.csv`, `activations.csv`, TensorBoard summaries and `learning_curve.png`. If there is a
+    validation split, the best checkpoint on it is kept in `best/`.
+
+    After SIGINT, SIGTERM, SIGHUP or SIGUSR1 the run finishes the current step, saves and ends. A
+    run can be resumed after a signal, and after a crash at any moment. It then ends with the same
+    weights, best checkpoint and log as without the interruption. They are the same bit for bit if
+    sums are computed in one thread.
 
     Args:
       settings: the `Settings`.
-      run_dir: folder to write to; must not hold a run, unless that is resumed.
+      run_dir: folder to write to; it must not hold a run, unless that is resumed.
       resume: whether to go on from run_dir's latest checkpoint.
-      progress: whether a terminal shows a progress bar.
-      report: function of a line of text, for the user.
-      on_begin: function without arguments that is called once the folder is the run's.
+      progress: whether to show a progress bar, if stderr is a terminal.
+      report: function that shows a line of text to the user.
+      on_begin: function without arguments that is called once the run owns the folder.
 
     Returns:
       A `Result`.
 
     Raises:
-      ValueError: a setting or file does not fit, a loss became NaN or infinite, or another process
-        writes to run_dir.
-      OSError: a file cannot be written; what was saved before stays.
+      ValueError: a setting or file does not fit, a loss or a weight became NaN or infinite, or
+        another process writes to run_dir.
+      OSError: a file cannot be written. What was saved before is still there.
     """
     task = get_task(settings.task)
     settings = dataclasses.replace(settings, implementation=resolve(settings.implementation))
@@ -72,12 +74,13 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
     spec = task.spec(settings, dataset)
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
-        # Before the folder is touched: what does not exist, or does not fit, leaves no trace.
+        # The folder is made only after this: a setting or file that does not fit leaves no trace.
         graph = build_training_graph(task, spec, settings, total_steps)
         initial = None
         if settings.init_from and not (resume and find_latest(run_dir)):
             initial = find_initial_weights(settings.init_from, graph.net_variables, task, spec,
                                            settings.init_exclude)
+            initial.check()
         with contextlib.closing(RunDir(run_dir, settings, task, spec, resume)) as folder:
             if on_begin is not None:
                 on_begin()
@@ -92,23 +95,23 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
 
 def _run(task, settings, graph, dataset, folder, initial, epoch_steps, total_steps, progress,
          report):
-    """Steps through a run; (the step reached, the number of the signal that ended it or None)."""
-    checkpoints = Checkpoints(folder.path, folder.resumed_from)
+    """Runs the steps; returns (the last step, the number of the signal that stopped it or None)."""
+    checkpoints = Checkpoints(folder.path, folder.resumed_from, settings.keep)
     checkpoints.clean()
     log = RunLog(folder, [metric.name for metric in task.metrics])
     batches = prefetch(_batches(dataset.train, settings, folder.step, total_steps, epoch_steps))
     stop = hooks.StopOnSignal()
     meter = hooks.LogMetrics(log, graph, task.metrics, settings.batch_size, settings.log_every,
                              epoch_steps, total_steps, checkpoints.open_interval())
-    bar = hooks.ShowProgress(meter, total_steps, progress)
+    bar = hooks.ShowProgress(meter, total_steps, progress, report)
     save = hooks.SaveAndEvaluate(task, graph, dataset, checkpoints, log, meter, epoch_steps,
-                                 total_steps, settings.eval_batch_size, report)
+                                 total_steps, settings, report)
     scaffold = tf.train.Scaffold(saver=checkpoints.saver,
                                  init_fn=_init_fn(folder, checkpoints, initial))
     with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \
             contextlib.closing(stop):
-        # Not a session that recovers: one would go on from an older checkpoint with the batches
-        # of later steps.
+        # Not a MonitoredSession: after an aborted op it restores an older checkpoint, and would go
+        # on with the batches of later steps.
         with tf.train.SingularMonitoredSession(
                 [hooks.StopAtNonFiniteLoss(graph), meter, bar, save, stop], scaffold,
                 config=session_config()) as session:
@@ -122,7 +125,7 @@ def _run(task, settings, graph, dataset, folder, initial, epoch_steps, total_ste
 
 
 def _step(session, train_ops, feeds):
-    """Minimises each objective once; the hooks see the last one."""
+    """Minimises each objective once. The hooks see only the run of the last one."""
     def step(step_context):
         for train_op in train_ops[:-1]:
             step_context.session.run(train_op, feeds)
@@ -131,7 +134,8 @@ def _step(session, train_ops, feeds):
 
 
 def _init_fn(folder, checkpoints, initial):
-    """The init_fn of a Scaffold: goes on with a run, or begins with `InitialWeights`, if any."""
+    """The init_fn of a Scaffold: restores a resumed run, or the `InitialWeights` if there are any.
+    """
     if folder.resumed_from:
         return lambda scaffold, session: checkpoints.restore(session)
     if initial is None:
@@ -149,7 +153,7 @@ def _first_line(settings, dataset, total_steps, step):
 
 
 def _batches(split, settings, start, total_steps, epoch_steps):
-    """The batches of steps start, start + 1, ...; what a batch holds depends on its step only."""
+    """The batches of steps start, start + 1, ...; the content of each depends only on its step."""
     step = start
     while step < total_steps:
         epoch, first = divmod(step, epoch_steps)

@@ -1,20 +1,23 @@
-"""What minimises a loss: SGD with momentum, a penalty of kernels, a bound of the gradient."""
+"""Minimises a loss: SGD with momentum, weight decay of the kernels, clipping of the gradient."""
 import tensorflow.compat.v1 as tf
 
 
 def make_optimizer(settings, rate):
-    """The optimiser that `Settings` ask for, at a learning rate, a float32 scalar tensor."""
+    """The optimiser for `Settings`; `rate` is the learning rate, a float32 scalar tensor."""
     return tf.train.MomentumOptimizer(rate, settings.momentum, use_nesterov=settings.nesterov)
 
 
 def minimize(objective, optimizer, settings, global_step=None):
-    """The op that does one step of an `Objective`, and then moves what BatchNorm averages.
+    """The op that minimises an `Objective` by one step. It also updates BatchNorm's averages.
 
     Args:
       objective: the `Objective`.
       optimizer: a `tf.train.Optimizer`.
-      settings: the `Settings`: weight_decay and clip_norm.
-      global_step: variable that counts the step; none by default.
+      settings: the `Settings`, of which weight_decay and clip_norm are used.
+      global_step: variable that is increased by 1; none by default.
+
+    Returns:
+      A `tf.Operation`.
     """
     variables = tf.trainable_variables(_prefix(objective.scope))
     kernels = [v for v in decayed_variables() if v in variables]
@@ -29,16 +32,19 @@ def minimize(objective, optimizer, settings, global_step=None):
 
 
 def decayed_variables():
-    """The kernels: what has rank 2 or more. z_k, alpha, beta, biases and BatchNorm have rank 1."""
+    """The variables with weight decay: the kernels, which have rank 2 or more.
+
+    z_k, alpha, beta, biases and the variables of BatchNorm have rank 1.
+    """
     return [v for v in tf.trainable_variables() if v.shape.ndims > 1]
 
 
 def _prefix(scope):
-    """A variable scope as a pattern for the names in it; None, for all of them, where it is ''."""
+    """A variable scope as a prefix for collections; None, for all variables, if it is ''."""
     return scope + '/' if scope else None
 
 
 def _clip(gradients, norm):
-    """Scales the gradients of (gradient, variable) pairs down to a norm of all of them together."""
+    """Scales the gradients of (gradient, variable) pairs down, if their global norm is larger."""
     gradients, variables = zip(*gradients)
     return list(zip(tf.clip_by_global_norm(gradients, norm)[0], variables))

@@ -15,14 +15,14 @@ _SPLITS = (('train', dict(color='C0', lw=1)), ('validation', dict(color='C1', ma
 
 
 def plot_learning_curve(run_dir, metrics):
-    """Draws metrics, the learning rate and, for ASH, what its layers pass, over the epochs.
+    """Draws the metrics, the learning rate and the pass shares of ASH layers over the epochs.
 
     Args:
       run_dir: folder of a run.
-      metrics: the `Metric`s of its task, an axes each.
+      metrics: the `Metric`s of its task; each gets its own axes.
 
     Returns:
-      The path of the picture, `learning_curve.png` in run_dir; None where nothing is logged yet.
+      The path of the picture, `learning_curve.png` in run_dir; None if nothing is logged yet.
     """
     rows = read_rows(os.path.join(run_dir, METRICS_FILE))
     if not rows:
@@ -67,7 +67,7 @@ def _plot_rate(axes, rows):
 
 
 def _plot_shares(axes, layers, rows):
-    """One line a layer, dark at the input and bright at the output."""
+    """Draws one line per layer, from dark at the input to bright at the output."""
     axes.set(title='Units above the threshold, by layer', xlabel='epoch', ylabel='%')
     if not layers:
         axes.text(0.5, 0.5, 'no layer with a threshold', ha='center', transform=axes.transAxes)

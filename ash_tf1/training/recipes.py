@@ -1,37 +1,39 @@
-"""Recipes: settings under which a net was published, or that we chose."""
+"""Recipes: settings that were published with a net, or that we chose."""
 from ash_tf1.training.settings import Settings, read_settings
 
 # Each recipe states what differs from the defaults of `Settings`.
 RECIPES = {
-    # He et al., "Identity Mappings in Deep Residual Networks" (1603.05027): 64k steps of 128, the
-    # rate divided by 10 at 32k and 48k.
+    # He et al., "Identity Mappings in Deep Residual Networks" (1603.05027): 64k steps in batches of
+    # 128; the rate is divided by 10 at 32k and 48k.
     'resnet-cifar': dict(net='resnet_v2_110', dataset='cifar10', steps=64000, batch_size=128,
                          schedule='step', learning_rate=0.1, step_at=(0.5, 0.75), step_factor=0.1,
                          weight_decay=1e-4, augmentation='crop_flip'),
-    # He et al., "Deep Residual Learning for Image Recognition" (1512.03385) and, for how long,
-    # 1603.05027: 90 epochs of 256, the rate divided by 10 at 30 and 60. It names no data set, for
-    # there is no reader of ImageNet; their scale augmentation is missing likewise.
+    # He et al., "Deep Residual Learning for Image Recognition" (1512.03385); the length of the run
+    # is that of 1603.05027: 90 epochs in batches of 256; the rate is divided by 10 at 30 and 60. It
+    # names no data set, because there is no reader of ImageNet here. There is no scale augmentation
+    # either, which the paper has.
     'resnet-imagenet': dict(net='resnet_v1_50', dataset='', epochs=90, batch_size=256,
                             schedule='step', learning_rate=0.1, step_at=(1 / 3, 2 / 3),
                             step_factor=0.1, weight_decay=1e-4, augmentation='crop_flip'),
-    # Zagoruyko and Komodakis, "Wide Residual Networks" (1605.07146): 200 epochs of 128, the rate
-    # times 0.2 at 60, 120 and 160.
+    # Zagoruyko and Komodakis, "Wide Residual Networks" (1605.07146): 200 epochs in batches of 128;
+    # the rate is multiplied by 0.2 at 60, 120 and 160.
     'wide-resnet-cifar': dict(net='wrn_28_10', dataset='cifar10', epochs=200, batch_size=128,
                               schedule='step', learning_rate=0.1, step_at=(0.3, 0.6, 0.8),
                               step_factor=0.2, nesterov=True, weight_decay=5e-4,
                               augmentation='crop_flip'),
-    # Huang et al., "Densely Connected Convolutional Networks" (1608.06993): 300 epochs of 64, the
-    # rate divided by 10 at 150 and 225.
+    # Huang et al., "Densely Connected Convolutional Networks" (1608.06993): 300 epochs in batches
+    # of 64; the rate is divided by 10 at 150 and 225.
     'densenet-cifar': dict(net='densenet_100_12', dataset='cifar10', epochs=300, batch_size=64,
                            schedule='step', learning_rate=0.1, step_at=(0.5, 0.75),
                            step_factor=0.1, nesterov=True, weight_decay=1e-4,
                            augmentation='crop_flip'),
-    # About an hour on 2 CPU cores; our own, in the manner of "Super-Convergence" (1708.07120).
+    # Our own, with the schedule of "Super-Convergence" (1708.07120). About an hour on 2 CPU cores.
     'cifar-short': dict(net='resnet_v2_20', dataset='cifar10', epochs=7, batch_size=128,
                         schedule='one_cycle', learning_rate=0.2, weight_decay=5e-4,
                         augmentation='crop_flip'),
-    # A minute on 2 CPU cores; flipped digits are other digits, so they are only shifted. The norm
-    # is for the deep nets, whose first gradients on such small images are in the thousands.
+    # Our own. A minute on 2 CPU cores. Digits are only shifted, because a flipped digit is another
+    # digit. clip_norm is for deep nets: their first gradients on such small images have norms of
+    # thousands.
     'digits': dict(net='resnet_v2_8', dataset='digits', epochs=12, batch_size=64,
                    schedule='one_cycle', learning_rate=0.1, weight_decay=5e-4, clip_norm=1.0,
                    augmentation='crop', log_every=5),
@@ -42,11 +44,12 @@ def get_recipe(name):
     """The `Settings` of a recipe.
 
     Args:
-      name: a key of `RECIPES`, or the path of a JSON file that ends in `.json`: an object of what
-        differs from the defaults of `Settings`.
+      name: a key of `RECIPES`, or the path of a file that ends in `.json`. The file holds a JSON
+        object with the fields that differ from the defaults of `Settings`.
 
     Raises:
-      ValueError: there is none of that name, and the message lists the known ones; or the file
+      OSError: the file cannot be read.
+      ValueError: there is no recipe of this name (the message lists the known ones), or the file
         does not hold settings.
     """
     if name.endswith('.json'):

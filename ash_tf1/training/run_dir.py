@@ -1,4 +1,4 @@
-"""The folder of a run: its records, its log's files, and that one process writes there."""
+"""The folder of a run: its settings, its model, the files of its log, and its lock."""
 import collections
 import csv
 import dataclasses
@@ -17,13 +17,13 @@ from ash_tf1.training import checkpoints
 from ash_tf1.training.settings import Settings
 
 SETTINGS_FILE, MODEL_FILE, LOCK_FILE = 'settings.json', 'model.json', '.lock'
-DEFAULT_TASK = 'classification'  # of a model.json that names none
-# Settings that change no weight. What the data set is must be the same, where it is need not.
-RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size')
+DEFAULT_TASK = 'classification'  # for a model.json that names no task
+# Settings that change no weight. A resumed run needs the same data set, but it may have been moved.
+RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size', 'save_every', 'keep')
 
 
 def load_settings(run_dir):
-    """The `Settings` of a run. A run that says nothing of a validation split held out nothing.
+    """The `Settings` of a run. Settings without a validation share come from a run without one.
 
     Raises:
       ValueError: the file is missing, is not JSON, or does not hold settings.
@@ -33,7 +33,7 @@ def load_settings(run_dir):
 
 
 def load_model(run_dir):
-    """What a run trains, or what an import brought: its `Task` and `ModelSpec`.
+    """The `Task` and `ModelSpec` of a run or of an imported checkpoint, from its `model.json`.
 
     Raises:
       ValueError: the file is missing, is not JSON, or does not hold a model.
@@ -45,7 +45,7 @@ def load_model(run_dir):
 
 
 def save_model(folder, task, spec):
-    """Writes what `load_model` reads."""
+    """Writes the `model.json` that `load_model` reads."""
     values = collections.OrderedDict(task=task.name)
     values.update(dataclasses.asdict(spec))
     files.write_json(os.path.join(folder, MODEL_FILE), values)
@@ -81,9 +81,9 @@ def replacing(run_dir, name):
 
 
 def read_rows(path):
-    """The rows of a CSV file as dictionaries of strings; none where the file is missing.
+    """The rows of a CSV file as dictionaries of strings; none if the file is missing.
 
-    A last line without an end was being written when its process ended, and is no row.
+    A last line without a line end is ignored: its process ended while it wrote the line.
     """
     if not os.path.exists(path):
         return []
@@ -93,31 +93,31 @@ def read_rows(path):
 
 
 class RunDir:
-    """The folder of a run that is under way. Close it when the run is over.
+    """The folder of a running run. Close it when the run is over.
 
     Attributes:
-      path: of the folder.
-      resumed_from: prefix of the checkpoint that the run goes on from; None where it begins.
-      step: of that checkpoint, or 0.
+      path: path of the folder.
+      resumed_from: prefix of the checkpoint that the run resumes from; None for a new run.
+      step: step of that checkpoint, or 0.
     """
 
     def __init__(self, path, settings, task, spec, resume):
-        """Makes the folder, or checks that it fits; nothing in it changes where this raises.
+        """Makes the folder, or checks that it fits. If it does not fit, nothing in it changes.
 
         Args:
-          path: of the folder.
+          path: path of the folder.
           settings: the `Settings`.
           task: the `Task`.
           spec: the `ModelSpec`.
-          resume: whether a run in the folder is to go on.
+          resume: whether to go on with the run in the folder.
 
         Raises:
-          ValueError: the folder holds a run, or to resume none or another one; or another process
-            writes there.
+          ValueError: for a new run: the folder holds a run already. To resume: the folder holds no
+            run, or another one. In both cases: another process writes to the folder.
         """
         if not path or set(str(path)) & set('*?[]\\'):
-            raise ValueError('give the folder of the run a name without *, ?, [, ] and \\, which '
-                             'TensorFlow takes for a pattern, not {!r}'.format(str(path)))
+            raise ValueError('the folder of a run needs a name without *, ?, [, ] and \\, because '
+                             'TensorFlow reads these as a pattern; got {!r}'.format(str(path)))
         self.path = path
         if resume:
             _check_resumable(path, settings, task, spec)
@@ -143,7 +143,7 @@ class RunDir:
         self.step = checkpoints.step_of(self.resumed_from) if self.resumed_from else 0
 
     def close(self):
-        """Lets another process write to the folder."""
+        """Releases the lock, so that another process may write to the folder."""
         os.close(self._lock)
 
     def file(self, name):
@@ -151,7 +151,7 @@ class RunDir:
         return os.path.join(self.path, name)
 
     def keep_rows(self, name, columns, keep):
-        """Makes a CSV file, or drops those of its rows for which `keep` is false."""
+        """Makes a CSV file, or drops the rows of it for which `keep` is false."""
         rows = [row for row in read_rows(self.file(name)) if keep(row)]
         text = io.StringIO(newline='')
         writer = csv.DictWriter(text, columns)
@@ -162,7 +162,7 @@ class RunDir:
             handle.write(text.getvalue())
 
     def append_rows(self, name, columns, rows):
-        """Appends dicts of some of the columns to a CSV file, in one write."""
+        """Appends rows to a CSV file in one write. A row is a dict with some of the columns."""
         text = io.StringIO(newline='')
         csv.DictWriter(text, columns).writerows(rows)
         files.append(self.file(name), text.getvalue())
@@ -173,13 +173,13 @@ class RunDir:
 
 
 def _lock(path):
-    """Takes the lock of a folder, which the system drops when the process ends, however it does.
+    """Takes the lock of a folder. The system releases it when the process ends, also by a crash.
 
     Returns:
-      The file descriptor that holds it.
+      The file descriptor that holds the lock.
 
     Raises:
-      ValueError: another process holds it; the message has what that wrote into the file.
+      ValueError: another process holds the lock. The message says which, as the lock file does.
     """
     descriptor = os.open(os.path.join(path, LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -195,7 +195,7 @@ def _lock(path):
 
 
 def _check_free(path):
-    """Raises ValueError where a folder holds a run."""
+    """Raises ValueError if a folder holds a run."""
     if os.path.exists(os.path.join(path, SETTINGS_FILE)) or glob.glob(
             os.path.join(glob.escape(path), checkpoints.PREFIX + '*')):
         raise ValueError('{} holds a run already: go on with it by --resume, or give another '
@@ -203,7 +203,7 @@ def _check_free(path):
 
 
 def _check_resumable(path, settings, task, spec):
-    """Raises ValueError, naming what differs, where a folder holds no run or another one."""
+    """Raises ValueError, naming what differs, if a folder holds no run or another one."""
     before, (old_task, old_spec) = load_settings(path), load_model(path)
     if 'validation_share' not in _read_json(path, SETTINGS_FILE):
         raise ValueError('{} was trained by an earlier version, which drew images in another '

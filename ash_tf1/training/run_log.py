@@ -1,11 +1,11 @@
-"""What a run writes down while it goes: two CSV files and TensorBoard summaries."""
+"""The log of a run: two CSV files and TensorBoard summaries."""
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.training.run_dir import read_rows
 
 METRICS_FILE = 'metrics.csv'
 ACTIVATIONS_FILE = 'activations.csv'
-TRAIN, VALIDATION = 'train', 'validation'  # what the column `split` holds
+TRAIN, VALIDATION = 'train', 'validation'  # values of the column `split`
 ACTIVATIONS = ('step', 'layer', 'z_k', 'alpha', 'pass_share')
 
 
@@ -17,8 +17,8 @@ def metrics_columns(names):
 class RunLog:
     """Appends rows to `metrics.csv` and `activations.csv` of a run, and to TensorBoard.
 
-    Rows later than the step a run resumes from belong to steps that will be done again: they are
-    dropped.
+    If a run is resumed, rows later than its checkpoint are dropped, because their steps will be
+    done again.
     """
 
     def __init__(self, run_dir, names):
@@ -33,13 +33,13 @@ class RunLog:
         self._run_dir.keep_rows(ACTIVATIONS_FILE, ACTIVATIONS, keep)
 
     def metrics(self, step, epoch, split, values):
-        """Writes a row of `metrics.csv`: a dict of some of its other columns."""
+        """Writes a row of `metrics.csv`; `values` is a dict of some of its other columns."""
         self._run_dir.append_rows(METRICS_FILE, self._columns,
                                   [dict(values, step=step, epoch=epoch, split=split)])
         self._summarise(step, split, values)
 
     def activations(self, step, rows):
-        """Writes a row of `ACTIVATIONS`, less the step, for each layer."""
+        """Writes rows of `activations.csv`: a dict for each layer, without the step."""
         self._run_dir.append_rows(ACTIVATIONS_FILE, ACTIVATIONS,
                                   [dict(row, step=step) for row in rows])
         for row in rows:
@@ -55,8 +55,8 @@ class RunLog:
         """Whether the log has all rows of the evaluation at a step.
 
         Args:
-          step: of the evaluation.
-          validated: whether it had a validation split.
+          step: step of the evaluation.
+          validated: whether there is a validation split.
           layers: number of ASH layers.
         """
         rows = [row for row in self.validation_rows() if int(row['step']) == step]
@@ -65,7 +65,7 @@ class RunLog:
         return len(rows) == int(validated) and len(shares) == layers
 
     def drop_evaluation(self, step):
-        """Drops what there is of the rows of the evaluation at a step."""
+        """Drops the rows of the evaluation at a step, of which some may be missing."""
         self._run_dir.keep_rows(METRICS_FILE, self._columns, lambda row: not (
             row['split'] == VALIDATION and int(row['step']) == step))
         self._run_dir.keep_rows(ACTIVATIONS_FILE, ACTIVATIONS,

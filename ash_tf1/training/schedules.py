@@ -1,4 +1,4 @@
-"""Learning rates over a run, as graph ops of the global step."""
+"""The learning rate over a run, as graph ops of the global step."""
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -7,17 +7,17 @@ ONE_CYCLE_END = 1e-4
 
 
 def learning_rate(settings, step, total_steps):
-    """The learning rate of a step.
+    """The learning rate of a step, by `settings.schedule`.
 
-    'step' multiplies the rate by `step_factor` at each share of the run in `step_at`; 'cosine'
-    falls to 0 along half a cosine (arXiv 1608.03983); 'one_cycle' rises linearly from 1/25 of the
-    rate over the share `warmup` of the run, then falls along half a cosine to 1e-4 of it
-    (arXiv 1708.07120).
+    - 'step' multiplies the rate by `step_factor` at each share of the run in `step_at`.
+    - 'cosine' falls to 0 along half a cosine (arXiv 1608.03983).
+    - 'one_cycle' rises linearly from 1/25 of the rate to the rate over the share `warmup` of the
+      run. Then it falls along half a cosine to 1e-4 of the rate (arXiv 1708.07120).
 
     Args:
       settings: the `Settings`.
-      step: integer tensor, steps done so far.
-      total_steps: Python int, length of the run.
+      step: integer tensor, the number of steps done so far.
+      total_steps: Python int, the number of steps of the run.
 
     Returns:
       A float32 scalar tensor.

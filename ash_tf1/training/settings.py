@@ -11,14 +11,14 @@ from ash_tf1.ops import AUTO, IMPLEMENTATIONS
 
 
 def _setting(default, help_text, choices=None, of=None):
-    """A field; `of` is the type of a tuple's elements, and `choices` are what a value may be."""
+    """A field. `choices` are the possible values; `of` is the type of a tuple's elements."""
     return dataclasses.field(default=default, metadata={'help': help_text, 'choices': choices,
                                                         'of': of})
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that decides how a net is trained. The command line is made from the fields."""
+    """Everything that decides how a net is trained. Each field is an option of the command line."""
 
     task: str = _setting('classification', 'what the net is trained for')
     net: str = _setting('resnet_v2_20', 'net to train')
@@ -30,21 +30,21 @@ class Settings:
     image_size: Tuple[int, ...] = _setting((), 'height and width that photos are fitted to, for a '
                                                'data set of photos in folders', of=int)
     validation_share: float = _setting(0.1, 'share of the training images that is held out to '
-                                            'choose the best checkpoint, where the data set has no '
-                                            'validation split of its own; 0 holds out nothing, and '
-                                            'chooses none')
-    init_from: str = _setting('', 'checkpoint to begin with, or its folder: of a run, or as '
-                                  'tools/import_checkpoint.py makes them; the scope of the net may '
-                                  'be another one there (default: random weights)')
-    init_exclude: Tuple[str, ...] = _setting((), 'what begins anew all the same: regular '
-                                                 'expressions for scopes or variables below the '
-                                                 'net\'s scope, such as logits or block4/.*',
-                                             of=str)
+                                            'choose the best checkpoint, if the data set has no '
+                                            'validation split of its own; with 0 nothing is held '
+                                            'out, and no best checkpoint is chosen')
+    init_from: str = _setting('', 'checkpoint that gives the initial weights, or its folder: that '
+                                  'of a run, or one that tools/import_checkpoint.py wrote; the net '
+                                  'may have another scope there (default: random weights)')
+    init_exclude: Tuple[str, ...] = _setting((), 'what does not take its weights from --init-from: '
+                                                 'regular expressions for scopes or variables '
+                                                 'below the net\'s scope, such as logits or '
+                                                 'block4/.*', of=str)
     normalization: Tuple[str, ...] = _setting((), 'channels, mean and std of pixels, as in '
                                                   '--preprocess of tools/import_checkpoint.py: '
                                                   'vgg, or mean=127.5 std=127.5 (default: those '
                                                   'of the data set)', of=str)
-    batch_size: int = _setting(128, 'images a step')
+    batch_size: int = _setting(128, 'images per step')
     epochs: int = _setting(0, 'length of the run in epochs; give this or --steps')
     steps: int = _setting(0, 'length of the run in steps; give this or --epochs')
     schedule: str = _setting('step', 'learning rate over the run',
@@ -55,23 +55,27 @@ class Settings:
     step_factor: float = _setting(0.1, 'step: what the rate is multiplied by')
     warmup: float = _setting(0.3, 'one_cycle: share of the run over which the rate rises')
     momentum: float = _setting(0.9, 'momentum of SGD')
-    nesterov: bool = _setting(False, 'whether the momentum is Nesterov\'s')
+    nesterov: bool = _setting(False, 'use Nesterov\'s momentum')
     weight_decay: float = _setting(1e-4, 'L2 penalty of the kernels (not of z_k, alpha, beta, '
                                          'biases or BatchNorm)')
-    clip_norm: float = _setting(0.0, 'largest norm that the gradient of all variables together may '
-                                     'have; a larger one is scaled down (0: any)')
-    augmentation: str = _setting('crop_flip', 'what is done to training images',
+    clip_norm: float = _setting(0.0, 'largest norm of the gradient of all variables together; a '
+                                     'larger gradient is scaled down to it (0: no limit)')
+    augmentation: str = _setting('crop_flip', 'how training images are changed at random',
                                  choices=tuple(AUGMENTATIONS))
-    implementation: str = _setting(AUTO, 'form of ASH in training; auto is native where that is '
+    implementation: str = _setting(AUTO, 'form of ASH in training; auto is native if that is '
                                          'built, else recompute',
                                    choices=(AUTO,) + tuple(IMPLEMENTATIONS))
-    seed: int = _setting(0, 'of weights, order and augmentation')
+    seed: int = _setting(0, 'seed of weights, order and augmentation')
     log_every: int = _setting(50, 'steps between two lines of the log')
-    eval_batch_size: int = _setting(500, 'images a step in evaluation; changes no result')
+    save_every: str = _setting('', 'how often to save between the ends of epochs: a number of '
+                                   'steps, as 500, or of minutes, as 10m (default: never)')
+    keep: int = _setting(2, 'how many of the latest checkpoints stay')
+    eval_batch_size: int = _setting(500, 'images per step in evaluation; changes no result')
 
     def __post_init__(self):
-        """Raises ValueError, naming the setting, for a value that no run could have."""
-        positive = ('batch_size', 'learning_rate', 'log_every', 'eval_batch_size', 'step_factor')
+        """Raises ValueError, naming the setting, if a value is invalid."""
+        positive = ('batch_size', 'learning_rate', 'log_every', 'eval_batch_size', 'step_factor',
+                    'keep')
         natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'clip_norm', 'seed')
         for name in positive + natural:
             value = getattr(self, name)
@@ -92,6 +96,7 @@ class Settings:
         if not all(0.0 < share < 1.0 for share in self.step_at):
             raise ValueError('step_at must be shares in (0, 1), got {!r}'.format(self.step_at))
         preprocessing.parse(self.normalization)
+        self.save_steps, self.save_seconds  # noqa: B018 - which check save_every
         for pattern in self.init_exclude:
             try:
                 re.compile(pattern)
@@ -107,16 +112,34 @@ class Settings:
                 raise ValueError('{} must be one of {}, got {!r}'.format(
                     field.name, ', '.join(choices), value))
 
+    @property
+    def save_steps(self):
+        """How many steps lie between two saves, by `save_every`; None where it does not say."""
+        return self._save_every('')
+
+    @property
+    def save_seconds(self):
+        """How many seconds lie between two saves, by `save_every`; None where it does not say."""
+        minutes = self._save_every('m')
+        return None if minutes is None else 60 * minutes
+
+    def _save_every(self, unit):
+        if not re.fullmatch(r'([1-9]\d*m?)?', self.save_every):
+            raise ValueError('save_every must be a number of steps, as 500, or of minutes, as 10m, '
+                             'got {!r}'.format(self.save_every))
+        found = re.fullmatch(r'(\d+)' + unit, self.save_every)
+        return int(found.group(1)) if found else None
+
 
 def read_settings(path):
     """Reads `Settings` from a JSON file.
 
     Args:
-      path: of a file with an object of some of their fields.
+      path: path of a file with a JSON object that has some of the fields of `Settings`.
 
     Raises:
-      OSError: it cannot be read.
-      ValueError: it is not JSON, or does not hold settings.
+      OSError: the file cannot be read.
+      ValueError: the file is not JSON, or does not hold settings.
     """
     try:
         with open(path, encoding='utf-8') as handle:

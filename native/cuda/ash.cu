@@ -1,10 +1,12 @@
 // Two launches forward, three backward: sums over chunks of the samples; then, by blocks that first
 // add up the sums of their sample, each element; and backward what is summed over all samples.
+// Forward a small sample is one block's, which keeps it in registers: one launch, one read.
 //
 // tests/emulation.h runs this file on a CPU, where there is no GPU to test it on.
 #include "ash.h"
 
 #include "gate.cuh"
+#include "sums.cuh"
 
 #ifdef __CUDACC__
 #include <cuda_runtime.h>
@@ -13,81 +15,6 @@
 #endif
 
 namespace {
-
-constexpr int kThreads = 256;
-constexpr int kRun = 8;                           // elements that a thread sums before it goes wider
-constexpr int64_t kChunk = 4 * kRun * kThreads;   // elements of a block
-
-struct Sums {
-  double first, second;
-};
-
-// The sums of all samples' chunks, sample by sample, and each sample's first element.
-struct Workspace {
-  Sums* chunks;
-  double* shifts;
-};
-
-int64_t Chunks(int64_t size) { return (size + kChunk - 1) / kChunk; }
-
-Workspace Split(void* workspace, int64_t batch, int64_t size) {
-  Sums* chunks = static_cast<Sums*>(workspace);
-  return {chunks, reinterpret_cast<double*>(chunks + batch * Chunks(size))};
-}
-
-// The sum over the block's threads, given to all of them; always the same tree.
-__device__ Sums BlockSum(Sums mine) {
-  __shared__ double first[kThreads], second[kThreads];
-  const int thread = threadIdx.x;
-  __syncthreads();  // a sum before this one has been read
-  first[thread] = mine.first;
-  second[thread] = mine.second;
-  for (int width = kThreads / 2; width > 0; width /= 2) {
-    __syncthreads();
-    if (thread < width) {
-      first[thread] += first[thread + width];
-      second[thread] += second[thread + width];
-    }
-  }
-  __syncthreads();
-  return {first[0], second[0]};
-}
-
-// The sums of a whole sample, from those of its chunks.
-__device__ Sums SampleSum(const Sums* chunks, int64_t count) {
-  Sums sums = {0, 0};
-  for (int64_t i = threadIdx.x; i < count; i += kThreads) {
-    sums.first += chunks[i].first;
-    sums.second += chunks[i].second;
-  }
-  return BlockSum(sums);
-}
-
-template <typename C>
-struct Pair {
-  C first, second;
-};
-
-// The sums of term(element) -> Pair over the block's chunk, run by run.
-template <typename C, typename Term>
-__device__ Sums ChunkSum(int64_t begin, int64_t end, const Term& term) {
-  Sums sums = {0, 0};
-  for (int64_t run = begin + threadIdx.x; run < end; run += kRun * kThreads) {
-    Pair<C> pair = {0, 0};
-#pragma unroll
-    for (int k = 0; k < kRun; ++k) {
-      const int64_t i = run + k * kThreads;
-      if (i < end) {
-        const Pair<C> added = term(i);
-        pair.first += added.first;
-        pair.second += added.second;
-      }
-    }
-    sums.first += pair.first;
-    sums.second += pair.second;
-  }
-  return BlockSum(sums);
-}
 
 // ---- forward ----------------------------------------------------------------------------------
 
@@ -120,6 +47,43 @@ __global__ void ForwardSums(const T* x, int64_t size, int64_t chunks, Workspace 
   }
 }
 
+// The statistics of a sample from the sums of its deviations.
+struct Statistics {
+  double mean, sigma;
+  __device__ Statistics(const Sums& sums, double shift, int64_t size) {
+    const double shifted = sums.first / size;
+    const double variance = sums.second / size - shifted * shifted;
+    mean = shift + shifted;
+    sigma = variance <= 0 ? 0 : sqrt(variance);  // NaN stays
+  }
+};
+
+// Writes function(element) for the block's elements. They are read a run at a time, before any of the
+// run is written: `to` may be `from`, so that the compiler would not read ahead by itself.
+template <typename C, typename T, typename Function>
+__device__ void MapChunk(const T* from, int64_t begin, int64_t end, T* to,
+                         const Function& function) {
+  for (int64_t run = begin + threadIdx.x; run < end; run += kRun * kThreads) {
+    C values[kRun];
+#pragma unroll
+    for (int k = 0; k < kRun; ++k) {
+      const int64_t i = run + k * kThreads;
+      values[k] = i < end ? Read<C>(from + i) : C(0);
+    }
+#pragma unroll
+    for (int k = 0; k < kRun; ++k) {
+      const int64_t i = run + k * kThreads;
+      if (i < end) Write(to + i, function(values[k]));
+    }
+  }
+}
+
+template <typename C>
+struct Forwarded {
+  Gate<C> gate;
+  __device__ C operator()(C v) const { return v * (gate.leak + gate.pass * Open(gate, v).s); }
+};
+
 template <typename T>
 __global__ void ForwardElements(const T* x, int64_t size, int64_t chunks,
                                 const typename Traits<T>::P* z_k,
@@ -129,28 +93,63 @@ __global__ void ForwardElements(const T* x, int64_t size, int64_t chunks,
   const int64_t sample = blockIdx.x / chunks, begin = blockIdx.x % chunks * kChunk;
   const int64_t end = begin + kChunk < size ? begin + kChunk : size;
   const Sums sums = SampleSum(work.chunks + sample * chunks, chunks);
-  const double shifted = sums.first / size;
-  const double variance = sums.second / size - shifted * shifted;
-  const double the_mean = work.shifts[sample] + shifted;
-  const double the_sigma = variance <= 0 ? 0 : sqrt(variance);  // NaN stays
+  const Statistics found(sums, work.shifts[sample], size);
   if (begin == 0 && threadIdx.x == 0) {
-    mean[sample] = the_mean;
-    sigma[sample] = the_sigma;
+    mean[sample] = found.mean;
+    sigma[sample] = found.sigma;
   }
-  const Sample made = Sample::Make<T>(the_mean, the_sigma, size, *z_k, *alpha, leak);
+  const Sample made = Sample::Make<T>(found.mean, found.sigma, size, *z_k, *alpha, leak);
   const T* row = x + sample * size;
   T* out = y + sample * size;
   if (made.is_tame) {
-    const Gate<C> gate = made.As<C>();
-    for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
-      const C v = Read<C>(row + i);
-      Write(out + i, v * (gate.leak + gate.pass * Open(gate, v).s));
-    }
+    MapChunk<C>(row, begin, end, out, Forwarded<C>{made.As<C>()});
   } else {
-    const Gate<double> gate = made.As<double>();
-    for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
-      const double v = Read<double>(row + i);
-      Write(out + i, v * (gate.leak + gate.pass * Open(gate, v).s));
+    MapChunk<double>(row, begin, end, out, Forwarded<double>{made.As<double>()});
+  }
+}
+
+// A sample of at most kElements * kThreads elements, a block each.
+template <typename T, int kElements>
+__global__ void ForwardSample(const T* x, int64_t size, const typename Traits<T>::P* z_k,
+                              const typename Traits<T>::P* alpha, double leak, T* y, double* mean,
+                              double* sigma) {
+  using C = typename Traits<T>::C;
+  const int64_t sample = blockIdx.x;
+  const T* row = x + sample * size;
+  T* out = y + sample * size;
+  C values[kElements];
+#pragma unroll
+  for (int k = 0; k < kElements; ++k) {
+    const int64_t i = threadIdx.x + k * kThreads;
+    values[k] = i < size ? Read<C>(row + i) : C(0);
+  }
+  const double shift = Read<double>(row);
+  Sums mine = {0, 0};
+#pragma unroll
+  for (int k = 0; k < kElements; ++k) {
+    if (threadIdx.x + k * kThreads < size) {
+      const double d = values[k] - shift;
+      mine.first += d;
+      mine.second += d * d;
+    }
+  }
+  const Statistics found(BlockSum(mine), shift, size);
+  if (threadIdx.x == 0) {
+    mean[sample] = found.mean;
+    sigma[sample] = found.sigma;
+  }
+  const Sample made = Sample::Make<T>(found.mean, found.sigma, size, *z_k, *alpha, leak);
+  const Forwarded<C> narrow{made.As<C>()};
+  const Forwarded<double> wide{made.As<double>()};
+#pragma unroll
+  for (int k = 0; k < kElements; ++k) {
+    const int64_t i = threadIdx.x + k * kThreads;
+    if (i < size) {
+      if (made.is_tame) {
+        Write(out + i, narrow(values[k]));
+      } else {
+        Write(out + i, wide(static_cast<double>(values[k])));
+      }
     }
   }
 }
@@ -197,12 +196,24 @@ __device__ void FinishChunk(const T* dy, const T* x, const Gate<C>& gate, double
   C narrow_tilt, narrow_offset;
   Write(&narrow_tilt, tilt);
   Write(&narrow_offset, offset);
-  for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
-    const C v = Read<C>(x + i), g = Read<C>(dy + i);
-    const Opened<C> opened = Open(gate, v);
-    const C q = g * (v * opened.slope);
-    Write(dx + i, g * (gate.leak + gate.pass * opened.s) + gate.pass * gate.slope * q -
-                      (narrow_tilt * opened.centred + narrow_offset));
+  for (int64_t run = begin + threadIdx.x; run < end; run += kRun * kThreads) {
+    C values[kRun], gradients[kRun];  // read ahead, as in MapChunk
+#pragma unroll
+    for (int k = 0; k < kRun; ++k) {
+      const int64_t i = run + k * kThreads;
+      values[k] = i < end ? Read<C>(x + i) : C(0);
+      gradients[k] = i < end ? Read<C>(dy + i) : C(0);
+    }
+#pragma unroll
+    for (int k = 0; k < kRun; ++k) {
+      const int64_t i = run + k * kThreads;
+      if (i >= end) continue;
+      const C v = values[k], g = gradients[k];
+      const Opened<C> opened = Open(gate, v);
+      const C q = g * (v * opened.slope);
+      Write(dx + i, g * (gate.leak + gate.pass * opened.s) + gate.pass * gate.slope * q -
+                        (narrow_tilt * opened.centred + narrow_offset));
+    }
   }
 }
 
@@ -250,6 +261,17 @@ __global__ void ParameterGradients(const double* sigma, int64_t batch, int64_t c
 
 // ---- launches ---------------------------------------------------------------------------------
 
+template <typename T, int kElements>
+void LaunchForwardSample(const void* x, int64_t batch, int64_t size, const void* z_k,
+                         const void* alpha, double leak, void* y, double* mean, double* sigma,
+                         cudaStream_t stream) {
+  using P = typename Traits<T>::P;
+  const auto whole = ForwardSample<T, kElements>;
+  ASH_LAUNCH(whole, static_cast<unsigned>(batch), kThreads, stream, static_cast<const T*>(x), size,
+             static_cast<const P*>(z_k), static_cast<const P*>(alpha), leak, static_cast<T*>(y),
+             mean, sigma);
+}
+
 template <typename T>
 int Forward(const void* x, int64_t batch, int64_t size, const void* z_k, const void* alpha,
             double leak, void* y, double* mean, double* sigma, void* workspace,
@@ -257,6 +279,15 @@ int Forward(const void* x, int64_t batch, int64_t size, const void* z_k, const v
   using P = typename Traits<T>::P;
   const int64_t chunks = Chunks(size), blocks = batch * chunks;
   if (blocks > 0x7fffffff) return cudaErrorInvalidConfiguration;
+  // As many elements a thread as registers hold.
+  constexpr int kMost = sizeof(typename Traits<T>::C) == sizeof(double) ? 32 : 64;
+  if (size <= kMost * kThreads) {
+    const auto launch = size <= kMost / 4 * kThreads   ? LaunchForwardSample<T, kMost / 4>
+                        : size <= kMost / 2 * kThreads ? LaunchForwardSample<T, kMost / 2>
+                                                       : LaunchForwardSample<T, kMost>;
+    launch(x, batch, size, z_k, alpha, leak, y, mean, sigma, stream);
+    return cudaGetLastError();
+  }
   const Workspace work = Split(workspace, batch, size);
   const auto sums = ForwardSums<T>;
   const auto elements = ForwardElements<T>;

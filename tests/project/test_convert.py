@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+import ash_onnx
+
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN_PYTHON = os.environ.get('ASH_TRAIN_PYTHON', str(ROOT / '.venv/train/bin/python'))
 
@@ -58,6 +60,7 @@ with tf.Session() as session:
 """
 
 
+@pytest.mark.slow
 def test_vgg19_in_an_own_loop_becomes_a_model_that_verifies(tmp_path):
     program, commands = section()
     program = program.replace('imgHolder =', 'tf.set_random_seed(0)\nimgHolder =', 1)
@@ -117,7 +120,7 @@ tf.train.write_graph(frozen, '.', 'net.pb', as_text=False)
 '''
 
 
-@pytest.mark.parametrize('fused', [True, False])
+@pytest.mark.parametrize('fused', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_batch_norm_that_is_meant_to_train_is_right(tmp_path, fused):
     done = run(tmp_path, TRAIN_PYTHON, '-W', 'ignore', '-c', TRAINING.format(fused=fused))
     assert done.returncode == 0, done.stderr
@@ -126,6 +129,29 @@ def test_batch_norm_that_is_meant_to_train_is_right(tmp_path, fused):
     run_tool(tmp_path, 'train', 'tools/convert.py net.pb out --allow-training-mode')
     result = json.loads(run_tool(tmp_path, 'serve', 'tools/verify_onnx.py out', '--json'))
     assert result['passed'] and result['tolerance']['relative'] < 1e-4
+
+
+@pytest.fixture(scope='module')
+def saved_models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('saved_models')
+    done = run(folder, TRAIN_PYTHON, '-W', 'ignore',
+               str(Path(__file__).with_name('save_models.py')), str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize('name', ['module', 'convolutional', 'lstm', 'gru'])
+def test_a_saved_model_whose_functions_hold_variables(saved_models, tmp_path, name):
+    with np.load(saved_models / f'{name}.npz') as values:
+        inputs, expected = dict(values), values['answer']
+    del inputs['answer']
+    np.savez(tmp_path / 'samples.npz', **inputs)
+    run_tool(tmp_path, 'train', f'tools/convert.py {saved_models / name} out',
+             '--samples', 'samples.npz')
+    model = ash_onnx.load_artifact(tmp_path / 'out')
+    assert ash_onnx.verify(model).passed
+    answer, = model.answer(*(inputs[key] for key in model.input_names))
+    np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_refusal_is_one_line_and_leaves_nothing(tmp_path):

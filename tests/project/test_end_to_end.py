@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN_PYTHON = os.environ.get('ASH_TRAIN_PYTHON', str(ROOT / '.venv/train/bin/python'))
 
-pytestmark = pytest.mark.skipif(not Path(TRAIN_PYTHON).exists(),
-                                reason='needs the training environment: make setup')
+pytestmark = [pytest.mark.fast, pytest.mark.skipif(
+    not Path(TRAIN_PYTHON).exists(), reason='needs the training environment: make setup')]
 
 
 def run(python, tool, *arguments):

@@ -1,6 +1,7 @@
 """Every registered net trains with ASH, exports, and answers the same under onnxruntime.
 
-Thin ones in `make test`; as they were published in `make test-all`, which takes about an hour.
+Thin ones of each family in `make test`, of all nets in CI; as they were published in
+`make test-all`, which takes about an hour.
 """
 import json
 import os
@@ -48,19 +49,25 @@ def check(folder, label):
     return result
 
 
+FAMILIES = ('resnet_v2_8', 'densenet_bc_100_12', 'resnet_v1_50', 'vgg_11')
+THIN = [pytest.param(label, marks=() if label in FAMILIES else pytest.mark.slow) for label in NETS]
+
+
 @pytest.fixture(scope='module')
-def thin(tmp_path_factory):
-    """Folder of all nets, thin, trained and exported by one process."""
-    return export(tmp_path_factory.mktemp('thin'), *NETS)
+def thin(request, tmp_path_factory):
+    """Folder of the nets that are tested, thin, trained and exported by one process."""
+    labels = {item.callspec.params['label'] for item in request.session.items
+              if 'thin' in getattr(item, 'fixturenames', ())}
+    return export(tmp_path_factory.mktemp('thin'), *sorted(labels))
 
 
 @pytest.mark.timeout(1200)  # the first has all of them exported
-@pytest.mark.parametrize('label', NETS)
+@pytest.mark.parametrize('label', THIN)
 def test_a_thin_net_answers_as_in_tensorflow(thin, label):
     check(thin, label)
 
 
-@pytest.mark.parametrize('label', NETS)
+@pytest.mark.parametrize('label', THIN)
 def test_the_exported_graph_has_ash_and_no_other_non_linearity(thin, label):
     model = onnx.load(str(thin / label / 'artifact' / 'model.onnx'))
     ops = [node.op_type for node in model.graph.node]

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAIN_PYTHON = os.environ.get('ASH_TRAIN_PYTHON', str(ROOT / '.venv/train/bin/python'))
 ASH_LAYERS = 35
 
-pytestmark = pytest.mark.skipif(not Path(TRAIN_PYTHON).exists(),
-                                reason='needs the training environment: make setup')
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(
+    not Path(TRAIN_PYTHON).exists(), reason='needs the training environment: make setup')]
 
 # The last layer is scaled so that the logits are of about 1: those of an untrained Xception are of
 # 1e-5, and would be within any tolerance whatever they were. z_k and alpha leave their initial

@@ -28,6 +28,7 @@ def compiler(builder):
         pytest.skip(str(reason))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('part, options, last_line', [
     ('cpu', (), ': 300 cases, 0 wrong'),
     ('cuda', (), 'checked against the formula in long double: all right'),
@@ -71,6 +72,7 @@ def test_what_the_op_knows_of_onnxruntime_is_what_its_header_says():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not shutil.which('nvcc'), reason='needs nvcc')
 def test_nvcc_has_no_warnings(tmp_path):
     architectures = [f'-gencode=arch=compute_{arch},code=sm_{arch}' for arch in (75, 80, 90)]

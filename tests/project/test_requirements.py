@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.fast
+
 REQUIREMENTS = Path(__file__).resolve().parents[2] / 'requirements'
 SETS = sorted(path.stem for path in REQUIREMENTS.glob('*.in'))
 

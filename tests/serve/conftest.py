@@ -38,7 +38,8 @@ def oracle(images, classes=3):
     return logits, powers / powers.sum(axis=1, keepdims=True)
 
 
-def build_model(metadata=None, classes=3, dtype=TensorProto.UINT8, batch='N', names=None):
+def build_model(metadata=None, classes=3, dtype=TensorProto.UINT8, batch='N', names=None,
+                sizes=(HEIGHT, WIDTH)):
     """ModelProto of the miniature model; the arguments are what tests get wrong on purpose."""
     names = names or ('images', 'logits', 'probabilities')
     mix = np.zeros([3, classes], np.float32)
@@ -50,7 +51,7 @@ def build_model(metadata=None, classes=3, dtype=TensorProto.UINT8, batch='N', na
          helper.make_node('Gemm', ['mean', 'mix', 'shift'], [names[1]]),
          helper.make_node('Softmax', [names[1]], [names[2]], axis=1)],
         'mean_colour',
-        [helper.make_tensor_value_info(names[0], dtype, [batch, HEIGHT, WIDTH, 3])],
+        [helper.make_tensor_value_info(names[0], dtype, [batch, *sizes, 3])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, classes])
          for name in names[1:]],
         [numpy_helper.from_array(mix, 'mix'), numpy_helper.from_array(shift, 'shift')])

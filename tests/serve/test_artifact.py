@@ -12,6 +12,8 @@ from onnx import TensorProto, helper
 
 import ash_onnx
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).resolve().parents[2]
 RTOL, ATOL = 1e-5, 1e-6  # float32 against the float64 oracle, on values up to 8
 
@@ -26,6 +28,18 @@ def test_answers_as_the_oracle(artifact, mini, file, n):
     assert logits.dtype == probabilities.dtype == np.float32
     np.testing.assert_allclose(logits, expected_logits, RTOL, ATOL)
     np.testing.assert_allclose(probabilities, expected_probabilities, RTOL, ATOL)
+
+
+def test_an_open_height_or_width_is_any(make_artifact, mini):
+    model = ash_onnx.load_model(make_artifact(sizes=('height', 8)))
+    assert model.input_shape == (6, 8, 3)  # of photos
+    for height in (6, 9):
+        images = np.random.RandomState(0).randint(0, 256, [2, height, 8, 3]).astype(np.uint8)
+        np.testing.assert_allclose(model.run(images)[0], mini.oracle(images)[0], RTOL, ATOL)
+    with pytest.raises(ValueError, match=r'\[N, any, 8, 3\] .* got \[2, 6, 9, 3\]'):
+        model.run(np.zeros([2, 6, 9, 3], np.uint8))
+    with pytest.raises(ValueError, match=r'got \[2, 0, 8, 3\]'):
+        model.run(np.zeros([2, 0, 8, 3], np.uint8))
 
 
 def test_says_what_it_is(artifact):

@@ -7,6 +7,8 @@ import pytest
 
 import ash_onnx
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = sorted((ROOT / 'checkpoints').glob('*/model.onnx'))
 RESNET20 = ROOT / 'checkpoints' / 'resnet20-cifar10-ash'

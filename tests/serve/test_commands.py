@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).resolve().parents[2]
 COLOURS = {'red': (200, 10, 10), 'green': (10, 200, 10), 'blue': (10, 10, 200)}
 TOOLS = ['verify_onnx', 'predict', 'evaluate_onnx']

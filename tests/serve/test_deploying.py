@@ -17,6 +17,8 @@ import ash_onnx
 from ash_onnx.metadata import KINDS
 from ash_onnx.preprocessing import Preprocessing, fit_image
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / 'docs/deploying.md').read_text(encoding='utf-8')
 WITH_ASH_ONNX, ALONE, FOR_OTHERS, TENSORS = re.findall(r'^```python\n(.*?)^```', PAGE,

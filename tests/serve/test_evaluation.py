@@ -10,6 +10,8 @@ import ash_onnx
 from ash_onnx import evaluation
 from ash_onnx.evaluation import format_evaluation
 
+pytestmark = pytest.mark.fast
+
 COLOURS = {'red': (200, 10, 10), 'green': (10, 200, 10), 'blue': (10, 10, 200)}
 
 
@@ -142,7 +144,7 @@ def test_reading_ahead_is_bounded(model, monkeypatch):
                         lambda path, shape, _: read.append(path) or np.zeros(shape, np.uint8))
     files = [(i, i % 3) for i in range(100)]
     seen = []
-    for images, classes in evaluation._read_batches(model, files, 4):
+    for images, classes in evaluation.read_batches(model, files, 4):
         assert len(read) <= len(seen) + 2 * 4
         seen += classes.tolist()
         assert images.shape == (4, 6, 8, 3)

@@ -52,7 +52,7 @@ class Nodes:
 
 def ash(add, x, y, rank=4, opset=15, floor=None, reshaped=False, swapped=False, power=False,
         keep=True, leak=0.0, axes=None, z_k=Z_K, slope=2 * ALPHA, square_of=None, gated=None,
-        share=None):
+        share=None, ones=0):
     """ASH as nodes: from `floor` on, what differs between ages, sources, and what is not ASH."""
     def mean(value):
         over = list(range(1, rank)) if axes is None else axes
@@ -67,8 +67,8 @@ def ash(add, x, y, rank=4, opset=15, floor=None, reshaped=False, swapped=False, 
         return add('Reshape', value, shape)
 
     def times(value, factor):
-        pair = (value, add.constant(factor)) if swapped else (add.constant(factor), value)
-        return add('Mul', *pair)
+        factor = add.constant(np.reshape(factor, [1] * ones) if ones else factor)
+        return add('Mul', *((value, factor) if swapped else (factor, value)))
 
     centred = add('Sub', x, mean(x))
     square_of = square_of or centred
@@ -80,7 +80,8 @@ def ash(add, x, y, rank=4, opset=15, floor=None, reshaped=False, swapped=False, 
     offset = flat(times(add('Sqrt', variance), z_k))
     gate = add('Sigmoid', times(add('Sub', centred, offset), slope))
     if leak:
-        gate = add('Add', times(gate, 1 - leak if share is None else share), add.constant(leak))
+        gate = add('Add', times(gate, 1 - leak if share is None else share),
+                   add.constant(np.reshape(leak, [1] * ones)))
     add('Mul', *((gated or x, gate) if not swapped else (gate, gated or x)), output=y)
 
 
@@ -119,6 +120,7 @@ FORMS = {
     'means that lose their axes': dict(keep=False),
     'leaky': dict(leak=LEAK),
     'leaky, the other way round': dict(leak=LEAK, swapped=True),
+    'leaky, with constants of the rank of a map': dict(leak=LEAK, ones=4),
     'opset 18': dict(opset=18),
     'axes from the end': dict(axes=[-1, -3, -2]),
     'a gate turned around': dict(slope=-2 * ALPHA),
@@ -134,7 +136,7 @@ def test_every_form_becomes_one_op_that_answers_the_same(library, form, dtype):
     model = build(lambda add: ash(add, 'x', 'y', **settings), dtype, opset=opset)
     x = np.random.RandomState(0).randn(6, 3, 4, 5).astype(dtype)
     portable, = run(model, x)
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     assert ops(model) == {'Ash': 1}
     fused, = run(model, x, library)
     expected = ash_cases.ash(x, settings.get('z_k', Z_K), settings.get('slope', 2 * ALPHA) / 2,
@@ -148,14 +150,14 @@ def test_every_form_becomes_one_op_that_answers_the_same(library, form, dtype):
 def test_any_rank(library, rank):
     shape = ['N', 3, 4, 5, 2][:rank]
     model = build(lambda add: ash(add, 'x', 'y', rank), shape=shape)
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     x = np.random.RandomState(0).randn(6, *shape[1:]).astype('float32')
     np.testing.assert_allclose(run(model, x, library)[0], ash_cases.ash(x, Z_K, ALPHA), rtol=2e-6)
 
 
 def test_open_sizes_are_fine_and_an_unknown_rank_is_not():
-    assert fusing.fuse(build(lambda add: ash(add, 'x', 'y'), shape=('N', 'H', 'W', None))) == 1
-    assert fusing.fuse(build(lambda add: ash(add, 'x', 'y'), shape=None)) == 0
+    assert len(fusing.fuse(build(lambda add: ash(add, 'x', 'y'), shape=('N', 'H', 'W', None)))) == 1
+    assert len(fusing.fuse(build(lambda add: ash(add, 'x', 'y'), shape=None))) == 0
 
 
 ALMOST = {
@@ -169,6 +171,7 @@ ALMOST = {
     'z_k for each channel': dict(z_k=np.full((3, 1, 1), Z_K)),
     'alpha for each channel': dict(slope=np.full((3, 1, 1), 2 * ALPHA)),
     'z_k that is no number': dict(z_k=np.nan),
+    'constants that raise the rank': dict(ones=5),
 }
 
 
@@ -179,7 +182,7 @@ def test_what_is_almost_ash_stays_as_it_is(case):
         ash(add, 'x', 'y', **ALMOST[case])
     model = build(write)
     before = model.SerializeToString()
-    assert fusing.fuse(model) == 0
+    assert len(fusing.fuse(model)) == 0
     assert model.SerializeToString() == before
 
 
@@ -188,7 +191,7 @@ def test_parameters_that_the_caller_may_change_are_no_constants():
     scalars = [tensor for tensor in model.graph.initializer if not tensor.dims]
     for tensor in scalars:  # as models before IR version 4 have it
         model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, []))
-    assert len(scalars) == 2 and fusing.fuse(model) == 0
+    assert len(scalars) == 2 and len(fusing.fuse(model)) == 0
 
 
 def test_what_others_read_is_left(library):
@@ -199,7 +202,7 @@ def test_what_others_read_is_left(library):
     model = build(write, outputs=('y', 'mean'))
     x = np.random.RandomState(0).randn(2, 3, 4, 5).astype('float32')
     before = run(model, x)
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     assert ops(model) == {'ReduceMean': 1, 'Identity': 1, 'Ash': 1}
     for one, other in zip(before, run(model, x, library), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
@@ -210,7 +213,7 @@ def test_one_after_the_other(library):
         ash(add, 'x', 'between')
         ash(add, 'between', 'y', leak=LEAK)
     model = build(write)
-    assert fusing.fuse(model) == 2 and ops(model) == {'Ash': 2}
+    assert len(fusing.fuse(model)) == 2 and ops(model) == {'Ash': 2}
     x = np.random.RandomState(0).randn(2, 3, 4, 5).astype('float32')
     expected = ash_cases.ash(ash_cases.ash(x, Z_K, ALPHA), Z_K, ALPHA, LEAK)
     np.testing.assert_allclose(run(model, x, library)[0], expected, atol=1e-5)
@@ -227,7 +230,7 @@ def test_a_half_goes_in_and_out_as_it_is(library, only):
         if not only:
             add('Cast', 'wide_y', output='more', to=TensorProto.FLOAT16)
     model = build(write, 'float16', outputs=('y',) if only else ('y', 'more'))
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     assert ops(model) == ({'Ash': 1} if only else {'Cast': 3, 'Ash': 1})
     x = np.random.RandomState(0).randn(2, 3, 4, 5).astype('float16')
     for y in run(model, x, library):
@@ -249,7 +252,7 @@ def test_branches_are_fused_too(library):
         add('If', some, output='y', then_branch=branch, else_branch=other)
     model = build(write)
     model.graph.initializer.extend(constants)
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     x = np.random.RandomState(0).randn(2, 3, 4, 5).astype('float32')
     np.testing.assert_allclose(run(model, x, library)[0], ash_cases.ash(x, Z_K, ALPHA), rtol=2e-6)
 
@@ -264,7 +267,7 @@ def test_damaged_graphs_are_left_to_onnxruntime(damage):
             del node.input[:]
         if damage == 'no output' and node.op_type == 'Sigmoid':
             del node.output[:]
-    assert fusing.fuse(model) == 0
+    assert len(fusing.fuse(model)) == 0
 
 
 @pytest.mark.parametrize('deviations', [1, 1e2, 1e4, 1e6])
@@ -309,7 +312,7 @@ def test_verification_says_which_form_ran(fused):
 
 def test_a_model_may_hold_fused_ops_itself(tmp_path):
     model = onnx.load(CHECKPOINT / 'model.onnx')
-    assert fusing.fuse(model) == 19
+    assert len(fusing.fuse(model)) == 19
     onnx.save(model, tmp_path / 'model.onnx')
     assert answers(tmp_path, 'auto')[0] == AshForm(19, True)
     with pytest.raises(ValueError, match='19 ASH of this model are fused ops'):
@@ -323,6 +326,6 @@ def test_names_that_are_taken_are_left():
         add.constants['y/z_k'] = np.float32(1)
         add('Add', 'y', 'y/z_k', output='sum')
     model = build(write, outputs=('sum',))
-    assert fusing.fuse(model) == 1
+    assert len(fusing.fuse(model)) == 1
     names = [tensor.name for tensor in model.graph.initializer]
     assert len(names) == len(set(names)) and 'y/z_k_' in names

@@ -11,6 +11,8 @@ import pytest
 from ash_onnx import images
 from ash_onnx.images import find_images, fit_image, read_image
 
+pytestmark = pytest.mark.fast
+
 SHAPE = (6, 8, 3)
 
 

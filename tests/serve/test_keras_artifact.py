@@ -9,6 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import ash_onnx
 
+pytestmark = pytest.mark.fast
+
 METADATA = {
     'kind': 'keras_model',
     'net': 'pair',

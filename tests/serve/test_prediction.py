@@ -10,6 +10,8 @@ import ash_onnx
 from ash_onnx import annotation, prediction
 from ash_onnx.prediction import format_predictions
 
+pytestmark = pytest.mark.fast
+
 COLOURS = {'red': (200, 10, 10), 'green': (10, 200, 10), 'blue': (10, 10, 200)}
 
 

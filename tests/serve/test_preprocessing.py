@@ -9,6 +9,8 @@ import pytest
 import ash_onnx
 from ash_onnx.preprocessing import MAX_EXCESS, Preprocessing, fit_image
 
+pytestmark = pytest.mark.fast
+
 FLAGS = {'area': cv2.INTER_AREA, 'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC,
          'nearest': cv2.INTER_NEAREST}
 

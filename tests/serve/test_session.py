@@ -11,6 +11,8 @@ import pytest
 import ash_onnx
 from ash_onnx import session as session_module
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize('provider', ['cuda', 'tensorrt'])
 def test_a_provider_that_the_wheel_lacks_is_an_error(artifact, monkeypatch, provider):

@@ -13,6 +13,8 @@ from ash_onnx.comparison import Tolerance, compare, count_agreeing
 from ash_onnx.metadata import MAX_RANK, MAX_SAMPLE
 from ash_onnx.verify import Verification, format_verification
 
+pytestmark = pytest.mark.fast
+
 INPUTS = [  # the graph has them in another order
     {'name': 'k', 'dtype': 'int64', 'shape': [], 'example': []},
     {'name': 'text', 'dtype': 'str', 'shape': [None], 'example': [2]},

@@ -9,6 +9,8 @@ import pytest
 import ash_onnx
 from ash_onnx.artifact import OUTPUTS
 
+pytestmark = pytest.mark.fast
+
 
 def read(artifact, file):
     return onnx.TensorProto.FromString((artifact / 'test_data_set_0' / file).read_bytes())

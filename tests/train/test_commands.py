@@ -12,11 +12,14 @@ import pytest
 import tf2onnx
 
 import ash_tf1
-from ash_tf1 import input_pipelines
+from ash_tf1 import input_pipelines, training
 from ash_tf1.commands import evaluate as evaluate_command
+from ash_tf1.commands import train as train_command
 from ash_tf1.tasks.classification.evaluation import Evaluation
 from ash_tf1.training import loop
 from ash_tf1.training.settings import Settings
+
+pytestmark = pytest.mark.fast
 
 TINY = ['--quiet', '--net', 'tiny', '--dataset', 'tiny', '--batch-size', '8', '--epochs', '1',
         '--log-every', '1']
@@ -207,10 +210,8 @@ def test_a_run_converts_as_it_is_exported(command, refused, tiny_run, tmp_path):
     (['--net', 'tiny', '--classes', '3', '--labels', 'labels.txt'], ['--labels, or --classes']),
     (['--net', 'tiny', '--classes', '3', '--set', 'a=1'], ['--set is for graphs']),
     (['--net', 'tiny', '--classes', '3', '--input-size', '0'], ['--input-size', 'got 0']),
-    (['--net', 'lenet', '--classes', '3'], ['lenet', 'wrn_28_10']),
     (['--scope', 'a'], ['--scope is for checkpoints: give --net']),
-    (['--input-size', '8'], ['--input-size is for checkpoints']),
-    ([], ['no graph beside it', '--net'])])
+    (['--input-size', '8'], ['--input-size is for image classifiers'])])
 def test_what_does_not_go_with_a_checkpoint_is_refused(refused, tiny_run, tmp_path, given, words):
     for name in ('model.ckpt-15.index', 'model.ckpt-15.data-00000-of-00001'):
         shutil.copy(str(tiny_run / name), str(tmp_path / name))
@@ -261,6 +262,15 @@ def test_every_setting_can_be_given_on_the_command_line(command, capsys):
     text = capsys.readouterr().out
     for field in dataclasses.fields(Settings):
         assert '--' + field.name.replace('_', '-') in text
+
+
+def test_a_setting_that_a_recipe_switches_on_is_switched_off(command, monkeypatch, tmp_path):
+    given = []
+    monkeypatch.setattr(train_command.training, 'train', lambda settings, *args, **kwargs: (
+        given.append(settings) or training.Result(1, 1, None, None)))
+    for option in ([], ['--no-nesterov']):
+        command('train', '--recipe', 'densenet-cifar', '--run-dir', tmp_path / 'run', *option)
+    assert [settings.nesterov for settings in given] == [True, False]
 
 
 def test_a_net_is_summarized(command):

@@ -6,6 +6,8 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1.preprocessing import Preprocessing, parse
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize('options, expected', [
     ([], Preprocessing()),

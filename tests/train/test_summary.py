@@ -7,6 +7,8 @@ from ash_tf1 import ops
 from ash_tf1.nets import NETS
 from ash_tf1.nets.summary import Layer, summarize
 
+pytestmark = pytest.mark.fast
+
 
 def odd_net(inputs, num_classes, activation_fn, is_training, reuse=None, scope='odd'):
     """Every kind of layer once, activations that are shared with it, apart from it, or missing."""

@@ -1,10 +1,10 @@
-"""Rules that give the variables of an old checkpoint their new names, and the ready ones.
+"""Rules that give the variables of an old checkpoint their new names.
 
-A rules file is plain text with one rule a line, `#` begins a comment:
+A rules file is plain text with one rule a line. `#` begins a comment.
 
-    rename OLD_NAME NEW_NAME    the variable of exactly this name
-    regex PATTERN TEMPLATE      those whose whole name matches; \\1 to \\9 are the pattern's groups
-    drop PATTERN                those whose whole name matches are not imported
+    rename OLD_NAME NEW_NAME    renames the variable of exactly this name
+    regex PATTERN TEMPLATE      renames where the whole name matches; \\1 to \\9 are the groups
+    drop PATTERN                leaves out variables whose whole name matches
 
 The first rule that matches a name decides. The ready rules are the .txt files beside this module.
 """
@@ -22,7 +22,8 @@ _ESCAPE = re.compile(r'\\(.?)')
 _VARIABLE_NAME = re.compile(r'[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*\Z')  # TensorFlow's own limit
 
 Rule = collections.namedtuple('Rule', ['pattern', 'template', 'origin'])
-Rule.__doc__ += """: a compiled pattern, the new name (None: drop), and file, line and text."""
+Rule.__doc__ += """: a compiled pattern; a template of the new name, or None to drop the variable;
+and for messages the origin: file, line number and text."""
 
 
 def ready_rules():
@@ -32,7 +33,7 @@ def ready_rules():
 
 
 def read_rules(source):
-    """Reads rules.
+    """Reads a file of rules.
 
     Args:
       source: the name of ready rules, or the path of a rules file.
@@ -41,8 +42,8 @@ def read_rules(source):
       A list of `Rule`, in the file's order.
 
     Raises:
-      ValueError: there is no such file, it is not text, or a line of it is no rule; the message
-        names the file, the number of the line, and the line.
+      ValueError: there is no such file, it is not text, or a line is not a rule. The message names
+        the file, the number of the line, and the line.
     """
     path = source
     if source in ready_rules():
@@ -79,22 +80,24 @@ def _parse(words, origin):
         if word == 'rename' or escaped not in list('123456789'):
             raise ValueError('{!r} is no reference to a group'.format('\\' + escaped))
         if int(escaped) > pattern.groups:
-            raise ValueError('\\{} is one of {} groups'.format(escaped, pattern.groups))
+            raise ValueError('there is no group \\{}: the pattern has {} groups'.format(
+                escaped, pattern.groups))
     return Rule(pattern, template, origin)
 
 
 def apply_rules(rules, name):
-    """The first rule that matches a variable's name, and what it makes of the name.
+    """Finds the first rule that matches a variable's name, and applies it.
 
     Args:
       rules: sequence of `Rule`.
       name: name of a variable.
 
     Returns:
-      (rule, new name); the rule is None where none matches, the new name where the rule drops it.
+      (rule, new name). If no rule matches, they are None and the old name. If the rule drops the
+      variable, the new name is None.
 
     Raises:
-      ValueError: the new name is none that a variable can have.
+      ValueError: a variable cannot have the new name.
     """
     for rule in rules:
         match = rule.pattern.fullmatch(name)

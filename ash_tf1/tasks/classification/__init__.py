@@ -1,4 +1,4 @@
-"""Image classification: the one room that knows what a class is."""
+"""Image classification. Outside of this package the training code knows no classes."""
 from ash_tf1.tasks.classification.task import Classification
 
 __all__ = ['Classification']

@@ -1,4 +1,4 @@
-"""Any graph of images and scores as an image classifier: uint8 pixels to probabilities."""
+"""Turns a graph from images to scores into an image classifier, from pixels to probabilities."""
 import collections
 
 import tensorflow.compat.v1 as tf
@@ -11,33 +11,36 @@ _SAME_VALUES = ('Identity', 'Reshape', 'Squeeze', 'StopGradient')
 
 
 class GraphClassifier:
-    """Puts the way from pixels in front of a graph, and a softmax behind it where it has none.
+    """Puts preprocessing of pixels before a graph, and a softmax after it if it has none.
 
     Attributes:
       labels: C labels.
       preprocessing: the `Preprocessing` of the pixels.
+      size: (height, width) that photos are fitted to, if the graph leaves its own open; else None.
     """
 
-    def __init__(self, labels, preprocessing=None):
+    def __init__(self, labels, preprocessing=None, size=None):
         self.labels, self.preprocessing = labels, preprocessing or Preprocessing()
+        self.size = size
 
     def interface(self, inputs, outputs, apply):
         """Builds the classifier in the current graph.
 
         Args:
-          inputs, outputs: the graph's, each with name, dtype and shape: one of images, [N, H, W, 3]
-            or [N, 3, H, W], and one of scores of C classes, [N, C], logits or their softmax.
-          apply: function of a tensor that takes the place of the input and the name of the output:
-            the tensor that the graph makes of it.
+          inputs, outputs: the inputs and outputs of the graph, each with name, dtype and shape.
+            There is one input, of images [N, H, W, 3] or [N, 3, H, W], and one output, of scores
+            [N, C] of C classes, which are logits or their softmax.
+          apply: function (tensor, name of the output) -> tensor: what the graph computes for that
+            output if the tensor takes the place of the input.
 
         Returns:
-          An `Interface`: `images` uint8 [N, H, W, 3] to `logits` and `probabilities`, float32
+          An `Interface` from `images`, uint8 [N, H, W, 3], to `logits` and `probabilities`, float32
           [N, C].
 
         Raises:
-          ValueError: the graph is none of images, or of another number of classes.
+          ValueError: the graph does not take images, or has another number of classes.
         """
-        image, first = _image_input(inputs)
+        image, first = _image_input(inputs, self.size)
         height, width = image.shape[1:3] if not first else image.shape[2:]
         pixels = tf.placeholder(tf.uint8, (None, height, width, 3), name='images')
         value = tf.cast(self.preprocessing.normalize(pixels), image.dtype)
@@ -54,17 +57,21 @@ class GraphClassifier:
                                tf.nn.softmax(logits, name=task.OUTPUTS[1])))))
 
     def properties(self, interface):
-        """What the metadata say of the kind of artifact: a dict of strings."""
-        shape = interface.inputs['image'].shape.as_list()[1:]
-        return task.properties(self.labels, shape, self.preprocessing)
+        """The entries of an image classifier in an artifact's metadata: a dict of strings."""
+        return task.properties(self.labels, self.fitted(interface), self.preprocessing)
+
+    def fitted(self, interface):
+        """[height, width, 3] of the images that photos become."""
+        height, width, channels = interface.inputs['image'].shape.as_list()[1:]
+        return [height or self.size[0], width or self.size[1], channels]
 
     def texts(self):
-        """Text files beside the model: name -> content."""
+        """The text files beside the model: a dict, name -> content."""
         return task.texts(self.labels)
 
 
-def _image_input(inputs):
-    """(the input of images, whether its channels come first)."""
+def _image_input(inputs, size):
+    """Finds the input of images: (input, whether its channels come first)."""
     if len(inputs) != 1:
         raise ValueError('an image classifier has one input, this graph has {}: {}'.format(
             len(inputs), ', '.join(map(str, inputs))))
@@ -72,11 +79,12 @@ def _image_input(inputs):
     if image.dtype.is_floating and image.shape is not None and len(image.shape) == 4:
         for first, sizes, channels in ((False, image.shape[1:3], image.shape[3]),
                                        (True, image.shape[2:], image.shape[1])):
-            if channels == 3 and None not in sizes:
+            if channels == 3 and (size or None not in sizes):
                 return image, first
     name = image.name.rpartition(':')[0]
     raise ValueError('input {} is none of normalised images of a known size: give --input '
-                     '{}:?,224,224,3, or another tensor'.format(image, name))
+                     '{}:?,224,224,3, or another tensor; or --input-size, if the graph takes '
+                     'images of any size'.format(image, name))
 
 
 def _scores(outputs):
@@ -87,11 +95,12 @@ def _scores(outputs):
 
 
 def _logits(scores):
-    """What goes into the softmax that gives the scores, or the scores where there is none."""
+    """The input of the softmax that gives the scores; the scores themselves if there is none."""
     op = scores.op
     while op.type in _SAME_VALUES:
         op = op.inputs[0].op
     if op.type == 'Sigmoid':
-        raise ValueError('output {!r} is a sigmoid, of labels that do not exclude each other: no '
-                         'image classifier'.format(op.name.partition('/')[2]))
+        raise ValueError('output {!r} is a sigmoid, for labels that do not exclude each other; an '
+                         'image classifier needs a softmax or logits'.format(
+                             op.name.partition('/')[2]))
     return op.inputs[0] if op.type == 'Softmax' else scores

@@ -1,4 +1,4 @@
-"""How well a classifier does: the same count in training, in the command and before export."""
+"""Measures a classifier, in the same way in training and in tools/evaluate.py."""
 import collections
 
 import numpy as np
@@ -8,13 +8,13 @@ from ash_tf1.tasks import base
 
 
 class Evaluation(base.Evaluation):
-    """What a net answered to N examples, and how that compares with the labels.
+    """The predictions of a net for N examples, and how they compare with the labels.
 
     Attributes:
       loss: mean cross-entropy in nats.
       predictions: int64 [N], the likeliest class of each example.
       labels: int64 [N].
-      in_top5: bool [N], whether the label is among the five likeliest.
+      in_top5: bool [N], whether the label is among the five likeliest classes.
     """
 
     def __init__(self, loss, predictions, labels, in_top5):
@@ -34,7 +34,7 @@ class Evaluation(base.Evaluation):
         return float(np.mean(self.in_top5))
 
     def class_accuracies(self, num_classes):
-        """Share of correct answers per class, float [num_classes]; NaN for an absent class."""
+        """Share of correct predictions per class, float [num_classes]; NaN without examples."""
         counts = np.bincount(self.labels, minlength=num_classes)
         hits = np.bincount(self.labels[self.predictions == self.labels], minlength=num_classes)
         return np.divide(hits, counts, out=np.full(num_classes, np.nan), where=counts > 0)
@@ -54,7 +54,7 @@ class Evaluation(base.Evaluation):
                 for label, value in self._by_class(spec)]
 
     def _by_class(self, spec):
-        """(label, accuracy) of each class; a label that several have gets the class's index."""
+        """(label, accuracy) of each class; a label of several classes gets the class's index."""
         labels = ['{} [{}]'.format(label, i) if spec.labels.count(label) > 1 else label
                   for i, label in enumerate(spec.labels)]
         return zip(labels, self.class_accuracies(spec.num_classes).tolist())
@@ -64,7 +64,7 @@ class Evaluator(base.Evaluator):
     """The ops that evaluate a classifier, added to the current graph."""
 
     def __init__(self, classifier, labels):
-        """Takes the `Classifier` and the placeholder of its labels, int64 [N]."""
+        """Takes the `Classifier` and the placeholder of the labels, int64 [N]."""
         logits = classifier.logits
         self.fetches = (
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits),

@@ -1,12 +1,13 @@
-"""The names of a net's classes."""
+"""Reads the labels, which are the names of a net's classes."""
 from ash_tf1.reading import read_text
 
 
 def read_labels(path):
-    """Reads labels, one a line, in the order of the classes; two classes may have one label.
+    """Reads labels, one per line, in the order of the classes. Labels may repeat.
 
     Args:
-      path: of a text file in UTF-8. Spaces around a label and empty lines at the end do not count.
+      path: path of a text file in UTF-8. Spaces around a label and empty lines at the end are
+        ignored.
 
     Returns:
       A tuple of strings.
@@ -22,7 +23,7 @@ def read_labels(path):
     if not labels:
         raise ValueError('{} holds no labels'.format(path))
     for number, label in enumerate(labels, 1):
-        # Labels go to terminals and pictures, where control characters do harm.
+        # Labels are printed to terminals and drawn into pictures, where control characters do harm.
         if not label or not label.isprintable():
             raise ValueError('{}, line {}: {!r} is no label'.format(path, number, label))
     return labels

@@ -1,4 +1,4 @@
-"""The graph of a classifier, from pixels to probabilities: the same for training and serving."""
+"""The graph of a classifier, from pixels to probabilities, for training and for export."""
 from typing import Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
@@ -7,16 +7,18 @@ from ash_tf1.nets import get_net
 
 
 class Classifier(NamedTuple):
-    """What a classifier answers to N images, for C classes."""
+    """The outputs of a classifier for N images and C classes."""
 
     logits: tf.Tensor         # float32 [N, C]
     probabilities: tf.Tensor  # float32 [N, C], their softmax
     end_points: Dict[str, tf.Tensor]
 
 
-def pixels_placeholder(spec):
-    """The input of a `ClassifierSpec`'s graph: `images`, uint8 RGB [None, H, W, 3]."""
-    return tf.placeholder(tf.uint8, (None,) + tuple(spec.input_shape), name='images')
+def pixels_placeholder(spec, any_size=False):
+    """The input of a `ClassifierSpec`'s graph: `images`, uint8 RGB [None, H, W, 3], or any H, W."""
+    height, width, channels = spec.input_shape
+    sizes = (None, None) if any_size else (height, width)
+    return tf.placeholder(tf.uint8, (None,) + sizes + (channels,), name='images')
 
 
 def build_classifier(pixels, spec, activation_fn, is_training, reuse=None):

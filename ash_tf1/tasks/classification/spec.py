@@ -1,4 +1,4 @@
-"""What must be known to rebuild an image classifier."""
+"""The description of an image classifier from which its graph is rebuilt."""
 import dataclasses
 from typing import Tuple
 
@@ -16,16 +16,16 @@ class ClassifierSpec(ModelSpec):
     channel_mean: Tuple[float, ...]
     channel_std: Tuple[float, ...]
     labels: Tuple[str, ...]
-    training_images: int  # 0 where the weights were imported
+    training_images: int  # 0 if the weights were imported
     net_options: Tuple[str, ...] = ()
-    scope: str = ''       # variable scope of the net; the net's own where it is empty
+    scope: str = ''       # variable scope of the net; if empty, the net's default
     channels: str = Preprocessing.channels
     resize: str = Preprocessing.resize
     crop: float = Preprocessing.crop
     interpolation: str = Preprocessing.interpolation
 
     def __post_init__(self):
-        """Raises ValueError, naming the field, for a value of the wrong kind."""
+        """Raises ValueError, naming the field, if a value is of the wrong kind."""
         super().__post_init__()
         if not isinstance(self.scope, str):
             raise ValueError('scope must be a name, got {!r}'.format(self.scope))
@@ -48,7 +48,7 @@ class ClassifierSpec(ModelSpec):
             if not _all(value, (int, float)) or len(value) != self.input_shape[2]:
                 raise ValueError('{} must be a number for each channel, got {!r}'.format(
                     name, value))
-        self.preprocessing  # noqa: B018 - which checks the rest
+        self.preprocessing  # noqa: B018 - making it checks the other fields
 
     @property
     def num_classes(self):

@@ -18,7 +18,7 @@ OUTPUTS = ('logits', 'probabilities')
 
 
 class Classification(Task):
-    """Images of `LabelledImages`, each of one class, by cross-entropy."""
+    """Trains a net on `LabelledImages`, each of one class, by cross-entropy."""
 
     name = 'classification'
     spec_type = ClassifierSpec
@@ -30,8 +30,8 @@ class Classification(Task):
         pixels = Preprocessing(mean=tuple(dataset.channel_mean), std=tuple(dataset.channel_std))
         if settings.normalization:
             pixels = preprocessing.parse(settings.normalization)
-        # An image of a data set has the net's size: how a photo is resized is not taken from a
-        # name of preprocessing.
+        # Only channels, mean and std are taken from `pixels`. The images of a data set already have
+        # the net's size.
         return ClassifierSpec(
             net=settings.net, activation=settings.activation, dataset=dataset.name,
             input_shape=tuple(dataset.image_shape), channel_mean=pixels.mean,
@@ -66,10 +66,14 @@ class Classification(Task):
         return Evaluator(outputs, feeds['label'])
 
     def interface(self, spec, activation_fn):
-        pixels = pixels_placeholder(spec)
-        classifier = build_classifier(pixels, spec, activation_fn, is_training=False)
-        return Interface({'image': pixels}, collections.OrderedDict(
-            (name, tf.identity(getattr(classifier, name), name)) for name in OUTPUTS))
+        return _interface(spec, activation_fn, any_size=False)
+
+    def any_size_interface(self, spec, activation_fn):
+        try:
+            return _interface(spec, activation_fn, any_size=True)
+        except (TypeError, ValueError) as error:  # of a dense layer that has no known size
+            raise ValueError('{} does not take images of any size: {}'.format(
+                spec.net, ' '.join(str(error).split()))) from error
 
     def photos(self, spec, path):
         return ImageFiles(find_labelled_images(path, spec.labels), _fit(spec))
@@ -86,15 +90,22 @@ class Classification(Task):
         return texts(spec.labels)
 
 
+def _interface(spec, activation_fn, any_size):
+    pixels = pixels_placeholder(spec, any_size)
+    classifier = build_classifier(pixels, spec, activation_fn, is_training=False)
+    return Interface({'image': pixels}, collections.OrderedDict(
+        (name, tf.identity(getattr(classifier, name), name)) for name in OUTPUTS))
+
+
 def properties(labels, input_shape, preprocessing):
-    """What the metadata of an image classifier say of its kind: a dict of strings."""
+    """The entries of an image classifier in an artifact's metadata: a dict of strings."""
     return {'kind': 'image_classifier', 'labels': json.dumps(labels),
             'input_shape': json.dumps(input_shape),
             'preprocessing': json.dumps(preprocessing.to_json())}
 
 
 def texts(labels):
-    """The text files beside the model of an image classifier: name -> content."""
+    """The text files beside the model of an image classifier: a dict, name -> content."""
     return {'labels.txt': ''.join(label + '\n' for label in labels)}
 
 

@@ -14,7 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[3] / 'tools'),
+                str(Path(__file__).resolve().parents[1])]
+import _train_side  # noqa: E402, F401
 import bases  # noqa: E402
 import cases  # noqa: E402
 import command  # noqa: E402

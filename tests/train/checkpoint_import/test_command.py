@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 from ash_tf1 import checkpoint
+from tests.train.miniature import contents
+
+pytestmark = pytest.mark.fast
 
 FORMATS = ['v2', 'v1', 'v1 sharded']
 
@@ -90,8 +93,8 @@ def test_the_command_lists_variables(command, tmp_path, kind, save, small):
     (['OLD', 'NEW', '--net', 'lenet', '--classes', '3'], ['lenet', 'vgg_19']),
     (['OLD', 'OLD', '--map', 'GOOD', '--overwrite'], ['is the checkpoint to import']),
 ], ids=' '.join)
-def test_the_command_refuses_bad_input_in_one_line(command, tmp_path, contents, arguments, words,
-                                                   save, small):
+def test_the_command_refuses_bad_input_in_one_line(command, tmp_path, arguments, words, save,
+                                                   small):
     paths = {'OLD': save(tmp_path / 'm.ckpt', small), 'NEW': tmp_path / 'new.ckpt',
              'BAD': tmp_path / 'bad.txt', 'GOOD': tmp_path / 'good.txt',
              'LABELS': tmp_path / 'labels.txt', 'EMPTY': tmp_path / 'empty.txt'}

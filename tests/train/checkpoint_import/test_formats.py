@@ -6,6 +6,9 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint
 from ash_tf1.checkpoint_import import import_checkpoint, writing
+from tests.train.miniature import read_weights
+
+pytestmark = pytest.mark.fast
 
 FORMATS = ['v2', 'v1', 'v1 sharded']
 
@@ -22,8 +25,7 @@ def restored(prefix, shapes):
 @pytest.mark.parametrize('kind, form', [
     ('v2', '.index'), ('v2', '.data-00000-of-00001')] + [
     (kind, form) for kind in FORMATS for form in ('prefix', 'folder', '.meta')])
-def test_a_checkpoint_of_any_format_is_imported(tmp_path, to_new, read_weights, kind, form, save,
-                                                small):
+def test_a_checkpoint_of_any_format_is_imported(tmp_path, to_new, kind, form, save, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small, kind, meta=True)
     path = {'prefix': old, 'folder': os.path.dirname(old)}.get(form, old + form)
     new = tmp_path / 'new' / 'm.ckpt'
@@ -67,7 +69,7 @@ def test_a_sharded_checkpoint_is_found_by_a_file_or_pattern(tmp_path, spelling, 
 
 
 @pytest.mark.parametrize('kind', FORMATS)
-def test_variables_in_parts_are_imported_whole(tmp_path, to_new, read_weights, kind, save):
+def test_variables_in_parts_are_imported_whole(tmp_path, to_new, kind, save):
     with tf.Graph().as_default(), tf.Session() as session:
         with tf.variable_scope('old'):
             variable = tf.get_variable('a', [10, 4], partitioner=tf.fixed_size_partitioner(3))
@@ -81,7 +83,7 @@ def test_variables_in_parts_are_imported_whole(tmp_path, to_new, read_weights, k
     np.testing.assert_array_equal(read_weights(new)['new/a'], expected)
 
 
-def test_strings_are_imported(tmp_path, to_new, read_weights):
+def test_strings_are_imported(tmp_path, to_new):
     values = {'old/one': (b'ends in zeros\0\0', tf.string),
               'old/many': (np.array([b'a', b'\0', b''], object), tf.string)}
     writing.write_checkpoint(str(tmp_path / 'old.ckpt'), values)
@@ -92,8 +94,8 @@ def test_strings_are_imported(tmp_path, to_new, read_weights):
 
 
 @pytest.mark.parametrize('kind', ['v1', 'v1 sharded'])  # TensorFlow reads no V2 from there
-def test_a_v1_checkpoint_may_be_in_a_folder_named_like_a_pattern(tmp_path, to_new, read_weights,
-                                                                 kind, save, small):
+def test_a_v1_checkpoint_may_be_in_a_folder_named_like_a_pattern(
+        tmp_path, to_new, kind, save, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small, kind)
     os.rename(os.path.dirname(old), str(tmp_path / 'o[ab]*?'))
     import_checkpoint(str(tmp_path / 'o[ab]*?' / 'm.ckpt'), str(tmp_path / 'new.ckpt'), to_new)

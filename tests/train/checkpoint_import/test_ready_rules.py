@@ -16,6 +16,7 @@ def set_values(session, values):
             variable.load(values[variable.op.name], session)
 
 
+@pytest.mark.slow
 def test_tf_slims_resnet_gives_its_own_answers(tmp_path, save, random_values):
     images = np.random.RandomState(0).normal(size=(2, 64, 64, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -43,6 +44,7 @@ def test_tf_slims_resnet_gives_its_own_answers(tmp_path, save, random_values):
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('depth', [101, 152])
 def test_the_names_of_tf_slims_deeper_resnets_become_ours(tmp_path, monkeypatch, depth, save):
     name = 'resnet_v1_%d' % depth

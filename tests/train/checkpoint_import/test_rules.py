@@ -2,6 +2,8 @@ import pytest
 
 from ash_tf1.checkpoint_import.rules import apply_rules, read_rules, ready_rules
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def parse(tmp_path):

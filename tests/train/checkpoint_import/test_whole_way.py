@@ -215,7 +215,7 @@ def test_what_an_import_cannot_do_is_said_in_one_line(command, tiny_import, phot
     assert not (tmp_path / 'out').exists()
 
 
-def test_a_run_without_its_data_set_is_exported_on_photos(command, tiny, tiny_run, photos,
+def test_a_run_without_its_data_set_is_exported_on_photos(tiny, command, tiny_run, photos,
                                                           monkeypatch, tmp_path):
     monkeypatch.delitem(input_pipelines.DATASETS, 'tiny')
     error = command('export_onnx', tiny_run, tmp_path / 'out', status=2)

@@ -12,6 +12,7 @@ from ash_tf1.preprocessing import parse
 from ash_tf1.tasks import TASKS
 from ash_tf1.tasks.classification.spec import ClassifierSpec
 from ash_tf1.training.run_dir import load_model
+from tests.train.miniature import contents, read_weights
 
 TASK = TASKS['classification']
 SPEC = ClassifierSpec('tiny', 'relu', '', (8, 8, 3), (0.0,) * 3, (1.0,) * 3, ('a',), 0)
@@ -31,7 +32,7 @@ def existing(tmp_path, save):
 
 
 @pytest.mark.parametrize('name', ['m.ckpt', 'm.ckpt.index', 'm.ckpt-00000-of-00002'])
-def test_nothing_is_overwritten_unasked(tmp_path, to_new, contents, name, save, small):
+def test_nothing_is_overwritten_unasked(tmp_path, to_new, name, save, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     (tmp_path / 'new').mkdir()
     (tmp_path / 'new' / name).write_text('of a checkpoint')
@@ -41,7 +42,7 @@ def test_nothing_is_overwritten_unasked(tmp_path, to_new, contents, name, save, 
     assert contents(tmp_path / 'new') == before
 
 
-def test_a_checkpoint_is_replaced_on_request(tmp_path, to_new, existing, read_weights, save, small):
+def test_a_checkpoint_is_replaced_on_request(tmp_path, to_new, existing, save, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     import_checkpoint(old, str(existing / 'm.ckpt'), to_new, overwrite=True)
     assert sorted(read_weights(existing / 'm.ckpt')) == ['new/a', 'new/b', 'new/c', 'new/d']
@@ -81,7 +82,7 @@ def test_a_damaged_state_file_is_replaced(tmp_path, to_new, existing, content, s
 
 
 @pytest.mark.parametrize('kind', FORMATS)
-def test_a_checkpoint_never_replaces_itself(tmp_path, to_new, contents, kind, save, small):
+def test_a_checkpoint_never_replaces_itself(tmp_path, to_new, kind, save, small):
     old = save(tmp_path / 'm.ckpt', small, kind)
     before = contents(tmp_path)
     with pytest.raises(ValueError, match='m.ckpt is the checkpoint to import'):
@@ -122,7 +123,7 @@ def test_a_model_file_is_written_beside_the_checkpoint(tmp_path, old_tiny, label
         interpolation='bilinear'))
 
 
-def test_another_model_file_is_replaced_only_on_request(tmp_path, old_tiny, labelled, contents):
+def test_another_model_file_is_replaced_only_on_request(tmp_path, old_tiny, labelled):
     folder = tmp_path / 'new'
     other = labelled_as(labelled, 'a', 'b', 'c')
     import_checkpoint(old_tiny(), str(folder / 'm.ckpt'), old_tiny.rules, labelled)
@@ -135,12 +136,13 @@ def test_another_model_file_is_replaced_only_on_request(tmp_path, old_tiny, labe
     assert load_model(str(folder)) == (TASK, other.spec)
 
 
-def test_the_model_file_of_a_run_stays(tmp_path, tiny_run, old_tiny, labelled):
+@pytest.mark.parametrize('described', [True, False])
+def test_the_folder_of_a_run_is_left_alone(tmp_path, tiny_run, old_tiny, labelled, described):
     for name in ('model.json', 'settings.json'):
         (tmp_path / name).write_bytes((tiny_run / name).read_bytes())
     with pytest.raises(ValueError, match='is the folder of a training run'):
-        import_checkpoint(old_tiny(), str(tmp_path / 'm.ckpt'), old_tiny.rules, labelled,
-                          overwrite=True)
+        import_checkpoint(old_tiny(), str(tmp_path / 'm.ckpt'), old_tiny.rules,
+                          labelled if described else None, overwrite=True)
 
 
 def fail(*args, **kwargs):
@@ -164,8 +166,7 @@ def rename_fails_at(count):
     (tf.raw_ops, 'SaveV2', fail),
 ] + [(os, 'rename', i) for i in (1, 3, 5, 8)])
 @pytest.mark.parametrize('fresh', [False, True], ids=['over an old one', 'fresh'])
-def test_after_a_failure_all_is_as_before(existing, contents, monkeypatch,
-                                          target, name, replacement, fresh):
+def test_after_a_failure_all_is_as_before(existing, monkeypatch, target, name, replacement, fresh):
     (existing / 'model.json').write_text('of another net')
     before = contents(existing)
     if name == 'rename':

@@ -1,8 +1,10 @@
 import pytest
 
+from tests.train.miniature import registered_tiny
+
 
 @pytest.fixture(scope='session')
-def artifact(tiny_run, registered_tiny, tmp_path_factory):
+def artifact(tiny_run, tmp_path_factory):
     """Folder of an exported run with its frozen graph, and what `export` returned; read only."""
     from ash_tf1.converting import runs
     folder = tmp_path_factory.mktemp('artifacts') / 'tiny'

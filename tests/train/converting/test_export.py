@@ -18,11 +18,14 @@ import ash_tf1
 from ash_tf1.checkpoint import find_checkpoint, restore
 from ash_tf1.converting import artifact as artifact_module
 from ash_tf1.converting import card, lowering, onnx_model, opsets, proof, runs
-from ash_tf1.marking import mark
+from ash_tf1.marking import MARK_FILE, mark
 from ash_tf1.ops import get_activation
 from ash_tf1.tasks.classification.net import build_classifier, pixels_placeholder
 from ash_tf1.training import evaluation
 from ash_tf1.training.run_dir import load_model
+from tests.train.miniature import contents
+
+pytestmark = pytest.mark.fast
 
 ASH_LAYERS = 3
 CLASSIFIER = onnx_model.Signature(
@@ -59,10 +62,10 @@ def spec(tiny, tiny_run):
     return load_model(str(tiny_run))[1]
 
 
-def test_the_artifact_has_the_layout_of_the_model_zoo(artifact, contents):
+def test_the_artifact_has_the_layout_of_the_model_zoo(artifact):
     folder, _ = artifact
     assert sorted(contents(folder)) == [
-        '.ash_tf1.json', 'README.md', 'frozen_graph.pb', 'labels.txt', 'model.onnx'] + [
+        MARK_FILE, 'README.md', 'frozen_graph.pb', 'labels.txt', 'model.onnx'] + [
         'test_data_set_0/' + name for name in TEST_DATA]
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -223,12 +226,11 @@ def test_the_answers_are_those_of_the_form_that_was_trained(tiny, tiny_run, tmp_
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_another_checkpoint_can_be_chosen_and_the_graph_left_out(tiny, tiny_run, tmp_path,
-                                                                 contents):
+def test_another_checkpoint_can_be_chosen_and_the_graph_left_out(tiny, tiny_run, tmp_path):
     best = find_checkpoint(str(tiny_run / 'best'))
     runs.export(str(tiny_run), str(tmp_path / 'a'), 'best', samples=100)
     assert sorted(contents(tmp_path / 'a')) == [
-        '.ash_tf1.json', 'README.md', 'labels.txt', 'model.onnx'] + [
+        MARK_FILE, 'README.md', 'labels.txt', 'model.onnx'] + [
         'test_data_set_0/' + name for name in TEST_DATA]
     values = {entry.key: entry.value
               for entry in onnx.load(str(tmp_path / 'a' / 'model.onnx')).metadata_props}
@@ -236,7 +238,7 @@ def test_another_checkpoint_can_be_chosen_and_the_graph_left_out(tiny, tiny_run,
     assert len(arrays(tmp_path / 'a')[0]) == 22  # all there are
 
 
-def test_an_artifact_is_replaced_only_if_asked(tiny, tiny_run, tmp_path, contents):
+def test_an_artifact_is_replaced_only_if_asked(tiny, tiny_run, tmp_path):
     out_dir = tmp_path / 'a'
     out_dir.mkdir()
     (out_dir / 'model.onnx').write_text('old')
@@ -260,8 +262,7 @@ def test_an_artifact_is_replaced_only_if_asked(tiny, tiny_run, tmp_path, content
 @pytest.mark.parametrize('names', [['thesis.tex'], ['model.onnx', 'thesis.tex'], ['model.onnx'],
                                    None],
                          ids=['folder', 'artifact with more in it', 'a model', 'file'])
-def test_what_is_no_artifact_is_never_replaced(tiny, tiny_run, tmp_path, contents, names,
-                                               overwrite):
+def test_what_is_no_artifact_is_never_replaced(tiny, tiny_run, tmp_path, names, overwrite):
     out = tmp_path / 'mine'
     if names is None:
         out.write_text('mine')
@@ -277,7 +278,7 @@ def test_what_is_no_artifact_is_never_replaced(tiny, tiny_run, tmp_path, content
     assert out.exists()
 
 
-def test_a_failed_write_leaves_the_old_artifact(tiny, tiny_run, tmp_path, monkeypatch, contents):
+def test_a_failed_write_leaves_the_old_artifact(tiny, tiny_run, tmp_path, monkeypatch):
     (tmp_path / 'a').mkdir()
     (tmp_path / 'a' / 'model.onnx').write_text('old')
     mark(str(tmp_path / 'a'))

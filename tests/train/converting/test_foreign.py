@@ -16,6 +16,8 @@ from ash_tf1.preprocessing import parse
 from ash_tf1.tasks.classification.adapting import GraphClassifier
 from ash_tf1.tasks.classification.labels import read_labels
 
+pytestmark = pytest.mark.fast
+
 SHAPE = (3, 6, 5, 4)
 
 
@@ -70,17 +72,6 @@ def test_an_ash_that_cannot_be_lowered_is_named():
     tf.identity(forward.outputs[1], name='mean')
     with pytest.raises(ValueError, match="'mean' reads output 1 of ASH '{}'".format(forward.name)):
         lowering.lower(tf.get_default_graph().as_graph_def())
-    before = tf.control_flow_v2_enabled()
-    tf.enable_control_flow_v2()
-    try:
-        with tf.Graph().as_default() as graph:
-            x = tf.ones([2, 3])
-            tf.cond(tf.placeholder(tf.bool, []), lambda: ops.apply_ash(x, [0.5], [1.0]), lambda: x)
-            with pytest.raises(ValueError, match='is inside the function .* control flow v2'):
-                lowering.lower(graph.as_graph_def())
-    finally:
-        if not before:
-            tf.disable_control_flow_v2()
 
 
 def test_inputs_and_outputs_are_found_where_there_is_one_of_each():

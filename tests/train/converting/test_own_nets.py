@@ -9,10 +9,11 @@ from onnx import numpy_helper
 
 from ash_tf1 import ops
 from ash_tf1.commands.import_checkpoint import classifier_target
-from ash_tf1.converting import runs
+from ash_tf1.converting import foreign, onnx_model, runs, sources
 from ash_tf1.nets import get_net
 from ash_tf1.preprocessing import parse
 from ash_tf1.tasks import TASKS
+from ash_tf1.tasks.classification.adapting import GraphClassifier
 
 SIDE, MEAN, STD = 8, 120.0, 60.0
 PIXELS = np.random.RandomState(0).randint(0, 256, (5, SIDE, SIDE, 3)).astype(np.uint8)
@@ -95,3 +96,51 @@ def test_another_net_than_the_checkpoint_has_is_refused(tiny, tmp_path, trained,
     with pytest.raises(ValueError, match=message):
         convert(tmp_path, spec(**given))
     assert not (tmp_path / 'a').exists()
+
+
+def test_a_checkpoint_without_a_graph_asks_which_net_it_is_of(tiny, tmp_path):
+    train(tmp_path / 'net.ckpt', 'tiny')
+    with pytest.raises(ValueError, match='no graph beside it, .*net.ckpt.meta; .*--net'):
+        sources.read(str(tmp_path / 'net.ckpt'))
+
+
+def input_sizes(folder):
+    value, = onnx.load(str(folder / 'model.onnx')).graph.input
+    return [dim.dim_value or None for dim in value.type.tensor_type.shape.dim]
+
+
+def freeze_any_size(folder, spec):
+    return runs.freeze(TASKS['classification'], spec, str(folder / 'net.ckpt'), any_size=True)
+
+
+def test_a_net_of_any_size(tiny, tmp_path):
+    train(tmp_path / 'net.ckpt', 'tiny')
+    runs.convert_checkpoint(str(tmp_path / 'net.ckpt'), TASKS['classification'], spec(),
+                            str(tmp_path / 'a'), any_size=True, keep_graph=True)
+    assert input_sizes(tmp_path / 'a') == [None, None, None, 3]
+    assert tensor(tmp_path / 'a', 'input_0.pb').shape == (4, SIDE, SIDE, 3)
+    graph_def = tf.GraphDef.FromString((tmp_path / 'a' / 'frozen_graph.pb').read_bytes())
+    images = np.random.RandomState(0).randint(0, 256, (2, 12, 10, 3))
+    whole = freeze_any_size(tmp_path, spec(side=12))
+    found, expected = (onnx_model.run_frozen(each, whole.signature, images)[0]
+                       for each in (graph_def, whole.graph_def))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match='vgg_11 does not take images of any size: VGG needs'):
+        freeze_any_size(tmp_path, spec(net='vgg_11', side=32))
+
+
+def test_a_graph_of_any_size_becomes_a_classifier(tmp_path):
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, (None, None, None, 3), name='x')
+        tf.identity(tf.reduce_mean(tf.square(x), [1, 2]), name='scores')
+        (tmp_path / 'graph.pb').write_bytes(graph.as_graph_def().SerializeToString())
+    with pytest.raises(ValueError, match='none of normalised images .* --input-size'):
+        foreign.convert(str(tmp_path / 'graph.pb'), str(tmp_path / 'a'),
+                        foreign.Options(adapter=GraphClassifier(['a', 'b', 'c'])))
+    foreign.convert(str(tmp_path / 'graph.pb'), str(tmp_path / 'a'), foreign.Options(
+        adapter=GraphClassifier(['a', 'b', 'c'], size=(SIDE, 10))))
+    assert input_sizes(tmp_path / 'a') == [None, None, None, 3]
+    assert tensor(tmp_path / 'a', 'input_0.pb').shape == (4, SIDE, 10, 3)
+    values = {entry.key: entry.value
+              for entry in onnx.load(str(tmp_path / 'a' / 'model.onnx')).metadata_props}
+    assert json.loads(values['input_shape']) == [SIDE, 10, 3]

@@ -5,6 +5,8 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1.converting import lowering, onnx_model
 
+pytestmark = pytest.mark.fast
+
 Z_K, ALPHA = 0.3, 0.7
 
 

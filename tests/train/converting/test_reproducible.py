@@ -12,6 +12,7 @@ from ash_tf1 import ops
 from ash_tf1.converting import ordered_sets, runs
 from ash_tf1.keras import layers
 from ash_tf1.nets import get_net
+from tests.train.miniature import contents
 
 HASH_SEEDS = ('0', '1', '4242')
 SCRIPT = os.path.join(os.path.dirname(__file__), 'make_artifacts.py')
@@ -93,7 +94,7 @@ def artifacts(sources, tmp_path_factory):
     return folders
 
 
-def test_every_process_makes_the_same_bytes(sources, artifacts, contents):
+def test_every_process_makes_the_same_bytes(sources, artifacts):
     first, *others = map(contents, artifacts)
     assert len(first) >= 4 * len(list(sources.iterdir()))
     for other in others:
@@ -121,7 +122,7 @@ def test_an_ash_is_ten_nodes(artifacts):
                            'Squeeze', 'MatMul'}
 
 
-def test_an_export_after_others_is_the_same(artifact, tiny, tiny_run, tmp_path, contents):
+def test_an_export_after_others_is_the_same(artifact, tiny, tiny_run, tmp_path):
     """The fixture's was another one of this process, before or after other tests."""
     with tf.Graph().as_default():
         runs.export(str(tiny_run), str(tmp_path / 'again'), samples=5, keep_graph=True)

@@ -58,6 +58,31 @@ def test_dropout_that_is_switched_off_is_gone(name):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize('name', DROPOUTS)
+def test_dropout_in_a_batch_of_any_size_leaves_no_product(name):
+    build, values = DROPOUTS[name]
+    x = tf.placeholder(tf.float32, (None, 4), name='x')
+    tf.identity(build(tf.cos(x), tf.placeholder(tf.float32, [], name='p')), name='y')
+    part, _, _ = graphs.cut(tf.get_default_graph().as_graph_def(), outputs=['y'], values=values)
+    left = {node.op for node in part.node}
+    assert not {'RandomUniform', 'Shape'} & left
+    assert ('Fill' in left) == (name == 'noise_shape')  # might be larger than x
+
+
+@pytest.mark.parametrize('shape', [[3, 4], [2, 3, 4]])
+def test_a_mask_larger_than_its_input_keeps_its_shape(shape):
+    x = tf.placeholder(tf.float32, (None, 1), name='x')
+    tf.identity(old_dropout(x, tf.placeholder(tf.float32, [], name='p')) * tf.floor(
+        1.0 + tf.random_uniform(shape)), name='y')
+    part, _, _ = graphs.cut(tf.get_default_graph().as_graph_def(), outputs=['y'],
+                            values={'p': '1.0'})
+    signature = onnx_model.Signature((('x', 'x:0'),), (('y', 'y:0'),))
+    value = np.random.RandomState(0).randn(3, 1)
+    found, = onnx_model.run_frozen(part, signature, value)
+    np.testing.assert_allclose(found, np.broadcast_to(value, shape), rtol=1e-6)
+    assert 'RandomUniform' not in {node.op for node in part.node}
+
+
 @pytest.mark.parametrize('rate', ['0.3', '-1.0'])
 def test_dropout_that_drops_is_refused(rate):
     x = tf.placeholder(tf.float32, (3, 4), name='x')

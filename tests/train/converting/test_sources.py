@@ -215,3 +215,27 @@ def test_what_is_no_source_is_named(tmp_path, path, message):
         tf.train.Saver().save(session, str(tmp_path / 'net'), write_meta_graph=False)
     with pytest.raises(ValueError, match=message):
         sources.read(str(tmp_path / path))
+
+
+@pytest.mark.parametrize('part, fits', [
+    ('6 4 0,3:-', True), ('6 4 3,3:0,4', True), ('9 4 0,3:-', False), ('6 0,3:-', False),
+    ('4 6 0,3:-', False), ('6 4 4,3:-', False), ('6 4 0,3', False), ('6 4 -', False)])
+def test_a_part_must_be_of_the_tensor_that_there_is(tmp_path, part, fits):
+    """TensorFlow itself refuses a slice whose whole has another shape in the checkpoint."""
+    value = np.arange(24, dtype='f').reshape(6, 4)
+    with tf.Graph().as_default(), tf.Session() as session:
+        whole = tf.get_variable('whole', initializer=value)
+        session.run(whole.initializer)
+        prefix = tf.train.Saver().save(session, str(tmp_path / 'net.ckpt'))
+    with tf.Graph().as_default() as graph:
+        tf.get_variable('v', shape=[3, 4], use_resource=False)
+        graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), ['v'])
+    slots = {'v': freezing.Slot('whole', part)}
+    if not fits:
+        with pytest.raises(ValueError, match="the graph restores '{}' from whole".format(part)):
+            freezing.freeze(graph_def, slots, prefix)
+        return
+    constant, = freezing.freeze(graph_def, slots, prefix).node
+    start = int(part.split()[2].partition(',')[0])
+    np.testing.assert_array_equal(tf.make_ndarray(constant.attr['value'].tensor),
+                                  value[start:start + 3])

@@ -8,6 +8,8 @@ import pytest
 
 from ash_tf1.input_pipelines import cifar, load_dataset
 
+pytestmark = pytest.mark.fast
+
 DATASETS = ['cifar10', 'cifar100']
 KINDS = ['python', 'binary']
 SPECS = {'cifar10': cifar.CIFAR10, 'cifar100': cifar.CIFAR100}

@@ -17,6 +17,8 @@ from ash_tf1.input_pipelines import (
 )
 from ash_tf1.input_pipelines.holding_out import draw_share
 
+pytestmark = pytest.mark.fast
+
 
 def changed(dataset, **changes):
     return dataclasses.replace(dataset, **changes)

@@ -5,6 +5,8 @@ import pytest
 
 from ash_tf1.input_pipelines.fitting import INTERPOLATIONS, fit_image
 
+pytestmark = pytest.mark.fast
+
 
 def noise(height, width):
     return np.random.RandomState(0).randint(0, 256, (height, width, 3)).astype(np.uint8)

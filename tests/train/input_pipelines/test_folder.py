@@ -10,6 +10,8 @@ from ash_tf1.input_pipelines.fitting import fit_image
 from ash_tf1.input_pipelines.images import read_image
 from ash_tf1.input_pipelines.loading import ordered_batches
 
+pytestmark = pytest.mark.fast
+
 SPLIT = {f'{split}/{label}/{i}.jpg': 100 * (split == 'test') + i
          for split, count in (('train', 6), ('val', 2), ('test', 3)) for label in ('cat', 'dog')
          for i in range(count)}

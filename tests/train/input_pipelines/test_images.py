@@ -16,6 +16,8 @@ from ash_tf1.input_pipelines.images import (
 )
 from ash_tf1.input_pipelines.loading import ordered_batches
 
+pytestmark = pytest.mark.fast
+
 
 def noise(*shape, dtype=np.uint8):
     return np.random.RandomState(0).randint(0, np.iinfo(dtype).max + 1, shape).astype(dtype)

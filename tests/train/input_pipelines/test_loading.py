@@ -6,6 +6,8 @@ import pytest
 
 from ash_tf1.input_pipelines import ArraySplit, Split, Subset, loading, transforms
 
+pytestmark = pytest.mark.fast
+
 AUGMENTATIONS = sorted(transforms.AUGMENTATIONS)
 
 

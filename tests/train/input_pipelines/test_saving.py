@@ -8,6 +8,8 @@ import pytest
 from ash_tf1.input_pipelines import ArraySplit
 from ash_tf1.input_pipelines.saving import save_image_folder
 
+pytestmark = pytest.mark.fast
+
 LABELS = ('cat', 'dog', 'maple_tree')
 
 

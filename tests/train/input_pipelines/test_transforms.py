@@ -3,6 +3,8 @@ import pytest
 
 from ash_tf1.input_pipelines import transforms
 
+pytestmark = pytest.mark.fast
+
 
 def some_images(count=16, height=6, width=5):
     # No zeros, so that padding shows.

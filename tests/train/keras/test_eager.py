@@ -4,6 +4,7 @@ import pytest
 SWITCHES = ['enable_eager_execution', 'enable_v2_behavior']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('switch', SWITCHES)
 def test_saving(run_eagerly, tmp_path, switch):
     run_eagerly('test_saving', switch, """
@@ -12,6 +13,7 @@ for way in ('h5', 'tf', 'export_saved_model'):
 """.format(str(tmp_path / 'model')))
 
 
+@pytest.mark.slow
 def test_insertion(run_eagerly):
     run_eagerly('test_insertion', 'enable_v2_behavior', """
 for net in module.NETS:

@@ -170,6 +170,7 @@ def set_ash(model, names):
         model.get_layer(name).set_weights([np.array([0.1 + 0.2 * number]), np.array([1.5])])
 
 
+@pytest.mark.sweep(chosen=lambda net, position: position == 'replace' or net is shared)
 @pytest.mark.parametrize('position', POSITIONS)
 @pytest.mark.parametrize('net', NETS + [masked], ids=lambda net: net.__name__)
 def test_it_is_the_model_built_by_hand(net, position, randomize):

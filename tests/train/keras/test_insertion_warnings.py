@@ -100,6 +100,7 @@ def test_nothing_else_is_warned_of(model, arguments):
     assert warned(model(), '.*act', **arguments) == []
 
 
+@pytest.mark.slow
 def test_mobilenet_has_other_names():
     model = tf.keras.applications.mobilenet.MobileNet(weights=None, input_shape=(32, 32, 3),
                                                       alpha=0.25)
@@ -109,6 +110,7 @@ def test_mobilenet_has_other_names():
     assert warned(model, '.*relu') == []
 
 
+@pytest.mark.slow
 def test_xception_has_these_names():
     model = tf.keras.applications.xception.Xception(weights=None, input_shape=(71, 71, 3),
                                                     classes=3)

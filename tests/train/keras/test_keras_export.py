@@ -17,6 +17,7 @@ import ash_tf1
 from ash_tf1.converting import proof
 from ash_tf1.keras import ASH, Swish
 from ash_tf1.keras.export import export_onnx, freeze
+from tests.train.miniature import contents
 
 LAYERS = tf.keras.layers
 pytestmark = pytest.mark.usefixtures('new_session')
@@ -96,7 +97,7 @@ def check_recurrent(folder, randomize):
     check_answers(folder, model, inputs)
 
 
-def test_several_inputs_and_outputs_and_a_nested_model(tmp_path, randomize, contents):
+def test_several_inputs_and_outputs_and_a_nested_model(tmp_path, randomize):
     model, proto = check_two_inputs(str(tmp_path / 'a'), randomize)
     assert sorted(contents(tmp_path / 'a')) == ['.ash_tf1.json', 'README.md', 'model.onnx'] + [
         'test_data_set_0/' + name for name in
@@ -184,7 +185,7 @@ def test_an_output_by_the_name_of_an_input(tmp_path):
         export_onnx(model, str(tmp_path / 'a'), np.zeros((2, 4)))
 
 
-def test_what_is_no_artifact_is_never_replaced(tmp_path, contents):
+def test_what_is_no_artifact_is_never_replaced(tmp_path):
     (tmp_path / 'a').mkdir()
     (tmp_path / 'a' / 'thesis.tex').write_text('mine')
     for overwrite in (False, True):
@@ -194,7 +195,7 @@ def test_what_is_no_artifact_is_never_replaced(tmp_path, contents):
     assert contents(tmp_path) == {'a/thesis.tex': b'mine'}
 
 
-def test_an_artifact_is_replaced_only_if_asked(tmp_path, contents):
+def test_an_artifact_is_replaced_only_if_asked(tmp_path):
     model, x = small(), np.ones((2, 4))
     export_onnx(model, str(tmp_path / 'a'), x)
     before = contents(tmp_path / 'a')

@@ -7,7 +7,7 @@ from ash_tf1 import ops
 from ash_tf1.keras import ASH, Swish
 
 LAYERS = tf.keras.layers
-pytestmark = pytest.mark.usefixtures('new_session')
+pytestmark = [pytest.mark.fast, pytest.mark.usefixtures('new_session')]
 
 
 def values(shape, dtype, seed=0):

@@ -5,6 +5,8 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1.keras import ASH, Swish, insert_layer_nonseq
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 3
 ACTIVATIONS = 35
 

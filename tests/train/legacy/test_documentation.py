@@ -71,6 +71,7 @@ def test_towers_have_the_gradient_of_one_on_the_whole_batch(blocks, run_program,
     assert len(losses) == 5 and losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_an_estimator_trains_on_two_devices_and_evaluates(blocks, run_program, tmp_path):
     """40 steps of 64 images: 62, 76 and 73 % correct with the seeds 1 to 3; chance is a tenth."""
     code, = blocks['tf.estimator with MirroredStrategy']
@@ -87,6 +88,7 @@ def test_an_estimator_trains_on_two_devices_and_evaluates(blocks, run_program, t
     assert np.any(checkpoint.get_tensor('resnet_v2_8/postnorm/BatchNorm/moving_mean'))
 
 
+@pytest.mark.slow
 def test_tensorpack_trains_it(blocks, run_program, tmp_path):
     output, _ = run_program(tmp_path, blocks['tensorpack'][0])
     scores = re.findall(r'accuracy: ([\d.]+)', output)
@@ -97,6 +99,7 @@ def test_tensorpack_trains_it(blocks, run_program, tmp_path):
     assert np.any(checkpoint.get_tensor('resnet_v2_8/postnorm/BatchNorm/moving_mean'))
 
 
+@pytest.mark.sweep(chosen=lambda native: native == 'auto')
 @pytest.mark.parametrize('native', ['auto', '0'])
 def test_another_process_reads_the_graph(blocks, run_program, tmp_path, native):
     """In the forms that are the default: native where it is built, and recompute."""
@@ -107,6 +110,7 @@ def test_another_process_reads_the_graph(blocks, run_program, tmp_path, native):
     assert after[0] > after[1] > after[2]
 
 
+@pytest.mark.sweep(chosen=lambda form: form == 'recompute')
 @pytest.mark.parametrize('form', ['native', 'recompute', 'plain'])
 def test_what_a_graph_is_without_ash_tf1(blocks, run_program, tmp_path, native_built, form):
     """Native: nothing. The others: values and the train op, but no new gradients."""

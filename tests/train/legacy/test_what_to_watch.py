@@ -11,6 +11,8 @@ from ash_tf1 import ASH, ops
 from ash_tf1.nets import get_net
 from ash_tf1.training.optimizer import decayed_variables
 
+pytestmark = pytest.mark.fast
+
 X = np.random.RandomState(0).randn(4, 6).astype(np.float32)
 
 

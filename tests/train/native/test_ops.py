@@ -9,6 +9,8 @@ import tensorflow.compat.v1 as tf
 from ash_cases import DTYPES, THREADED_SHAPES
 from ash_tf1 import ops
 
+pytestmark = pytest.mark.fast
+
 THREADS = (1, 2, 8)
 # Of the largest |term|, native against the recompute form, both being right to this.
 TOLERANCE = {'float16': 4e-3, 'float32': 1e-5, 'float64': 1e-10}

@@ -2,6 +2,7 @@
 import numpy as np
 
 from ash_tf1.training.run_dir import read_rows
+from tests.train.miniature import tiny_settings, train_quietly
 
 
 def losses(run_dir):
@@ -9,8 +10,7 @@ def losses(run_dir):
             if row['split'] == 'train']
 
 
-def test_200_steps_of_one_seed_have_the_same_losses(library, tiny, tiny_settings, train_quietly,
-                                                    tmp_path, monkeypatch):
+def test_200_steps_of_one_seed_have_the_same_losses(library, tiny, tmp_path, monkeypatch):
     """At a rate at which roundings are not enlarged from step to step: 1e-5 relative."""
     curves = {}
     for value in ('0', '1'):

@@ -1,7 +1,7 @@
 """The registered nets, each built once, and the golden lists of their variables.
 
-`pytest tests/train/nets --update-golden` writes tests/golden/variables/ anew. Look at what git then
-shows: a name that changes there breaks every checkpoint.
+`pytest -m '' tests/train/nets --update-golden` writes tests/golden/variables/ anew. Look at what
+git then shows: a name that changes there breaks every checkpoint.
 """
 import collections
 import functools

@@ -35,6 +35,8 @@ def close(found, expected):
 ACTIVATIONS = [('ash', 'native'), ('ash', 'recompute'), ('swish', 'auto'), ('prelu', 'auto')]
 
 
+@pytest.mark.sweep(chosen=lambda implementation, use_resource:
+                   implementation == 'native' or not use_resource)
 @pytest.mark.parametrize('use_resource', [False, True], ids=['ref', 'resource'])
 @pytest.mark.parametrize('name, implementation', ACTIVATIONS)
 def test_gradients_are_those_of_the_net_that_keeps_everything(name, implementation, use_resource):
@@ -49,6 +51,9 @@ def test_gradients_are_those_of_the_net_that_keeps_everything(name, implementati
         close(*session.run(results))
 
 
+@pytest.mark.sweep(chosen=lambda implementation, use_resource, beside:
+                   implementation == 'native' and not beside
+                   or beside and not use_resource)
 @pytest.mark.parametrize('beside', [False, True], ids=['alone', 'beside'])
 @pytest.mark.parametrize('use_resource', [False, True], ids=['ref', 'resource'])
 @pytest.mark.parametrize('name, implementation', ACTIVATIONS)

@@ -6,6 +6,8 @@ from scipy import special
 
 from ash_tf1 import ops
 
+pytestmark = pytest.mark.fast
+
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # arXiv 1706.02515
 
 # Each from its own paper, at the initial values of what is trained. TensorFlow holds the slope of

@@ -130,6 +130,8 @@ def start(session):
         variable.load(session.run(variable) + 0.1 * (i + 1), session)
 
 
+@pytest.mark.sweep(chosen=lambda implementation, use_resource:
+                   use_resource == (implementation == 'recompute'))
 @pytest.mark.parametrize('use_resource', [False, True], ids=['ref', 'resource'])
 @pytest.mark.parametrize('implementation', FORMS)
 @pytest.mark.parametrize('construct', CONSTRUCTS, ids=lambda construct: construct.__name__)
@@ -149,6 +151,8 @@ def test_gradients_of_the_other_activations_in_every_construct(control_flow, con
         problem.check(session)
 
 
+@pytest.mark.sweep(chosen=lambda control_flow, construct, name: (
+    name == 'l_ash' or construct is loop and not control_flow))
 @pytest.mark.parametrize('name, implementation', [
     ('ash', 'native'), ('ash', 'recompute'), ('ash', 'plain'), ('l_ash', 'recompute'),
     ('swish', 'auto')])
@@ -175,6 +179,8 @@ def test_gradients_of_an_imported_graph_beside_a_new_net(control_flow, construct
             problem.check(session)
 
 
+@pytest.mark.sweep(chosen=lambda construct, implementation:
+                   construct is loop or implementation == 'recompute')
 @pytest.mark.parametrize('implementation', FORMS)
 @pytest.mark.parametrize('construct', CONSTRUCTS, ids=lambda construct: construct.__name__)
 def test_pass_shares_beside_every_construct(control_flow, construct, implementation, tmp_path):
@@ -198,6 +204,8 @@ def test_pass_shares_beside_every_construct(control_flow, construct, implementat
         check(tf.get_default_graph().get_tensor_by_name('x:0'), session)
 
 
+@pytest.mark.sweep(chosen=lambda construct, implementation:
+                   construct is loop or implementation == 'recompute')
 @pytest.mark.parametrize('implementation', FORMS)
 @pytest.mark.parametrize('construct', CONSTRUCTS, ids=lambda construct: construct.__name__)
 def test_a_saved_model_can_be_loaded(control_flow, construct, implementation, tmp_path):
@@ -229,6 +237,7 @@ with tf.Session() as session:
 """
 
 
+@pytest.mark.sweep(chosen=lambda name, setting: (name == 'ash') == (setting == 'auto'))
 @pytest.mark.parametrize('setting', ['auto', '0'])
 @pytest.mark.parametrize('name, implementation', [('ash', 'native'), ('l_ash', 'recompute')])
 def test_another_process_that_only_imports_the_package_has_the_gradients(

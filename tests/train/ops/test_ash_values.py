@@ -7,6 +7,8 @@ from ash_cases import CASES, DTYPES, PARAMETERS, TOLERANCE, assert_close, larges
 from ash_tf1 import kernels
 from ash_tf1.ops import IMPLEMENTATIONS
 
+pytestmark = pytest.mark.fast
+
 # The forms that are accurate whatever the input.
 EXACT = ['native', 'recompute']
 # Plain form: |y - y*| <= tolerance * max |x| of each sample. Its statistics and its sigmoid are

@@ -6,6 +6,8 @@ import tensorflow.compat.v1 as tf
 import ash_tf1
 from ash_tf1 import ops
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture(autouse=True)
 def new_graph():

@@ -85,6 +85,7 @@ def test_for_what_batch_norm_takes(implementation, is_training):
     np.testing.assert_allclose(result, expected, rtol=0, atol=5e-3 * np.abs(expected).max())
 
 
+@pytest.mark.sweep(chosen=lambda always, due: always != due)
 @pytest.mark.parametrize('due', [True, False])
 @pytest.mark.parametrize('always', [True, False])
 @pytest.mark.parametrize('implementation', ops.IMPLEMENTATIONS)

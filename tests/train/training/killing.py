@@ -1,14 +1,21 @@
 """Runs in child processes that end, as by a crash, at any change that they make on the disk."""
 import csv
+import dataclasses
+import multiprocessing
 import os
+import resource
 import signal
 import traceback
 
-from ash_tf1 import files, training
+from ash_tf1 import files, input_pipelines, training
+from ash_tf1.input_pipelines import Subset
 from ash_tf1.sessions import compute_in_one_thread
 from ash_tf1.training import plotting
+from tests.train.miniature import registered_tiny, tiny_dataset
 
-KILLED = 9
+FORKS = multiprocessing.get_context('forkserver')
+FORKS.set_forkserver_preload([__name__])
+KILLED, FULL = 9, 28  # exit statuses of a child: killed, and the disk was full
 # Not compared: what has times in it, and who wrote last.
 TIMES = ('images_per_second',)
 PASSED_OVER = ('.lock', 'settings.json')
@@ -36,33 +43,47 @@ class Changes:
         self.count += 1
 
 
-def in_child(function, *arguments):
-    """Calls a function in a forked process; its exit status, and what it printed or raised.
+def in_child(function, *arguments, **options):
+    """Calls a function of a module in a process of its own.
 
-    The parent must not have run a session: TensorFlow's threads do not come along.
+    That is forked from one which has imported this module and never runs a session: the threads of
+    TensorFlow, which the tests before have started in this one, do not come along in a fork.
+
+    Returns:
+      (exit status, what it printed or raised).
     """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(reading)
-            os.dup2(writing, 1)
-            os.dup2(writing, 2)
-            compute_in_one_thread()
-            status = function(*arguments) or 0
-        except BaseException:
-            os.write(writing, traceback.format_exc().encode())
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading, errors='replace') as output:
+    reading, writing = FORKS.Pipe(duplex=False)
+    child = FORKS.Process(target=_call, args=(writing, function, arguments, options))
+    child.start()
+    writing.close()
+    with os.fdopen(os.dup(reading.fileno()), errors='replace') as output:
         text = output.read()
-    return os.WEXITSTATUS(os.waitpid(child, 0)[1]), text
+    reading.close()
+    child.join()
+    return child.exitcode, text
+
+
+def _call(writing, function, arguments, options):
+    status = 1
+    try:
+        os.dup2(writing.fileno(), 1)
+        os.dup2(writing.fileno(), 2)
+        compute_in_one_thread()
+        status = function(*arguments, **options) or 0
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
+
+
+def _six_steps(data_dir=None):
+    """The miniature data set, cut to three steps an epoch, with the log's rows across them."""
+    whole = tiny_dataset()
+    return dataclasses.replace(whole, train=Subset(whole.train, range(24)))
 
 
 def train(settings, run_dir, resume=False, last=None, stop_at=None):
-    """A run, for `in_child`: prints the number of places between changes that it passed.
+    """A run, for `in_child`: prints how many places between changes it passed.
 
     Args:
       settings, run_dir, resume: as for `training.train`.
@@ -74,8 +95,22 @@ def train(settings, run_dir, resume=False, last=None, stop_at=None):
     plotting.plot_learning_curve = lambda run_dir, metrics: None
     if stop_at is not None:
         _signal_before(stop_at)
-    training.train(settings, str(run_dir), resume, progress=False, report=lambda line: None)
-    os.write(1, ' {}'.format(changes.count).encode())
+    with registered_tiny():
+        input_pipelines.DATASETS['tiny'] = _six_steps
+        training.train(settings, str(run_dir), resume, progress=False, report=lambda line: None)
+    os.write(1, '\n{} places\n'.format(changes.count).encode())
+
+
+def train_on_a_small_disk(settings, run_dir, limit):
+    """A run that ends when a file becomes larger than `limit` bytes; FULL if it says so."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        train(settings, run_dir)
+    except OSError as error:
+        line, = str(error).splitlines()
+        assert str(run_dir) in line
+        return FULL
 
 
 def _signal_before(number):

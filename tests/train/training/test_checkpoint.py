@@ -12,6 +12,8 @@ from ash_tf1.ops import get_activation
 from ash_tf1.tasks.classification.net import build_classifier, pixels_placeholder
 from ash_tf1.training.run_dir import load_model
 
+pytestmark = pytest.mark.fast
+
 DATA, INDEX = '.data-00000-of-00001', '.index'
 
 

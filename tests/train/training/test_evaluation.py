@@ -14,6 +14,8 @@ from ash_tf1.tasks.classification.net import Classifier
 from ash_tf1.training import evaluation
 from ash_tf1.training.run_dir import read_rows
 
+pytestmark = pytest.mark.fast
+
 CLASSES = 7
 
 

@@ -15,6 +15,7 @@ from ash_tf1.training import loop
 from ash_tf1.training.initial_weights import find_initial_weights
 from ash_tf1.training.run_dir import MODEL_FILE, load_model, save_model
 from ash_tf1.training.settings import Settings
+from tests.train.miniature import read_weights, tiny_settings, train_quietly
 
 TASK = TASKS['classification']
 
@@ -41,7 +42,7 @@ def found(spec):
 
 
 @pytest.fixture
-def rewritten(tiny_run, read_weights, tmp_path):
+def rewritten(tiny_run, tmp_path):
     """Function (*scopes, without=()): the run's net below each scope, without some endings."""
     def write(*scopes, without=()):
         values = {}
@@ -58,8 +59,7 @@ def trained(name):
     return not ('Momentum' in name or 'moving' in name or name == 'global_step')
 
 
-def test_a_run_begins_with_the_weights_of_another(tiny, tiny_run, tiny_settings, train_quietly,
-                                                  read_weights, tmp_path):
+def test_a_run_begins_with_the_weights_of_another(tiny, tiny_run, tmp_path):
     initial = str(tiny_run / 'model.ckpt-15')
     train_quietly(tiny_settings(init_from=initial, **STILL), tmp_path / 'run')
     before, after = read_weights(initial), read_weights(tmp_path / 'run' / 'model.ckpt-1')
@@ -69,7 +69,7 @@ def test_a_run_begins_with_the_weights_of_another(tiny, tiny_run, tiny_settings,
 
 
 def test_a_run_begins_with_weights_of_another_scope_activation_and_number_of_classes(
-        tiny, tiny_run, tiny_settings, rewritten, read_weights, tmp_path):
+        tiny, tiny_run, rewritten, tmp_path):
     lines = []
     folder = rewritten('theirs', without=['z_k', 'alpha'])
     loop.train(tiny_settings(init_from=str(folder), init_exclude=('logits',), **STILL),
@@ -151,7 +151,7 @@ def test_weights_that_were_trained_on_other_input_say_so(found, tiny_run, rewrit
         'std=1.0,2.0,0.5 gives it')
 
 
-def test_a_run_may_have_another_normalization_than_its_data_set(tiny, tiny_settings):
+def test_a_run_may_have_another_normalization_than_its_data_set(tiny):
     spec = TASK.spec(tiny_settings(normalization=('vgg', 'std=2', 'channels=BGR')), tiny())
     assert spec == dataclasses.replace(
         TASK.spec(tiny_settings(), tiny()), channel_mean=(123.68, 116.78, 103.94),
@@ -160,10 +160,18 @@ def test_a_run_may_have_another_normalization_than_its_data_set(tiny, tiny_setti
         tiny_settings(normalization=('imagenet',))
 
 
-def test_weights_that_do_not_fit_leave_no_trace(tiny, tiny_run, tiny_settings, train_quietly,
-                                                tmp_path):
+def test_weights_that_do_not_fit_leave_no_trace(tiny, tiny_run, tmp_path):
     with pytest.raises(ValueError, match='no variable tiny/block1/unit_2'):
         train_quietly(tiny_settings(init_from=str(tiny_run), net='tiny_deeper'), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_weights_that_cannot_be_read_leave_no_trace(tiny, tiny_run, tmp_path):
+    shutil.copytree(str(tiny_run), str(tmp_path / 'cut'))
+    data = tmp_path / 'cut' / 'model.ckpt-15.data-00000-of-00001'
+    data.write_bytes(data.read_bytes()[:2000])
+    with pytest.raises(ValueError, match='model.ckpt-15'):
+        train_quietly(tiny_settings(init_from=str(tmp_path / 'cut')), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
 
@@ -175,8 +183,7 @@ def test_settings_that_cannot_be(given, message):
         Settings(**given)
 
 
-def test_a_run_of_before_there_were_these_settings_goes_on(tiny, tiny_run, tiny_settings,
-                                                           train_quietly, tmp_path):
+def test_a_run_of_before_there_were_these_settings_goes_on(tiny, tiny_run, tmp_path):
     shutil.copytree(str(tiny_run), str(tmp_path / 'run'))
     for name, new in (('settings.json', ['init_exclude', 'normalization']),
                       ('model.json', ['scope', 'channels', 'resize', 'crop', 'interpolation'])):

@@ -6,6 +6,8 @@ from ash_tf1.nets import get_net
 from ash_tf1.ops import get_activation
 from ash_tf1.training.recipes import RECIPES, get_recipe
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize('name', sorted(RECIPES))
 def test_a_recipe_names_things_that_exist_and_has_one_length(name):

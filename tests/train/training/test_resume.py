@@ -15,6 +15,9 @@ from ash_tf1.checkpoint import find_checkpoint
 from ash_tf1.ops import resolve
 from ash_tf1.training import hooks, loop
 from ash_tf1.training.run_dir import load_settings, read_rows
+from tests.train.miniature import contents, read_weights, tiny_settings, train_quietly
+
+pytestmark = pytest.mark.fast
 
 SIGNALS = hooks.StopOnSignal.SIGNALS
 
@@ -30,7 +33,7 @@ def crash():
     raise RuntimeError('lost power')
 
 
-def assert_same_run(actual, expected, read_weights, step=15):
+def assert_same_run(actual, expected, step=15):
     prefix = 'model.ckpt-{}'.format(step)
     assert find_checkpoint(str(actual)) == str(actual / prefix)
     weights, wanted = read_weights(actual / prefix), read_weights(expected / prefix)
@@ -50,8 +53,7 @@ def assert_same_run(actual, expected, read_weights, step=15):
                     assert float(row[key]) == pytest.approx(float(other[key]), rel=1e-4, abs=1e-5)
 
 
-def test_a_signal_in_mid_epoch_loses_nothing(tiny, tiny_run, tiny_settings, train_quietly, tmp_path,
-                                             before_step, read_weights):
+def test_a_signal_in_mid_epoch_loses_nothing(tiny, tiny_run, tmp_path, before_step):
     before = [signal.getsignal(each) for each in SIGNALS]
     before_step(7, lambda: os.kill(os.getpid(), signal.SIGTERM))
     result = train_quietly(tiny_settings(), tmp_path)
@@ -63,11 +65,10 @@ def test_a_signal_in_mid_epoch_loses_nothing(tiny, tiny_run, tiny_settings, trai
     before_step()
     result = train_quietly(tiny_settings(), tmp_path, resume=True)
     assert (result.step, result.signal) == (15, None)
-    assert_same_run(tmp_path, tiny_run, read_weights)
+    assert_same_run(tmp_path, tiny_run)
 
 
-def test_a_moved_run_goes_on_and_keeps_as_many_checkpoints(
-        tiny, tiny_run, tiny_settings, train_quietly, tmp_path, before_step, read_weights):
+def test_a_moved_run_goes_on_and_keeps_as_many_checkpoints(tiny, tiny_run, tmp_path, before_step):
     """Also where its files `checkpoint` name the paths of another machine."""
     before_step(7, lambda: os.kill(os.getpid(), signal.SIGTERM))
     train_quietly(tiny_settings(), tmp_path / 'run')
@@ -78,15 +79,14 @@ def test_a_moved_run_goes_on_and_keeps_as_many_checkpoints(
 
     before_step()
     train_quietly(tiny_settings(), tmp_path / 'moved', resume=True)
-    assert_same_run(tmp_path / 'moved', tiny_run, read_weights)
+    assert_same_run(tmp_path / 'moved', tiny_run)
     for pattern in ('*.ckpt*', 'best/*.ckpt*'):
         mine, whole = (sorted(path.name for path in run.glob(pattern))
                        for run in (tmp_path / 'moved', tiny_run))
         assert mine == whole != []
 
 
-def test_a_crash_costs_only_the_steps_since_the_checkpoint(
-        tiny, tiny_run, tiny_settings, train_quietly, tmp_path, before_step, read_weights):
+def test_a_crash_costs_only_the_steps_since_the_checkpoint(tiny, tiny_run, tmp_path, before_step):
     handlers = [signal.getsignal(each) for each in SIGNALS]
     before_step(8, crash)
     with pytest.raises(RuntimeError, match='lost power'):
@@ -96,11 +96,10 @@ def test_a_crash_costs_only_the_steps_since_the_checkpoint(
 
     before_step()
     train_quietly(tiny_settings(), tmp_path, resume=True)
-    assert_same_run(tmp_path, tiny_run, read_weights)
+    assert_same_run(tmp_path, tiny_run)
 
 
-def test_a_run_that_crashed_before_any_checkpoint_begins_again(
-        tiny, tiny_settings, train_quietly, tmp_path, before_step):
+def test_a_run_that_crashed_before_any_checkpoint_begins_again(tiny, tmp_path, before_step):
     settings = tiny_settings(activation='relu', epochs=1)
     before_step(3, crash)
     with pytest.raises(RuntimeError, match='lost power'):
@@ -111,14 +110,13 @@ def test_a_run_that_crashed_before_any_checkpoint_begins_again(
     assert [int(row['step']) for row in rows] == [1, 2, 3, 4, 5, 5]
 
 
-def test_a_finished_run_is_resumed_to_no_effect(tiny, tiny_run, run_copy, tiny_settings,
-                                                train_quietly, tmp_path, read_weights):
+def test_a_finished_run_is_resumed_to_no_effect(tiny, tiny_run, run_copy, tmp_path):
     # Where the data lies is the one thing that may have changed.
     settings = tiny_settings(data_dir=str(tmp_path), implementation=resolve('auto'))
     result = train_quietly(settings, run_copy, resume=True)
     assert load_settings(str(run_copy)) == settings
     assert (result.step, result.total_steps, result.signal) == (15, 15, None)
-    assert_same_run(run_copy, tiny_run, read_weights)
+    assert_same_run(run_copy, tiny_run)
     assert not (run_copy / 'model.ckpt-5.index').exists()
 
 
@@ -128,8 +126,7 @@ def without_graph(monkeypatch):
     monkeypatch.setattr(loop, 'build_training_graph', lambda *args: None)
 
 
-def test_a_folder_in_use_is_refused_untouched(tiny, tiny_run, tiny_settings, train_quietly,
-                                              contents, without_graph):
+def test_a_folder_in_use_is_refused_untouched(tiny, tiny_run, without_graph):
     before = contents(tiny_run)
     with pytest.raises(ValueError, match='holds a run already') as error:
         train_quietly(tiny_settings(), tiny_run)
@@ -142,8 +139,7 @@ def test_a_folder_in_use_is_refused_untouched(tiny, tiny_run, tiny_settings, tra
     dict(batch_size=4), dict(epochs=4), dict(step_at=(0.5,)), dict(augmentation='none'),
     dict(validation_share=0.2),
 ], ids=lambda change: '{}'.format(*change))
-def test_another_setting_cannot_be_resumed(tiny, tiny_run, tiny_settings, train_quietly, contents,
-                                           without_graph, change):
+def test_another_setting_cannot_be_resumed(tiny, tiny_run, without_graph, change):
     before = contents(tiny_run)
     (name, value), = change.items()
     with pytest.raises(ValueError, match='trained with {} '.format(name)) as error:
@@ -153,8 +149,7 @@ def test_another_setting_cannot_be_resumed(tiny, tiny_run, tiny_settings, train_
     assert contents(tiny_run) == before
 
 
-def test_a_run_of_an_earlier_version_is_not_resumed(tiny, run_copy, tiny_settings, train_quietly,
-                                                    contents, without_graph):
+def test_a_run_of_an_earlier_version_is_not_resumed(tiny, run_copy, without_graph):
     record = json.loads((run_copy / 'settings.json').read_text())
     del record['validation_share']
     (run_copy / 'settings.json').write_text(json.dumps(record))
@@ -164,7 +159,7 @@ def test_a_run_of_an_earlier_version_is_not_resumed(tiny, run_copy, tiny_setting
     assert contents(run_copy) == before
 
 
-def test_one_process_writes_a_run(tiny, run_copy, tiny_settings, train_quietly, without_graph):
+def test_one_process_writes_a_run(tiny, run_copy, without_graph):
     """What is held is dropped by the system with its process, whatever the file says."""
     (run_copy / '.lock').write_text('process 1 on elsewhere')
     held = os.open(str(run_copy / '.lock'), os.O_RDWR)
@@ -176,8 +171,7 @@ def test_one_process_writes_a_run(tiny, run_copy, tiny_settings, train_quietly, 
         train_quietly(tiny_settings(), run_copy, resume=True)
 
 
-def test_a_renamed_checkpoint_is_not_gone_on_from(tiny, run_copy, tiny_settings, train_quietly,
-                                                  without_graph):
+def test_a_renamed_checkpoint_is_not_gone_on_from(tiny, run_copy, without_graph):
     for path in run_copy.glob('model.ckpt-15.*'):
         path.rename(run_copy / path.name.replace('15', '12'))
     (run_copy / 'checkpoint').write_text('model_checkpoint_path: "model.ckpt-12"\n')
@@ -185,8 +179,7 @@ def test_a_renamed_checkpoint_is_not_gone_on_from(tiny, run_copy, tiny_settings,
         train_quietly(tiny_settings(), run_copy, resume=True)
 
 
-def test_a_best_checkpoint_without_its_evaluation_is_named(tiny, run_copy, tiny_settings,
-                                                           train_quietly):
+def test_a_best_checkpoint_without_its_evaluation_is_named(tiny, run_copy):
     (run_copy / 'metrics.csv').unlink()
     best = find_checkpoint(str(run_copy / 'best')).rpartition('-')[2]
     if best == '15':
@@ -196,8 +189,7 @@ def test_a_best_checkpoint_without_its_evaluation_is_named(tiny, run_copy, tiny_
             train_quietly(tiny_settings(), run_copy, resume=True)
 
 
-def test_data_that_end_early_are_an_error(tiny, tiny_settings, train_quietly, tmp_path,
-                                          monkeypatch):
+def test_data_that_end_early_are_an_error(tiny, tmp_path, monkeypatch):
     whole = loop._batches
     monkeypatch.setattr(loop, '_batches', lambda *args: itertools.islice(whole(*args), 7))
     with pytest.raises(RuntimeError, match='the data ended at step 7 of 15'):
@@ -206,21 +198,20 @@ def test_data_that_end_early_are_an_error(tiny, tiny_settings, train_quietly, tm
 
 @pytest.mark.parametrize('number', [signal.SIGHUP, signal.SIGUSR1])
 def test_a_closed_terminal_and_a_queues_warning_stop_a_run_as_sigterm_does(
-        tiny, tiny_settings, train_quietly, tmp_path, before_step, number):
+        tiny, tmp_path, before_step, number):
     before_step(2, lambda: os.kill(os.getpid(), number))
     result = train_quietly(tiny_settings(activation='relu'), tmp_path)
     assert (result.step, result.signal) == (2, number)
 
 
-def test_only_a_run_can_be_resumed(tiny, tiny_settings, train_quietly, tmp_path, without_graph):
+def test_only_a_run_can_be_resumed(tiny, tmp_path, without_graph):
     with pytest.raises(ValueError, match='no folder of a training run'):
         train_quietly(tiny_settings(), tmp_path / 'none', resume=True)
     assert not (tmp_path / 'none').exists()
 
 
 @pytest.mark.parametrize('damage', ['no state file', 'no latest index'])
-def test_a_run_that_lost_its_checkpoint_is_not_begun_anew(
-        tiny, run_copy, tiny_settings, train_quietly, contents, without_graph, damage):
+def test_a_run_that_lost_its_checkpoint_is_not_begun_anew(tiny, run_copy, without_graph, damage):
     (run_copy / {'no state file': 'checkpoint',
                  'no latest index': 'model.ckpt-15.index'}[damage]).unlink()
     before = contents(run_copy)
@@ -229,15 +220,14 @@ def test_a_run_that_lost_its_checkpoint_is_not_begun_anew(
     assert contents(run_copy) == before
 
 
-def test_a_damaged_checkpoint_cannot_be_resumed(tiny, run_copy, tiny_settings, train_quietly):
+def test_a_damaged_checkpoint_cannot_be_resumed(tiny, run_copy):
     path = run_copy / 'model.ckpt-15.data-00000-of-00001'
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match='model.ckpt-15 is damaged'):
         train_quietly(tiny_settings(), run_copy, resume=True)
 
 
-def test_a_run_is_not_resumed_on_other_data(tiny, run_copy, tiny_settings, train_quietly,
-                                            without_graph):
+def test_a_run_is_not_resumed_on_other_data(tiny, run_copy, without_graph):
     record = json.loads((run_copy / 'model.json').read_text())
     (run_copy / 'model.json').write_text(json.dumps(dict(record, labels=['a', 'b', 'c'])))
     with pytest.raises(ValueError, match='labels'):
@@ -245,7 +235,7 @@ def test_a_run_is_not_resumed_on_other_data(tiny, run_copy, tiny_settings, train
 
 
 def test_checkpoints_of_another_program_are_not_taken_for_the_runs_own(
-        tiny, run_copy, tiny_settings, train_quietly, without_graph):
+        tiny, run_copy, without_graph):
     for name in ('settings.json', 'model.json'):
         (run_copy / name).unlink()
     with pytest.raises(ValueError, match='copy'):
@@ -253,7 +243,7 @@ def test_checkpoints_of_another_program_are_not_taken_for_the_runs_own(
 
 
 @pytest.mark.parametrize('change', [dict(net='lenet'), dict(activation='tanhh')], ids=str)
-def test_a_typo_leaves_no_run_behind(tiny, tiny_settings, train_quietly, tmp_path, change):
+def test_a_typo_leaves_no_run_behind(tiny, tmp_path, change):
     with pytest.raises(ValueError, match='unknown'):
         train_quietly(tiny_settings(**change), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()

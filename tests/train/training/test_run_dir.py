@@ -18,6 +18,8 @@ from ash_tf1.training.run_dir import (
 )
 from ash_tf1.training.settings import Settings
 
+pytestmark = pytest.mark.fast
+
 TASK = TASKS['classification']
 SPEC = ClassifierSpec(net='tiny', activation='ash', dataset='tiny', input_shape=(8, 8, 3),
                       channel_mean=(1.0, 2.5, 3.0), channel_std=(4.0, 5.0, 6.5),

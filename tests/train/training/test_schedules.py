@@ -7,6 +7,8 @@ from ash_tf1.training.recipes import get_recipe
 from ash_tf1.training.schedules import learning_rate
 from ash_tf1.training.settings import Settings
 
+pytestmark = pytest.mark.fast
+
 
 def rates(settings, total_steps, steps):
     with tf.Graph().as_default(), tf.Session() as session:

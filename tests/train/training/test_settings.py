@@ -4,6 +4,8 @@ import pytest
 
 from ash_tf1.training.settings import Settings
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize('name, value', [
     *((name, value) for name in ('batch_size', 'log_every', 'eval_batch_size')
@@ -13,7 +15,8 @@ from ash_tf1.training.settings import Settings
     ('clip_norm', -1.0),
     ('momentum', -0.1), ('momentum', 1.0), ('warmup', 0.0), ('warmup', 1.0),
     ('warmup', float('nan')), ('step_at', (0.5, 1.0)), ('step_at', (0.0, 0.5)),
-    ('validation_share', -0.1), ('validation_share', 1.0), ('image_size', (8,)),
+    ('save_every', '0'), ('save_every', '5s'),
+    ('keep', 0), ('validation_share', -0.1), ('validation_share', 1.0), ('image_size', (8,)),
     ('image_size', (0, 8)), ('schedule', 'linear'), ('augmentation', 'mixup'),
     ('implementation', 'fast'),
 ])
@@ -42,3 +45,10 @@ def test_settings_cannot_be_changed():
 def test_every_setting_has_a_help_text():
     for field in dataclasses.fields(Settings):
         assert field.metadata['help'], field.name
+
+
+@pytest.mark.parametrize('text, steps, seconds', [
+    ('', None, None), ('500', 500, None), ('10m', None, 600)])
+def test_save_every_is_of_steps_or_minutes(text, steps, seconds):
+    settings = Settings(save_every=text)
+    assert (settings.save_steps, settings.save_seconds) == (steps, seconds)

@@ -17,7 +17,10 @@ from ash_tf1.tasks import TASKS
 from ash_tf1.training.evaluation import evaluate
 from ash_tf1.training.run_dir import read_rows
 from ash_tf1.training.settings import Settings
+from tests.train.miniature import read_weights, train_quietly
 from tests.train.training.toy_regression import Regression, points
+
+pytestmark = pytest.mark.fast
 
 PACKAGE = Path(ash_tf1.__file__).parent
 ROOMS = ('tasks/classification', 'nets', 'input_pipelines', 'commands')
@@ -61,8 +64,7 @@ def toy(monkeypatch):
                     log_every=1, validation_share=0.25, weight_decay=0.0)
 
 
-def test_a_task_of_ones_own_trains_resumes_evaluates_and_exports(
-        toy, train_quietly, before_step, read_weights, tmp_path):
+def test_a_task_of_ones_own_trains_resumes_evaluates_and_exports(toy, before_step, tmp_path):
     from ash_tf1.converting import runs
     whole, halved = tmp_path / 'whole', tmp_path / 'halved'
     assert train_quietly(toy, whole, plot=True).step == 144  # 192 examples to train on

@@ -2,6 +2,7 @@
 15 steps have had time to enlarge: 1e-4 relative, 1e-5 absolute."""
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,10 +14,17 @@ from ash_tf1.ops import resolve
 from ash_tf1.tasks import TASKS
 from ash_tf1.tasks.classification.evaluation import Evaluation
 from ash_tf1.training import graph as training_graph
-from ash_tf1.training import hooks, plotting
+from ash_tf1.training import hooks, plotting, train
 from ash_tf1.training.optimizer import decayed_variables
 from ash_tf1.training.run_dir import load_model, load_settings, read_rows
 from ash_tf1.training.run_log import ACTIVATIONS, metrics_columns
+from tests.train.miniature import (
+    contents,
+    read_weights,
+    registered_tiny,
+    tiny_settings,
+    train_quietly,
+)
 
 TASK = TASKS['classification']
 METRICS = metrics_columns(['loss', 'top1'])
@@ -41,7 +49,7 @@ def test_the_loss_falls(tiny_run):
     assert column(metrics(tiny_run, 'validation'), 'top1')[-1] > 0.5  # a third is chance
 
 
-def test_the_result_says_how_far_the_run_came(tiny, tiny_settings, train_quietly, tmp_path):
+def test_the_result_says_how_far_the_run_came(tiny, tmp_path):
     result = train_quietly(tiny_settings(epochs=0, steps=7, activation='relu'), tmp_path, plot=True)
     assert result == (7, 7, None, str(tmp_path / 'learning_curve.png'))
     # A run may end in mid-epoch, and is saved and evaluated there too.
@@ -49,7 +57,7 @@ def test_the_result_says_how_far_the_run_came(tiny, tiny_settings, train_quietly
     assert column(metrics(tmp_path, 'validation'), 'step') == [5, 7]
 
 
-def test_a_run_folder_holds_what_the_docstring_says(tiny_run, tiny_settings, contents):
+def test_a_run_folder_holds_what_the_docstring_says(tiny_run):
     events = [name for name in contents(tiny_run) if 'tfevents' in name]
     assert len(events) == 1
     best = int(find_checkpoint(str(tiny_run / 'best')).rsplit('-', 1)[1])
@@ -68,7 +76,7 @@ def test_a_run_folder_holds_what_the_docstring_says(tiny_run, tiny_settings, con
         assert str(tiny_run) not in (tiny_run / state).read_text()
 
 
-def test_the_metrics_have_a_row_a_step_and_a_row_an_evaluation(tiny_run, tiny_settings):
+def test_the_metrics_have_a_row_a_step_and_a_row_an_evaluation(tiny_run):
     header = (tiny_run / 'metrics.csv').read_text().splitlines()[0]
     assert header == ','.join(METRICS)
     train, validation = metrics(tiny_run, 'train'), metrics(tiny_run, 'validation')
@@ -87,7 +95,7 @@ def test_the_metrics_have_a_row_a_step_and_a_row_an_evaluation(tiny_run, tiny_se
 
 
 @pytest.fixture(scope='module')
-def second_run(registered_tiny, tiny_settings, train_quietly, tmp_path_factory):
+def second_run(tmp_path_factory):
     """The same run again, but for what is logged."""
     run_dir = tmp_path_factory.mktemp('second')
     with registered_tiny():
@@ -105,7 +113,7 @@ def test_log_every_averages_and_an_epochs_end_closes_an_interval(tiny_run, secon
                                rtol=1e-4, atol=1e-5)
 
 
-def test_the_activations_have_a_row_a_layer_and_epoch(tiny_run, read_weights):
+def test_the_activations_have_a_row_a_layer_and_epoch(tiny_run):
     text = (tiny_run / 'activations.csv').read_text()
     assert text.splitlines()[0] == ','.join(ACTIVATIONS)
     rows = read_rows(str(tiny_run / 'activations.csv'))
@@ -122,8 +130,7 @@ def test_the_activations_have_a_row_a_layer_and_epoch(tiny_run, read_weights):
 
 
 @pytest.mark.parametrize('activation, layers', [('f_ash_50', LAYERS), ('elu', [])])
-def test_activations_without_a_z_k(
-        tiny, tiny_settings, train_quietly, tmp_path, activation, layers):
+def test_activations_without_a_z_k(tiny, tmp_path, activation, layers):
     train_quietly(tiny_settings(activation=activation, epochs=1), tmp_path, plot=True)
     rows = read_rows(str(tmp_path / 'activations.csv'))
     assert [row['layer'] for row in rows] == layers
@@ -148,7 +155,7 @@ def test_tensorboard_reads_what_the_csv_files_hold(tiny_run):
 
 
 @pytest.fixture
-def one_step(tiny, tiny_settings):
+def one_step(tiny):
     """Function of a weight decay: variables before and after a step, and the stem's output."""
     def run(weight_decay):
         settings = tiny_settings(weight_decay=weight_decay, schedule='cosine')
@@ -198,8 +205,7 @@ def test_a_step_moves_the_moving_averages_by_the_batchs_moments(one_step):
             assert not np.array_equal(after[name], before[name]), name
 
 
-def test_the_seed_decides_everything(tiny, tiny_run, second_run, tiny_settings, train_quietly,
-                                     read_weights, tmp_path):
+def test_the_seed_decides_everything(tiny, tiny_run, second_run, tmp_path):
     train_quietly(tiny_settings(seed=1, epochs=0, steps=1), tmp_path)
     expected = read_weights(tiny_run / 'model.ckpt-15')
     actual = read_weights(second_run / 'model.ckpt-15')
@@ -211,7 +217,7 @@ def test_the_seed_decides_everything(tiny, tiny_run, second_run, tiny_settings, 
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
-        tiny, tiny_settings, train_quietly, read_weights, tmp_path, monkeypatch):
+        tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(training_graph, 'learning_rate', lambda settings, step, total: tf.where(
         tf.cast(step, tf.int64) < 6, 0.05, 1e30))
     with pytest.raises(hooks.DivergedError, match=r'(nan|inf) at step 8 .*rate 1e\+30'):
@@ -223,8 +229,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
     assert column(metrics(tmp_path, 'train'), 'step') == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_weights_that_are_no_numbers_are_never_saved(tiny, tiny_settings, train_quietly, tmp_path,
-                                                     monkeypatch):
+def test_weights_that_are_no_numbers_are_never_saved(tiny, tmp_path, monkeypatch):
     # The last step of epoch 2 breaks them: no loss tells, for none is computed with them.
     monkeypatch.setattr(training_graph, 'learning_rate', lambda settings, step, total: tf.where(
         tf.cast(step, tf.int64) < 9, 0.05, float('inf')))
@@ -250,8 +255,7 @@ def scripted_accuracies(monkeypatch):
     return script
 
 
-def test_the_best_checkpoint_is_kept_apart(tiny, tiny_settings, train_quietly, tmp_path,
-                                           scripted_accuracies, read_weights, contents):
+def test_the_best_checkpoint_is_kept_apart(tiny, tmp_path, scripted_accuracies):
     scripted_accuracies((1, 10), (9, 10), (5, 10))
     train_quietly(tiny_settings(activation='relu'), tmp_path)
     assert find_checkpoint(str(tmp_path / 'best')) == str(tmp_path / 'best' / 'model.ckpt-10')
@@ -265,8 +269,7 @@ def test_the_best_checkpoint_is_kept_apart(tiny, tiny_settings, train_quietly, t
     pytest.param([(5, 10), (9, 10)], ['model.ckpt-10'], id='better'),
     pytest.param([(1, 3), (1, 3)], ['model.ckpt-5'], id='equal'),  # no rounding makes it better
 ])
-def test_a_resumed_run_knows_the_best_before_it(tiny, tiny_settings, train_quietly, tmp_path,
-                                                scripted_accuracies, before_step, contents,
+def test_a_resumed_run_knows_the_best_before_it(tiny, tmp_path, scripted_accuracies, before_step,
                                                 accuracies, kept):
     scripted_accuracies(*accuracies)
     settings = tiny_settings(activation='relu', epochs=2)
@@ -282,8 +285,7 @@ def test_a_resumed_run_knows_the_best_before_it(tiny, tiny_settings, train_quiet
                    if name.endswith('.index')}) == kept
 
 
-def test_a_folder_named_like_a_pattern_is_trained_in_or_refused_at_once(
-        tiny, tiny_settings, train_quietly, tmp_path):
+def test_a_folder_named_like_a_pattern_is_trained_in_or_refused_at_once(tiny, tmp_path):
     run_dir = tmp_path / 'run[1]'
     try:
         train_quietly(tiny_settings(activation='relu', epochs=0, steps=1), run_dir)
@@ -296,8 +298,7 @@ def test_json_files_are_read_by_anyone(tiny_run):
     assert json.loads((tiny_run / 'model.json').read_text())['input_shape'] == [8, 8, 3]
 
 
-def test_the_weights_at_the_start_depend_on_the_seed_and_their_names_alone(
-        tiny, tiny_settings):
+def test_the_weights_at_the_start_depend_on_the_seed_and_their_names_alone(tiny):
     """So that activations, and forms of one, are compared from the same weights."""
     def initial(**changes):
         settings = tiny_settings(**changes)
@@ -320,7 +321,7 @@ def test_the_weights_at_the_start_depend_on_the_seed_and_their_names_alone(
 
 
 @pytest.mark.parametrize('clip_norm', [0.0, 1e-3, 1e3])
-def test_a_larger_gradient_is_scaled_to_the_norm(tiny, tiny_settings, clip_norm):
+def test_a_larger_gradient_is_scaled_to_the_norm(tiny, clip_norm):
     """By what the first step of SGD, before there is any momentum, does to the weights."""
     settings = tiny_settings(clip_norm=clip_norm, schedule='step', learning_rate=0.5)
     data = tiny().train
@@ -343,8 +344,7 @@ def test_a_larger_gradient_is_scaled_to_the_norm(tiny, tiny_settings, clip_norm)
         np.testing.assert_allclose(new - old, -0.5 * scale * gradient, rtol=1e-3, atol=1e-6)
 
 
-def test_without_a_validation_split_nothing_is_chosen(tiny, tiny_settings, train_quietly, tmp_path,
-                                                      monkeypatch):
+def test_without_a_validation_split_nothing_is_chosen(tiny, tmp_path, monkeypatch):
     monkeypatch.setitem(input_pipelines.DATASETS, 'tiny', lambda data_dir: dataclasses.replace(
         tiny(), validation=None))
     settings = tiny_settings(epochs=2, validation_share=0.0)
@@ -355,7 +355,7 @@ def test_without_a_validation_split_nothing_is_chosen(tiny, tiny_settings, train
     assert [int(row['step']) for row in rows] == [5] * 3 + [10] * 3
 
 
-def test_the_test_split_is_not_looked_at(tiny, tiny_settings, train_quietly, tmp_path, monkeypatch):
+def test_the_test_split_is_not_looked_at(tiny, tmp_path, monkeypatch):
     class Sealed(input_pipelines.ArraySplit):
         def __getitem__(self, index):
             assert index == 0, 'only its size is looked at'
@@ -369,7 +369,7 @@ def test_the_test_split_is_not_looked_at(tiny, tiny_settings, train_quietly, tmp
     assert (tmp_path / 'best').is_dir()
 
 
-def test_an_aborted_op_ends_the_run(tiny, tiny_settings, train_quietly, tmp_path, monkeypatch):
+def test_an_aborted_op_ends_the_run(tiny, tmp_path, monkeypatch):
     """TensorFlow's monitored session would go on from the old checkpoint with the later batches."""
     after_run = hooks.StopAtNonFiniteLoss.after_run
 
@@ -382,3 +382,17 @@ def test_an_aborted_op_ends_the_run(tiny, tiny_settings, train_quietly, tmp_path
     with pytest.raises(tf.errors.AbortedError):
         train_quietly(tiny_settings(activation='relu'), tmp_path)
     assert find_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-5')
+
+
+@pytest.mark.parametrize('shown', [True, False])
+def test_a_line_a_minute_where_there_is_no_terminal(tiny, tmp_path, monkeypatch, shown):
+    monkeypatch.setattr(plotting, 'plot_learning_curve', lambda run_dir, metrics: None)
+    monkeypatch.setattr(hooks.ShowProgress, 'SECONDS', 0)
+    lines = []
+    train(tiny_settings(activation='relu', epochs=1), str(tmp_path), progress=shown,
+          report=lines.append)
+    found = [line for line in lines if line.startswith('step ')]
+    assert len(found) == (5 if shown else 0)
+    if shown:
+        assert re.fullmatch(r'step 4 of 5, loss \S+, top-1 \S+; \S+ s a step, 0:00:0\d left',
+                            found[3])
