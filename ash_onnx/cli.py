@@ -1,5 +1,6 @@
 """What the commands in tools/ share: their common arguments, and one function for each."""
 
+import argparse
 import json
 import math
 import os
@@ -20,6 +21,13 @@ from ash_onnx.verify import format_verification, verify
 
 OK, BEYOND_TOLERANCE, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 _FUSED = {'auto': 'auto', 'yes': True, 'no': False}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose messages show no control characters of what it was given."""
+
+    def error(self, message):
+        super().error(shown(message))
 
 
 def add_model_arguments(parser):
@@ -56,9 +64,9 @@ def run_command(program, command, memory_limit=None, **arguments):
       program: name of the command for the line, `predict.py`.
       command: one of the functions below.
       memory_limit: gigabytes for the data of the process; None for three quarters of the memory,
-        or for no limit where the provider is not `cpu`, for GPUs map more than they take.
-      **arguments: its arguments; `opening`, of those that open one model, is a dict as from
-        `model_arguments`.
+        or for no limit where `opening`, as from `model_arguments`, has a provider other than
+        `cpu`, for GPUs map more than they take.
+      **arguments: its arguments.
 
     Returns:
       The exit status: the function's own, or 2 where it raised a ValueError or an OSError, or

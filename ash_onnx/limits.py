@@ -8,6 +8,7 @@ import onnx
 from onnx import TensorProto
 
 MAX_DECLARED_BYTES = 2**33  # of all values that one example goes through, whatever they are
+LEAST_GIGABYTES = 0.5  # below it libraries end the process where they get no memory
 _SMALL = 1024  # elements; a larger tensor says nothing of shapes
 
 
@@ -80,13 +81,14 @@ def memory_limit(gigabytes):
     """Limits what the process may take for its data; None does nothing, as does Windows.
 
     Raises:
-      ValueError: the limit is not above 0.
+      ValueError: the limit is below `LEAST_GIGABYTES`, or no finite number.
     """
     if gigabytes is None:
         yield
         return
-    if not 0 < gigabytes < math.inf:
-        raise ValueError(f'--memory-limit must be a number above 0, got {gigabytes:g}')
+    if not LEAST_GIGABYTES <= gigabytes < math.inf:
+        raise ValueError(f'--memory-limit must be a number of gigabytes, {LEAST_GIGABYTES:g} or '
+                         f'more, got {gigabytes:g}')
     try:
         import resource
     except ImportError:

@@ -21,8 +21,8 @@ exit status: 0 evaluated, 2 bad input
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(prog='evaluate_onnx.py', description=__doc__, epilog=EPILOG,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.Parser(prog='evaluate_onnx.py', description=__doc__, epilog=EPILOG,
+                        formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_model_arguments(parser)
     parser.add_argument('image_dir', help='folder with one folder of images for each class')
     parser.add_argument('--batch-size', type=int, default=64, metavar='N',

@@ -32,8 +32,8 @@ exit status: 0 written, 2 bad input
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(prog='optimize.py', description=__doc__, epilog=EPILOG,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.Parser(prog='optimize.py', description=__doc__, epilog=EPILOG,
+                        formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('artifact', help='artifact folder, or the model.onnx in it')
     parser.add_argument('out', help='artifact folder to make')
     form = parser.add_mutually_exclusive_group(required=True)

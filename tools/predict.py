@@ -21,8 +21,8 @@ exit status: 0 all classified, 2 bad input
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(prog='predict.py', description=__doc__, epilog=EPILOG,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.Parser(prog='predict.py', description=__doc__, epilog=EPILOG,
+                        formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_model_arguments(parser)
     parser.add_argument('paths', nargs='+', metavar='image',
                         help='image file, or a folder for the images in it')

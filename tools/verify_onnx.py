@@ -30,8 +30,8 @@ exit status: 0 passed, 1 beyond the tolerance, 2 bad input
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(prog='verify_onnx.py', description=__doc__, epilog=EPILOG,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.Parser(prog='verify_onnx.py', description=__doc__, epilog=EPILOG,
+                        formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_model_arguments(parser)
     parser.add_argument('--rtol', type=float, metavar='R',
                         help='relative tolerance (default: the artifact\'s own tolerance decides; '

@@ -197,7 +197,8 @@ def command(name, *arguments, **options):
 @pytest.mark.parametrize('change, limit, message', [
     (endless_loop, ['--time-limit', '0.5'], 'takes more than 0.5 seconds'),
     (growing_loop, ['--memory-limit', '1'], 'model.onnx: '),
-    (growing_loop, ['--memory-limit', '-1'], '--memory-limit must be a number above 0'),
+    (growing_loop, ['--memory-limit', '-1'], 'gigabytes, 0.5 or more, got -1'),
+    (endless_loop, ['--memory-limit', '1e-9'], 'gigabytes, 0.5 or more, got 1e-09'),
     (endless_loop, ['--time-limit', 'nan'], '--time-limit must be a number above 0')])
 def test_a_command_says_it_in_a_line(hostile, save_image, name, change, limit, message):
     paths = [save_image('a.png')] if name == 'predict' else []
