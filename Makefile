@@ -46,7 +46,7 @@ cuda-harness: ## check and time the CUDA kernels without TensorFlow; needs nvcc 
 	python3 native/build.py --cuda-harness runs/bench/cuda-harness
 	runs/bench/cuda-harness
 
-demo: setup ## train, evaluate, export, verify and predict (about 3 minutes on 2 cores)
+demo: setup ## train, evaluate, export, verify and predict (about 2 minutes on 2 cores)
 	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
 
 # Which tests: an expression of the markers in pyproject.toml, where the one of `make test` is.
