@@ -30,7 +30,6 @@ FLOAT16, INT8, FUSED = 'float16', 'int8', 'fused'
 # The tolerance of an artifact is twice the difference that was measured, and no less than that.
 LEAST_TOLERANCE = {FLOAT16: 1e-3, INT8: 1e-2}
 PERCENTILE = 99.99
-CALIBRATION_BATCH = 16
 
 
 def optimize(artifact, out, form, images=None, reduce_range=False):
@@ -143,15 +142,14 @@ def _in_order(graph):
 
 
 class _Images:
-    """What onnxruntime calls a calibration data reader."""
+    """What onnxruntime calls a calibration data reader; it needs batches of one size."""
 
     def __init__(self, images):
-        self._batches = iter(np.array_split(images, range(CALIBRATION_BATCH, len(images),
-                                                          CALIBRATION_BATCH)))
+        self._images = iter(images)
 
     def get_next(self):
-        batch = next(self._batches, None)
-        return None if batch is None else {INPUT: batch}
+        image = next(self._images, None)
+        return None if image is None else {INPUT: image[np.newaxis]}
 
 
 def _to_int8(source, model, images, reduce_range):

@@ -47,6 +47,10 @@ def library():
         pytest.skip(str(reason))
 
 
+def test_any_number_of_images_calibrates(images, tmp_path):
+    optimize(CHECKPOINT, tmp_path / 'int8', INT8, np.concatenate([images, images[:3]]))
+
+
 @pytest.mark.parametrize('form, most', [(FLOAT16, 1e-2), (INT8, 0.25)])
 def test_it_verifies_within_a_tolerance_that_was_measured(forms, form, most):
     """Twice the difference that was seen: about 2e-3 for float16, 4e-2 for int8."""
