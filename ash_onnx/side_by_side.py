@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ash_onnx.evaluation import find_labelled_images, read_batches
+from ash_onnx.files import describe_others
 
 BATCHES = (1, 32)
 ROUNDS = 30  # timed calls of each at each batch, in turns
@@ -48,10 +49,12 @@ def compare(models, image_dir, batch_size=64):
       A list of `Side`, in the order of the models.
 
     Raises:
-      OSError, ValueError: as `evaluation.evaluate`.
+      OSError, ValueError: as `evaluation.evaluate`; or a file is no image.
     """
     first = next(iter(models.values()))
-    files, _ = find_labelled_images(image_dir, first.labels)
+    files, others = find_labelled_images(image_dir, first.labels)
+    if others:
+        raise ValueError(f'{image_dir}: {describe_others(others)}')
     guesses, classes = {name: [] for name in models}, []
     sample = None
     for images, right in read_batches(first, files, batch_size):

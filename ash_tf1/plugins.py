@@ -12,13 +12,12 @@ evaluation and an export find it again.
 import hashlib
 import importlib.util
 import inspect
-import json
 import os
 import sys
 from typing import NamedTuple
 
 from ash_tf1 import files, input_pipelines, nets, ops, tasks
-from ash_tf1.reading import read_bounded
+from ash_tf1.reading import read_bounded, read_json
 from ash_tf1.training import recipes
 from ash_tf1.training.settings import Settings
 
@@ -164,9 +163,8 @@ def _recorded(folder):
     if not os.path.exists(path):
         return []
     try:
-        with open(path, encoding='utf-8') as handle:
-            return [Plugin(str(one['path']), str(one['sha256'])) for one in json.load(handle)]
-    except (ValueError, TypeError, KeyError) as error:
+        return [Plugin(str(one['path']), str(one['sha256'])) for one in read_json(path)]
+    except (TypeError, KeyError) as error:
         raise ValueError('{} does not hold the plugins of a run: {!r}'.format(
             path, error)) from None
 

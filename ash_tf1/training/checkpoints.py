@@ -98,10 +98,6 @@ class Checkpoints:
         """The step of the best checkpoint; None if there is none."""
         return max(_listed(self._best_folder), default=None)
 
-    def best_prefix(self):
-        """The prefix of the best checkpoint."""
-        return os.path.join(self._best_folder, '{}-{}'.format(PREFIX, self.best_step()))
-
     def save(self, session, step, open_interval=()):
         """Saves all variables, and then removes all checkpoints but the latest."""
         self._save(session, self._folder, step, self._keep, list(open_interval))

@@ -1,13 +1,13 @@
 """Everything that decides how a net is trained: one frozen `Settings`."""
 import dataclasses
-import json
 import math
 import re
 from typing import Tuple
 
-from ash_tf1 import preprocessing
+from ash_tf1 import preprocessing, reading
 from ash_tf1.input_pipelines.transforms import AUGMENTATIONS
 from ash_tf1.ops import AUTO, IMPLEMENTATIONS
+from ash_tf1.records import make_record
 
 
 def _setting(default, help_text, choices=None, of=None):
@@ -141,10 +141,8 @@ def read_settings(path):
       OSError: the file cannot be read.
       ValueError: the file is not JSON, or does not hold settings.
     """
+    values = reading.read_json(path)
     try:
-        with open(path, encoding='utf-8') as handle:
-            values = json.load(handle)
-        return Settings(**{name: tuple(value) if isinstance(value, list) else value
-                           for name, value in values.items()})
-    except (TypeError, AttributeError, ValueError) as error:
+        return make_record(Settings, values)
+    except ValueError as error:
         raise ValueError('{} does not hold settings: {}'.format(path, error)) from None

@@ -5,6 +5,7 @@ from ash_tf1.input_pipelines.transforms import get_augmentation
 from ash_tf1.nets import get_net
 from ash_tf1.ops import get_activation
 from ash_tf1.training.recipes import RECIPES, get_recipe
+from ash_tf1.training.settings import Settings
 
 pytestmark = pytest.mark.fast
 
@@ -40,3 +41,22 @@ def test_an_unknown_recipe_lists_the_known():
     with pytest.raises(ValueError, match='resnet-cifa\\b') as error:
         get_recipe('resnet-cifa')
     assert all(name in str(error.value) for name in RECIPES)
+
+
+def test_a_recipe_is_read_from_a_json_file(tmp_path):
+    path = tmp_path / 'mine.json'
+    path.write_text('{"net": "wrn_16_4", "epochs": 3, "step_at": [0.25, 0.5], "nesterov": true}')
+    assert get_recipe(str(path)) == Settings(net='wrn_16_4', epochs=3, step_at=(0.25, 0.5),
+                                             nesterov=True)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('{"batch_size": true}', 'batch_size must be an integer'), ('{"colour": "red"}', 'colour'),
+    ('[]', 'must be a JSON object'), ('{"net": ', 'mine.json'), ('{"momentum": 2}', 'momentum'),
+    ('[' * 100000, 'mine.json')], ids=lambda text: text[:20])
+def test_a_file_that_holds_no_recipe_is_named(tmp_path, text, message):
+    path = tmp_path / 'mine.json'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        get_recipe(str(path))
+    assert str(path) in str(error.value)
