@@ -53,7 +53,7 @@ def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT, te
     properties = dict(properties, versions=_versions(),
                       tolerance=json.dumps(dict(
                           relative=proof.tolerance,
-                          **({'levels': proof.levels} if proof.levels else {}))))
+                          **({'integer_levels': proof.levels} if proof.levels else {}))))
     origin = properties.get('checkpoint_sha256') or properties.get('source_sha256')
     if origin:
         properties['model_version'] = origin[:12]
