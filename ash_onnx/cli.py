@@ -72,7 +72,8 @@ def run_command(program, command, memory_limit=None, **arguments):
       The exit status: the function's own, or 2 where it raised a ValueError or an OSError, or
       memory was short; 130 after Ctrl-C.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as tools/ has it during imports
+    if getattr(signal.getsignal(signal.SIGINT), '__module__', '') == '_serve_side':
+        # As tools/ has it during imports.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not
