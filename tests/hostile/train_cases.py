@@ -22,7 +22,7 @@ from ash_tf1.marking import check_replaceable, mark
 from ash_tf1.tasks.classification.labels import read_labels
 from ash_tf1.training.run_dir import MODEL_FILE, SETTINGS_FILE, load_model, load_settings
 from ash_tf1.training.settings import Settings
-from tests.hostile import mutations, tables
+from tests.hostile import argument_cases, graph_cases, mutations, tables
 from tests.hostile.judging import Case, reading
 from tests.hostile.log_cases import log
 from tests.hostile.old_checkpoint_cases import old_checkpoint
@@ -210,7 +210,8 @@ def replaced(number):
 
 MAKERS = ((checkpoint_index, 300), (old_checkpoint, 240), (checkpoint_data, 100),
           (checkpoint_list, 100), (record, 400), (pickled, 300), (archive, 200), (text, 150),
-          (label_folder, 150), (replaced, 100), (log, 120))
+          (label_folder, 150), (replaced, 100), (log, 120), *graph_cases.MAKERS,
+          *argument_cases.MAKERS)
 
 
 def cases():
