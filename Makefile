@@ -1,6 +1,7 @@
 # `make demo` and `make test` are enough to begin with. `make` alone lists all targets.
 TRAIN := .venv/train/bin
 SERVE := .venv/serve/bin
+TASK ?= classification
 DATASET ?= digits
 DATA_DIR ?=
 NET ?=
@@ -22,6 +23,7 @@ help: ## list the targets
 	@echo
 	@echo '  make demo DATASET=cifar10 DATA_DIR=cifar-10-python.tar.gz   (about an hour on 2 cores)'
 	@echo '  make demo NET=resnet_v2_20 ACTIVATION=relu EPOCHS=4'
+	@echo '  make demo TASK=generation                        (a GAN; 3 minutes)'
 
 setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+) and native ASH; CUDA=1: for a GPU
 	@tools/setup_env.sh train
@@ -47,7 +49,7 @@ cuda-harness: ## check and time the CUDA kernels without TensorFlow; needs nvcc 
 	runs/bench/cuda-harness
 
 demo: setup ## train, evaluate, export, verify and predict (about 2 minutes on 2 cores)
-	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
+	@tools/demo.sh '$(TASK)' '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
 
 # Which tests: an expression of the markers in pyproject.toml, where the one of `make test` is.
 PYTEST = python -m pytest -q -n auto --dist loadfile $(if $(MARKED),-m '$(MARKED)')
