@@ -3,7 +3,7 @@ import argparse
 import dataclasses
 import os
 
-from ash_tf1 import plugins, training
+from ash_tf1 import invocation, plugins, training
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
 from ash_tf1.training.recipes import RECIPES, get_recipe
@@ -22,6 +22,10 @@ def main(argv=None):
                         help='folder for checkpoints, logs and the learning curve')
     parser.add_argument('--resume', action='store_true',
                         help='go on with the run in --run-dir, under its own settings')
+    parser.add_argument('--extend', action='store_true',
+                        help='lengthen the run in --run-dir to the --epochs or --steps given; a '
+                             'step schedule keeps its boundaries, another one needs a '
+                             '--constant-rate for the steps that are added')
     parser.add_argument('--recipe', help='one of {} (default: digits)'.format(
         ', '.join(RECIPES)))
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
@@ -31,12 +35,14 @@ def main(argv=None):
 
 
 def _train(args):
-    go_on = 'go on by: python tools/train.py --resume --run-dir {}'.format(args.run_dir)
+    go_on = 'go on: ' + invocation.to_paste('train', '--resume', '--run-dir', args.run_dir)
+    args.resume = args.resume or args.extend
     mine = plugins.load_for(args.run_dir, args.plugin) if args.resume else plugins.load(args.plugin)
     try:
         result = training.train(settings_from(args), args.run_dir, args.resume,
                                 progress=not args.quiet,
-                                on_begin=lambda: plugins.record(args.run_dir, mine))
+                                on_begin=lambda: plugins.record(args.run_dir, mine),
+                                extend=args.extend)
     except OSError as error:
         if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
             raise
@@ -68,7 +74,10 @@ def settings_from(args):
             given[name] = os.path.abspath(given[name])
     if args.resume:
         if args.recipe:
-            raise ValueError('--resume takes the settings of the run; leave --recipe out')
+            raise ValueError('--resume and --extend take the settings of the run; leave --recipe '
+                             'out')
+        if args.extend and not {'epochs', 'steps'} & set(given):
+            raise ValueError('--extend needs the new length of the run, by --epochs or --steps')
         base = load_settings(args.run_dir)
     else:
         base = get_recipe(args.recipe or 'digits')
