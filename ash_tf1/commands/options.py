@@ -43,9 +43,10 @@ def add_any_size(parser):
 
 def add_plugin(parser):
     """Adds --plugin, which `plugins.load` and `plugins.load_for` read, to a parser."""
-    parser.add_argument('--plugin', action='append', default=[], metavar='FILE',
+    parser.add_argument('--plugin', action='append', default=[], metavar='FILE|NAME',
                         help='Python file with an activation, net, data set, task or recipe of '
-                             'your own, which is run; see docs/extending.md')
+                             'your own, which is run, or name of an installed plugin; see '
+                             'docs/extending.md')
 
 
 def add_artifact_options(parser):
