@@ -2,7 +2,7 @@
 import os
 import sys
 
-from ash_distribution import SERVE
+from ash_distribution.commands import SERVE
 
 if __name__ == '__main__':
     if 'ORT_DISABLE_TELEMETRY' not in os.environ and os.name == 'posix':

@@ -1,17 +1,17 @@
 """What the commands in tools/ share: their common arguments, and one function for each."""
 
-import argparse
 import json
 import math
 import os
 import signal
 import sys
 
+from ash_distribution.parser import shown
 from ash_onnx import limits, side_by_side
 from ash_onnx.annotation import annotate, check_picture_path
 from ash_onnx.artifact import load_artifact, load_model
 from ash_onnx.evaluation import evaluate, format_evaluation
-from ash_onnx.files import describe_others, shown
+from ash_onnx.files import describe_others
 from ash_onnx.images import read_all
 from ash_onnx.optimizing import INT8, optimize
 from ash_onnx.prediction import format_predictions, predict
@@ -21,13 +21,6 @@ from ash_onnx.verify import format_verification, verify
 
 OK, BEYOND_TOLERANCE, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 _FUSED = {'auto': 'auto', 'yes': True, 'no': False}
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose messages show no control characters of what it was given."""
-
-    def error(self, message):
-        super().error(shown(message))
 
 
 def add_model_arguments(parser):
@@ -146,7 +139,8 @@ def predict_files(program, artifact, opening, as_json, paths, top, save, overwri
     return BAD_INPUT if errors else OK
 
 
-def optimize_artifact(program, artifact, out, form, images, reduce_range, compare, threads):
+def optimize_artifact(program, artifact, out, form, images, reduce_range, compare, threads,
+                      as_json):
     """Writes another form of an artifact, and prints how it compares; returns 0."""
     if form != INT8 and (images or reduce_range):
         raise ValueError('--images and --reduce-range are for --int8')
@@ -154,12 +148,18 @@ def optimize_artifact(program, artifact, out, form, images, reduce_range, compar
     if form == INT8:
         source = load_model(artifact, fused=False)
         pixels = read_all(images or (), source.input_shape, source.preprocessing)
-    print(format_verification(optimize(artifact, out, form, pixels, reduce_range)))
+    verification, sides = optimize(artifact, out, form, pixels, reduce_range), None
     if compare is not None:
         models = {'float32': load_model(artifact, threads=threads),
                   form: load_model(out, threads=threads)}
-        print()
-        print(format_sides(side_by_side.compare(models, compare)))
+        sides = side_by_side.compare(models, compare)
+    if as_json:
+        _print_json({'artifact': out, **verification.to_dict(),
+                     'compared': sides and [side.to_dict() for side in sides]})
+    else:
+        print(format_verification(verification))
+        if sides:
+            print('\n' + format_sides(sides))
     return OK
 
 

@@ -178,14 +178,14 @@ def load_for(folder, given=()):
       ValueError: a file must be given; the message says which. Or as for `load`.
     """
     found = load(given)
-    labels = {_label(one) for one in found}
+    keys = {_key(one) for one in found}
     for recorded in _recorded(folder):
-        if _label(recorded) not in labels and recorded.sha256 not in _loaded:
+        if _key(recorded) not in keys and recorded.sha256 not in _loaded:
             found += load([_trusted(folder, recorded)])
     return found
 
 
-def _label(plugin):
+def _key(plugin):
     """What tells that a given plugin takes the place of a recorded one."""
     return plugin.name or os.path.basename(plugin.path)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from ash_distribution import SERVE  # noqa: E402
+from ash_distribution.commands import SERVE  # noqa: E402
 
 SERVE.load(Path(sys.argv[0]).name,
            'this needs Python 3.10 or newer with requirements/serve.txt, as .venv/serve/bin/python '

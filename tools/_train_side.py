@@ -7,6 +7,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from ash_distribution import TRAIN  # noqa: E402
+from ash_distribution.commands import TRAIN  # noqa: E402
 
 TRAIN.load(Path(sys.argv[0]).name, 'take .venv/train/bin/python, which `make setup` makes')

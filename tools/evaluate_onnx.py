@@ -4,7 +4,7 @@ import sys
 
 import _serve_side  # noqa: F401
 
-from ash_onnx.commands.evaluate import main
+from ash_onnx.commands.evaluate_onnx import main
 
 if __name__ == '__main__':
     sys.exit(main())

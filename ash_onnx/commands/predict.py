@@ -1,16 +1,12 @@
 """Classifies JPEG and PNG files with an exported artifact."""
 
-import argparse
-
+from ash_distribution.parser import Parser
 from ash_onnx import cli
 
-EPILOG = """\
+NOTES = """\
 An image is scaled and cropped as the artifact's metadata say (preprocessing); where they do not,
 it is scaled until it covers the model's input, and its centre is cropped. A file that cannot be
 read gets one line on stderr; the others are classified all the same, and the exit status is 2.
-
-example:
-  python tools/predict.py checkpoints/NAME cat.png photos/ --top 3 --save predictions.png
 
 exit status: 0 all classified, 2 bad input
 """
@@ -18,8 +14,9 @@ exit status: 0 all classified, 2 bad input
 
 def build_parser():
     """The parser of the command's arguments."""
-    parser = cli.Parser(description=__doc__, epilog=EPILOG,
-                        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser('predict', __doc__, [
+        'checkpoints/NAME photo.jpg', 'checkpoints/NAME photos/ --top 1 --json',
+        'checkpoints/NAME cat.png photos/ --top 3 --save predictions.png'], NOTES)
     cli.add_model_arguments(parser)
     parser.add_argument('paths', nargs='+', metavar='image',
                         help='image file, or a folder for the images in it')

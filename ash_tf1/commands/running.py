@@ -5,6 +5,8 @@ import sys
 
 import tensorflow.compat.v1 as tf
 
+from ash_distribution.parser import shown
+
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 _PATHS = ('run_dir', 'out_dir', 'checkpoint_dir', 'source', 'old', 'new')
 
@@ -46,5 +48,4 @@ def run(parser, function, argv):
 
 def _one_line(error):
     """The message of an error, with escapes for what is not printable, as in a file's name."""
-    text = ' '.join(str(error).split()) or type(error).__name__
-    return ''.join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+    return shown(' '.join(str(error).split()) or type(error).__name__)

@@ -11,6 +11,7 @@ from ash_tf1.input_pipelines.dataset import (
     validate,
 )
 from ash_tf1.input_pipelines.holding_out import hold_out
+from ash_tf1.names import unknown
 
 __all__ = ['ANY_SIZE', 'DATASETS', 'VALIDATION_SHARE', 'ArraySplit', 'Dataset',
            'LabelledImages', 'Split', 'Subset', 'hold_out', 'load_dataset', 'validate']
@@ -47,8 +48,7 @@ def load_dataset(name, data_dir=None, validation_share=None, image_size=None):
         FileNotFoundError: `data_dir` or a file in it is missing.
     """
     if name not in DATASETS:
-        raise ValueError('unknown data set {!r}; known are {}'.format(
-            name, ', '.join(sorted(DATASETS))))
+        raise unknown('data set', name, DATASETS)
     if validation_share is not None and not 0 <= validation_share < 1:
         raise ValueError(f'validation_share must be in [0, 1), got {validation_share!r}')
     if image_size is not None and not (len(image_size) == 2 and all(

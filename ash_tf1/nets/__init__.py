@@ -9,6 +9,7 @@ are its options.
 import functools
 import inspect
 
+from ash_tf1.names import unknown
 from ash_tf1.nets.densenet import densenet_100_12, densenet_bc_100_12
 from ash_tf1.nets.resnet import (
     resnet_v1_18,
@@ -58,10 +59,11 @@ def get_net(name, options=()):
 
     Raises:
       ValueError: the name or an option is unknown, or an option's value is of the wrong kind. The
-        message lists the known ones. The net checks the value itself when it is built.
+        message has the nearest names, or the known options. The net checks the value itself when
+        it is built.
     """
     if name not in NETS:
-        raise ValueError('unknown net {!r}; known are {}'.format(name, ', '.join(sorted(NETS))))
+        raise unknown('net', name, NETS)
     if not options:
         return NETS[name]
     return functools.partial(NETS[name], **_parse_options(name, options))

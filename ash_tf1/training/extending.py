@@ -1,17 +1,17 @@
 """A run that is made longer than it was planned."""
 import dataclasses
 
-from ash_tf1 import invocation
+from ash_distribution.commands import to_paste
 from ash_tf1.training.schedules import step_boundaries, total_steps
 
 # What an extended run may have otherwise than the run that it extends.
 MAY_DIFFER = ('epochs', 'steps', 'step_at', 'constant_from', 'constant_rate')
 
 
-def to_paste(run_dir, settings, times=1, *further):
+def command(run_dir, settings, times=1, *further):
     """The command that lengthens a run to `times` the length of settings, as a line to paste."""
     unit = 'epochs' if settings.epochs else 'steps'
-    return invocation.to_paste('train', '--extend', '--run-dir', run_dir, '--' + unit,
+    return to_paste('train', '--extend', '--run-dir', run_dir, '--' + unit,
                                str(times * getattr(settings, unit)), *further)
 
 
@@ -54,8 +54,8 @@ def extend(before, wanted, epoch_steps, run_dir):
         raise ValueError(
             'a {} schedule ends with the run: of another length, it would have had other rates '
             'from the first step on. Name a constant rate for the rest: {}'.format(
-                before.schedule, to_paste(run_dir, wanted, 1, '--constant-rate',
-                                          '{:g}'.format(before.learning_rate / 100))))
+                before.schedule, command(run_dir, wanted, 1, '--constant-rate',
+                                         '{:g}'.format(before.learning_rate / 100))))
     # A boundary at step 0 needs a share above 0 that is still rounded to step 0.
     shares = tuple(max(boundary, 0.25) / new for boundary in step_boundaries(before, old))
     return dataclasses.replace(wanted, step_at=shares)

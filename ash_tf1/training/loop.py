@@ -31,13 +31,14 @@ class Result(NamedTuple):
     curve: Optional[str]   # path of the learning curve; None if nothing is logged yet
 
 
-def _say(line):
-    """Prints a line above the progress bar. It is flushed, in case stdout is a file."""
-    tqdm.write(line)
-    sys.stdout.flush()
+def say(line, stream=None):
+    """Prints a line above the progress bar: on stdout, or on a stream. It may be a file."""
+    stream = stream or sys.stdout
+    tqdm.write(line, stream)
+    stream.flush()
 
 
-def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=None,
+def train(settings, run_dir, resume=False, progress=True, report=say, on_begin=None,
           extend=False):
     """Trains a net and writes all that is needed to resume, evaluate and export it into run_dir.
 
@@ -93,7 +94,7 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
                 on_begin()
             report(_first_line(settings, dataset, total_steps, folder.step))
             if folder.step == total_steps:
-                report('it is finished; to lengthen it: ' + extending.to_paste(
+                report('it is finished; to lengthen it: ' + extending.command(
                     run_dir, settings, 2))
             if initial is not None:
                 report(str(initial))

@@ -10,7 +10,8 @@ import socket
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import files, invocation, reading
+from ash_distribution.commands import to_paste
+from ash_tf1 import files, reading
 from ash_tf1.records import make_record
 from ash_tf1.tasks import get_task
 from ash_tf1.training import checkpoints, extending
@@ -200,7 +201,7 @@ def _check_free(path):
     if os.path.exists(os.path.join(path, SETTINGS_FILE)) or glob.glob(
             os.path.join(glob.escape(path), checkpoints.PREFIX + '*')):
         raise ValueError('{} holds a run already: give another folder, or go on with it: {}'
-                         .format(path, invocation.to_paste('train', '--resume', '--run-dir', path)))
+                         .format(path, to_paste('train', '--resume', '--run-dir', path)))
 
 
 def _check_resumable(path, settings, task, spec, may_differ):
@@ -220,4 +221,4 @@ def _check_resumable(path, settings, task, spec, may_differ):
 
 
 def _to_extend(path, settings):
-    return '; if that is longer, lengthen the run: ' + extending.to_paste(path, settings)
+    return '; if that is longer, lengthen the run: ' + extending.command(path, settings)

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 import ash_distribution
 import ash_onnx
+from ash_distribution.commands import SERVE, TRAIN
 
 pytestmark = pytest.mark.fast
 
@@ -74,7 +75,8 @@ def test_another_tensorflow_or_none_is_told_in_a_line(tmp_path, command, version
 
 def test_both_packages_and_all_extras_are_there(setup_arguments):
     packages = set(setup_arguments['packages'])
-    assert {'ash_tf1', 'ash_tf1.nets', 'ash_tf1.input_pipelines', 'ash_tf1.keras', 'ash_tf1.native',
+    assert {'ash_distribution', 'ash_tf1', 'ash_tf1.nets', 'ash_tf1.input_pipelines',
+            'ash_tf1.keras', 'ash_tf1.native',
             'ash_tf1.checkpoint_import.rules', 'ash_onnx', 'ash_onnx.native'} <= packages
     assert set(setup_arguments['extras_require']) == {
         'train', 'train-gpu', 'convert', 'serve', 'serve-gpu', 'dev'}
@@ -82,15 +84,14 @@ def test_both_packages_and_all_extras_are_there(setup_arguments):
 
 def test_a_command_is_installed_for_each_tool(setup_arguments):
     """The module that a command runs is the one that the tool of its name runs."""
-    sides = (ash_distribution.TRAIN, ash_distribution.SERVE)
+    sides = (TRAIN, SERVE)
     commands = {name: f'{side.package}.commands.{module}' for side in sides
                 for name, module in side.modules.items()}
     assert setup_arguments['entry_points']['console_scripts'] == [
-        f'ash-{name} = ash_distribution:main' for name in commands]
+        f'ash-{name} = ash_distribution.commands:main' for name in commands]
     tools = {re.search(r'^from (\S+) import main$', path.read_text(), re.MULTILINE).group(1)
              for path in (ROOT / 'tools').glob('[a-z]*.py')}
     assert set(commands.values()) == tools
-    assert setup_arguments['py_modules'] == [ash_distribution.__name__]
 
 
 def test_both_packages_have_the_version_of_the_distribution(setup_arguments):
@@ -118,7 +119,7 @@ def call(tmp_path):
     """Function (Python, name of a command, *arguments): runs it as a script of pip does."""
     def call(python, name, *arguments):
         code = (f'import sys; sys.argv[0] = {str(tmp_path / name)!r}; '
-                'from ash_distribution import main; sys.exit(main())')
+                'from ash_distribution.commands import main; sys.exit(main())')
         return subprocess.run([python, '-c', code, *arguments], cwd=ROOT, text=True,
                               capture_output=True)
     return call
@@ -171,7 +172,7 @@ def test_python_m_runs_each_command_by_name():
         status, out, err = module(sys.executable, 'ash_onnx', *arguments)
         assert (status, err) == (0, '')
         assert [line.split()[0] for line in out.splitlines()[3:]] == [
-            *ash_distribution.SERVE.modules]
+            *SERVE.modules]
         assert max(map(len, out.splitlines())) <= 80
     assert module(sys.executable, 'ash_onnx', '--version')[:2] == (0, ash_onnx.__version__ + '\n')
     status, out, err = module(sys.executable, 'ash_onnx', 'verfy')
@@ -189,7 +190,7 @@ def test_python_m_of_the_train_side():
         pytest.skip('needs the training environment: make setup')
     status, out, err = module(python, 'ash_tf1', '--help')
     assert (status, err) == (0, '')
-    assert [line.split()[0] for line in out.splitlines()[3:]] == [*ash_distribution.TRAIN.modules]
+    assert [line.split()[0] for line in out.splitlines()[3:]] == [*TRAIN.modules]
     status, _, err = module(python, 'ash_tf1', 'summarize', 'resnet_v2_8', '--classes', '0')
     assert (status, err) == (2, 'python -m ash_tf1 summarize: error: --classes must be 1 or more, '
                                 'got 0\n')
@@ -210,10 +211,10 @@ def test_what_is_no_python_is_packaged_too(setup_arguments):
 @pytest.mark.skipif(not shutil.which('g++'), reason='needs a C++ compiler')
 def test_pip_builds_the_fused_op_into_what_it_installs(tmp_path):
     """On the Python of the modern side; the wheel is for this platform then."""
-    for part in ('ash_tf1', 'ash_onnx', 'native'):
+    for part in ('ash_distribution', 'ash_tf1', 'ash_onnx', 'native'):
         shutil.copytree(ROOT / part, tmp_path / 'checkout' / part,
                         ignore=shutil.ignore_patterns('__pycache__', 'built.json', '*.so'))
-    for part in ('setup.py', 'ash_distribution.py', 'README.md'):
+    for part in ('setup.py', 'README.md'):
         shutil.copy(ROOT / part, tmp_path / 'checkout')
     done = subprocess.run([sys.executable, 'setup.py', '-q', 'build'],
                           cwd=tmp_path / 'checkout', capture_output=True, text=True)

@@ -1,16 +1,12 @@
 """Measures the accuracy of an artifact on folders of images."""
 
-import argparse
-
+from ash_distribution.parser import Parser
 from ash_onnx import cli
 
-EPILOG = """\
+NOTES = """\
 The tree has one folder for each class, named by its label: images/cat/1.png, images/dog/2.jpg.
 Images are JPEG and PNG files, whatever their names end in, and are fitted to the model as
 predict.py does. One that cannot be read ends the evaluation; other files are passed over and named.
-
-example:
-  python tools/evaluate_onnx.py checkpoints/NAME images/ --batch-size 128
 
 exit status: 0 evaluated, 2 bad input
 """
@@ -18,8 +14,9 @@ exit status: 0 evaluated, 2 bad input
 
 def build_parser():
     """The parser of the command's arguments."""
-    parser = cli.Parser(description=__doc__, epilog=EPILOG,
-                        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser('evaluate-onnx', __doc__, [
+        'checkpoints/NAME images/', 'checkpoints/NAME images/ --provider cuda',
+        'checkpoints/NAME images/ --batch-size 128 --json'], NOTES)
     cli.add_model_arguments(parser)
     parser.add_argument('image_dir', help='folder with one folder of images for each class')
     parser.add_argument('--batch-size', type=int, default=64, metavar='N',

@@ -1,4 +1,4 @@
-"""What is installed beside the two packages: their version, and the start of each command.
+"""The commands of both packages, by name, and how each is started.
 
 `main` is what each command calls that pip installs. tools/ and `python -m` start the same
 commands. A command belongs to a side, of which each has its own Python. Where that or a package is
@@ -8,11 +8,12 @@ package before a command is called.
 import difflib
 import importlib
 import os
+import shlex
 import signal
 import sys
 import warnings
 
-__version__ = '0.1.0'
+from ash_distribution import __version__
 
 
 class Side:
@@ -20,7 +21,8 @@ class Side:
 
     Args:
       package: name of the package. Its subpackage `commands` has the modules.
-      modules: dict, name of a command -> name of its module, whose `main()` returns a status.
+      modules: dict, name of a command -> name of its module, whose `main()` returns a status, and
+        of its script in tools/.
       prepare: function that is called before the package is imported.
       needs: what the user needs, with places for the extra of `pip install` and for its source.
       extras: dict, name of a command -> the extra that it needs; under None for all others.
@@ -121,7 +123,7 @@ TRAIN = Side(
     {None: 'train', 'export': 'train,convert', 'convert': 'train,convert'})
 SERVE = Side(
     'ash_onnx',
-    {'verify': 'verify', 'predict': 'predict', 'evaluate-onnx': 'evaluate',
+    {'verify': 'verify_onnx', 'predict': 'predict', 'evaluate-onnx': 'evaluate_onnx',
      'optimize': 'optimize'}, _prepare_serve,
     "this needs Python 3.10 or newer and the extra {}, as from python3 -m pip install '.[{}]'",
     {None: 'serve'})
@@ -137,3 +139,25 @@ def main():
     sys.stderr.write('{}: error: a command of this project is ash- and one of {}\n'.format(
         program, ', '.join([*TRAIN.modules, *SERVE.modules])))
     return 2
+
+
+def to_paste(name, *arguments):
+    """A line that runs a command, as a user can paste it into a shell.
+
+    It is written as the running command was started: as a script of tools/, as an installed
+    command, or by `python -m`, which a program of another name gets too.
+
+    Args:
+      name: of the command.
+      *arguments: strings.
+    """
+    side, = (side for side in (TRAIN, SERVE) if name in side.modules)
+    folder, program = os.path.split(sys.argv[0] if sys.argv else '')
+    if program.startswith('ash-'):
+        start = [os.path.join(folder, 'ash-' + name)]
+    elif os.path.isfile(os.path.join(folder, '_train_side.py')) or os.path.isfile(
+            os.path.join(folder, '_serve_side.py')):
+        start = ['python', os.path.join(folder, side.modules[name] + '.py')]
+    else:
+        start = ['python', '-m', side.package, name]
+    return ' '.join(map(shlex.quote, start + list(arguments)))
