@@ -149,7 +149,7 @@ COPY --from=serve-build /opt/venv /opt/venv
 COPY --from=serve-op /opt/ash/ash_onnx ash_onnx
 COPY ash_distribution ash_distribution
 COPY tools/_serve_side.py tools/verify_onnx.py tools/predict.py tools/evaluate_onnx.py \
-     tools/optimize.py tools/
+     tools/optimize.py tools/generate.py tools/
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 \
     CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
 USER 1000

@@ -124,7 +124,7 @@ TRAIN = Side(
 SERVE = Side(
     'ash_onnx',
     {'verify': 'verify_onnx', 'predict': 'predict', 'evaluate-onnx': 'evaluate_onnx',
-     'optimize': 'optimize'}, _prepare_serve,
+     'generate': 'generate', 'optimize': 'optimize'}, _prepare_serve,
     "this needs Python 3.10 or newer and the extra {}, as from python3 -m pip install '.[{}]'",
     {None: 'serve'})
 

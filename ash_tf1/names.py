@@ -4,8 +4,8 @@ import difflib
 from ash_distribution.commands import to_paste
 
 # Kind, as people call it -> the word after --list that shows all of the kind.
-KINDS = {'net': 'nets', 'activation': 'activations', 'data set': 'datasets', 'recipe': 'recipes',
-         'task': 'tasks'}
+KINDS = {'net': 'nets', 'generator': 'generators', 'activation': 'activations',
+         'data set': 'datasets', 'recipe': 'recipes', 'task': 'tasks'}
 
 
 def unknown(kind, name, known, also=''):

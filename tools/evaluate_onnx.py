@@ -1,5 +1,6 @@
 #!/usr/bin/env python
 """Measures the accuracy of an exported artifact on a folder tree of images; see --help."""
+
 import sys
 
 import _serve_side  # noqa: F401

@@ -1,5 +1,6 @@
 #!/usr/bin/env python
-"""Writes another form of an artifact: float16, int8, or fused; see --help."""
+"""Writes another form of an artifact: float16, int8 or fused ASH; see --help."""
+
 import sys
 
 import _serve_side  # noqa: F401

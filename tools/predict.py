@@ -1,5 +1,6 @@
 #!/usr/bin/env python
 """Classifies JPEG and PNG files with an exported artifact; see --help."""
+
 import sys
 
 import _serve_side  # noqa: F401

@@ -1,5 +1,6 @@
 #!/usr/bin/env python
 """Verifies an exported artifact on this machine against what TensorFlow answered; see --help."""
+
 import sys
 
 import _serve_side  # noqa: F401

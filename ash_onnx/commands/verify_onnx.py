@@ -1,10 +1,13 @@
 """Verifies an exported artifact against what TensorFlow answered."""
 
 from ash_distribution.parser import Parser
-from ash_onnx import cli
+from ash_onnx.commands.options import add_model_arguments
+from ash_onnx.commands.running import BEYOND_TOLERANCE, OK, open_model, print_json, print_text, run
 from ash_onnx.comparison import ATOL, RTOL
+from ash_onnx.loading import load_artifact
+from ash_onnx.verify import format_verification, verify
 
-NOTES = """\
+_NOTES = """\
 Every test_data_set_K of the artifact is run again. "relative" is max |a - b| / max |b|, b being
 TensorFlow's output. What decides:
 
@@ -22,11 +25,16 @@ exit status: 0 passed, 1 beyond the tolerance, 2 bad input
 """
 
 
+def main(argv=None):
+    """Parses argv and runs the command; returns its exit status."""
+    return run(build_parser(), _verify, argv)
+
+
 def build_parser():
     """The parser of the command's arguments."""
     parser = Parser('verify', __doc__, ['checkpoints/NAME', 'checkpoints/NAME --provider cuda',
-                                       'checkpoints/NAME --json'], NOTES)
-    cli.add_model_arguments(parser)
+                                       'checkpoints/NAME --json'], _NOTES)
+    add_model_arguments(parser)
     parser.add_argument('--rtol', type=float, metavar='R',
                         help='relative tolerance (default: the artifact\'s own tolerance decides; '
                              f'{RTOL:g} where it has none or --atol is given)')
@@ -36,10 +44,11 @@ def build_parser():
     return parser
 
 
-def main(argv=None):
-    """Parses argv and runs the command; returns its exit status."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    return cli.run_command(parser.prog, cli.verify_artifact, **cli.model_arguments(args),
-                           rtol=args.rtol, atol=args.atol)
-
+def _verify(args):
+    """Prints a verification; returns 0, or 1 where it failed."""
+    result = verify(open_model(load_artifact, args), rtol=args.rtol, atol=args.atol)
+    if args.json:
+        print_json({'artifact': args.artifact, **result.to_dict()})
+    else:
+        print_text(format_verification(result))
+    return OK if result.passed else BEYOND_TOLERANCE

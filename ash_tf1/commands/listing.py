@@ -4,7 +4,7 @@ import textwrap
 
 from ash_tf1 import installed
 from ash_tf1.input_pipelines import DATASETS
-from ash_tf1.nets import NETS
+from ash_tf1.nets import GANS, NETS
 from ash_tf1.ops import ACTIVATIONS
 from ash_tf1.tasks import TASKS
 from ash_tf1.training.recipes import RECIPES, get_recipe
@@ -37,6 +37,7 @@ def _plugin(point):
 # Word after --list -> function without arguments that gives {name: line}.
 KINDS = {
     'nets': lambda: {name: _first_line(one) for name, one in NETS.items()},
+    'generators': lambda: {name: _first_line(one) for name, one in GANS.items()},
     'activations': lambda: {**{name: _first_line(one) for name, one in ACTIVATIONS.items()},
                             'f_ash_K': 'the same for any K in (0, 100), as in f_ash_2.5'},
     'datasets': lambda: {name: _first_line(one) for name, one in DATASETS.items()},

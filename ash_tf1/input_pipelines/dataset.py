@@ -21,9 +21,12 @@ class Split:
     Attributes:
         in_memory: whether making an example costs nothing. Where it does, examples are made by a
             pool of threads, so `__getitem__` must be safe to call from several at once.
+        groups: int64 [N], the group of each example, such as the person on a photo; None where
+            there are none. A group is not divided when a share of a split is held out.
     """
 
     in_memory = False
+    groups = None
 
     def __len__(self):
         raise NotImplementedError
@@ -109,8 +112,43 @@ class Subset(Split):
         return self.split.in_memory
 
     @property
+    def groups(self):
+        return None if self.split.groups is None else self.split.groups[self.indices]
+
+    @property
     def labels(self):
         return self.split.labels[self.indices]
+
+
+class Remembered(Split):
+    """Another split, whose examples are kept in memory once they are made, as far as they fit.
+
+    Args:
+        split: a `Split`.
+        limit: bytes of all examples that are kept.
+    """
+
+    def __init__(self, split, limit=2 ** 29):
+        self.split, self._free, self._examples = split, limit, {}
+        self.groups = split.groups
+
+    def __len__(self):
+        return len(self.split)
+
+    def __getitem__(self, index):
+        index = range(len(self))[index]
+        example = self._examples.get(index)
+        if example is None:
+            example = self.split[index]
+            size = sum(np.asarray(value).nbytes for value in example.values())
+            if size <= self._free:  # threads may take a little more than the limit
+                self._free -= size
+                self._examples[index] = example
+        return example
+
+    @property
+    def labels(self):
+        return self.split.labels
 
 
 def stack_examples(examples):
@@ -156,7 +194,17 @@ class Dataset:
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelledImages(Dataset):
+class Images(Dataset):
+    """A data set of images of one size: each example has an `image`."""
+
+    @property
+    def image_shape(self):
+        """(height, width, 3) of every image."""
+        return tuple(self.train[0]['image'].shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledImages(Images):
     """A data set of images of one size, each of one class.
 
     Attributes:
@@ -169,11 +217,6 @@ class LabelledImages(Dataset):
     labels: Tuple[str, ...]
     channel_mean: Tuple[float, float, float]
     channel_std: Tuple[float, float, float]
-
-    @property
-    def image_shape(self):
-        """(height, width, 3) of every image."""
-        return tuple(self.train[0]['image'].shape)
 
 
 def validate(dataset):
@@ -192,6 +235,8 @@ def validate(dataset):
             data set, the part and the offending value.
     """
     problem = _emptiness_problem(dataset)
+    if isinstance(dataset, Images):
+        problem = problem or _images_problem(dataset)
     if isinstance(dataset, LabelledImages):
         problem = problem or _labelled_images_problem(dataset)
     if problem:
@@ -208,13 +253,18 @@ def _emptiness_problem(dataset):
     return ''
 
 
+def _images_problem(dataset):
+    problem = ''
+    for name, split in dataset.splits.items():
+        problem = problem or _image_problem(name, split)
+    return problem or _sizes_problem(dataset)
+
+
 def _labelled_images_problem(dataset):
     problem = _names_problem(dataset.labels)
     for name, split in dataset.splits.items():
-        problem = (problem or _image_problem(name, split)
-                   or _labels_problem(name, split, len(dataset.labels)))
-    problem = (problem or _sizes_problem(dataset)
-               or _channels_problem('channel_mean', dataset.channel_mean)
+        problem = problem or _labels_problem(name, split, len(dataset.labels))
+    problem = (problem or _channels_problem('channel_mean', dataset.channel_mean)
                or _channels_problem('channel_std', dataset.channel_std))
     if not problem and min(dataset.channel_std) == 0:
         problem = f'channel_std must be positive, got {dataset.channel_std!r}'

@@ -36,7 +36,16 @@ def read_image(path):
         ValueError: it is no regular file or no whole PNG or JPEG file, or larger than `MAX_PIXELS`
             or `MAX_BYTES`.
     """
-    data = read_bounded(path, MAX_BYTES)
+    return decode_image(path, read_bounded(path, MAX_BYTES))
+
+
+def decode_image(path, data):
+    """As `read_image`, of the bytes of a file that were read from elsewhere.
+
+    Args:
+        path: what messages call it.
+        data: bytes.
+    """
     pixels = (_decode_png if data.startswith(_PNG) else _decode_jpeg)(path, data)
     if pixels is None:
         raise ValueError(f'{path} is no whole PNG or JPEG file')
@@ -207,6 +216,25 @@ def sample_images(paths, count):
             raise ValueError(f'{path} has no PNG or JPEG images')
         files += found
     return files[:count]
+
+
+class Photos(Split):
+    """Photos without labels, each made when its example is asked for.
+
+    Args:
+        names: sequence of what the photos are called.
+        make: function of a name to uint8 [H, W, 3]; called in threads. What it raises comes out of
+            `__getitem__`.
+    """
+
+    def __init__(self, names, make):
+        self.names, self._make = tuple(names), make
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        return {'image': self._make(self.names[index])}
 
 
 class ImageFiles(Split):

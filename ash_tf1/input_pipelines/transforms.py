@@ -59,6 +59,7 @@ def flip(example, rng):
 AUGMENTATIONS = {
     'none': (),
     'crop': (pad_and_crop,),
+    'flip': (flip,),
     'crop_flip': (pad_and_crop, flip),
 }
 

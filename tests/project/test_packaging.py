@@ -135,7 +135,8 @@ def test_an_installed_train_command_says_which_python_and_extra(call, name, extr
     assert f"'.[{extra}]'; here is Python {sys.version_info.major}." in done.stderr
 
 
-@pytest.mark.parametrize('name', ['ash-verify', 'ash-predict', 'ash-evaluate-onnx', 'ash-optimize'])
+@pytest.mark.parametrize('name', ['ash-verify', 'ash-predict', 'ash-evaluate-onnx', 'ash-generate',
+                                  'ash-optimize'])
 @pytest.mark.parametrize('python', ['an older Python', 'no onnxruntime'])
 def test_an_installed_serve_command_says_which_python_and_extra(call, tmp_path, name, python):
     if python == 'no onnxruntime':

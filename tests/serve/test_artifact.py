@@ -93,7 +93,7 @@ def test_refuses_a_truncated_model(artifact):
 
 
 def test_refuses_a_file_beyond_the_limit(artifact, monkeypatch):
-    monkeypatch.setattr('ash_onnx.artifact.MAX_MODEL_BYTES', 100)
+    monkeypatch.setattr('ash_onnx.loading.MAX_MODEL_BYTES', 100)
     with pytest.raises(ValueError, match='more than 100 bytes'):
         ash_onnx.load_model(artifact)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import ash_onnx
-from ash_onnx import evaluation
-from ash_onnx.evaluation import format_evaluation
+from ash_onnx.kinds.classifier import evaluation
+from ash_onnx.kinds.classifier.evaluation import format_evaluation
 
 pytestmark = pytest.mark.fast
 

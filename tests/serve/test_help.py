@@ -14,7 +14,7 @@ from ash_distribution.commands import SERVE
 pytestmark = pytest.mark.fast
 
 STATUS = {'verify': '0 passed, 1 beyond', 'predict': '0 all classified', 'optimize': '0 written',
-          'evaluate-onnx': '0 evaluated'}
+          'evaluate-onnx': '0 evaluated', 'generate': '0 made'}
 
 
 @pytest.fixture(autouse=True)

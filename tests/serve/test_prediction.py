@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import ash_onnx
-from ash_onnx import annotation, prediction
-from ash_onnx.prediction import format_predictions
+from ash_onnx.kinds.classifier import annotation, prediction
+from ash_onnx.kinds.classifier.prediction import format_predictions
 
 pytestmark = pytest.mark.fast
 
@@ -148,7 +148,7 @@ def test_a_failed_write_leaves_the_old_picture(model, files, tmp_path, monkeypat
 
     def fail(*_):
         raise OSError('disk full')
-    monkeypatch.setattr(annotation.os, 'replace', fail)
+    monkeypatch.setattr('os.replace', fail)
     with pytest.raises(OSError, match='disk full'):
         ash_onnx.annotate(ash_onnx.predict(model, files), path, model.input_shape)
     assert path.read_bytes() == b'old'

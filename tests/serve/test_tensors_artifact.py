@@ -9,8 +9,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import ash_onnx
-from ash_onnx.comparison import Tolerance, compare, count_agreeing
-from ash_onnx.metadata import MAX_RANK, MAX_SAMPLE
+from ash_onnx.comparison import Tolerance, compare
+from ash_onnx.kinds.classifier.agreement import count_agreeing
+from ash_onnx.kinds.tensors import MAX_RANK
+from ash_onnx.signature import MAX_SAMPLE
 from ash_onnx.verify import Verification, format_verification
 
 pytestmark = pytest.mark.fast
@@ -147,7 +149,7 @@ def test_inputs_that_do_not_fit(scaler, inputs):
 
 def test_the_probe_is_the_example(scaler, monkeypatch):
     probes = []
-    monkeypatch.setattr('ash_onnx.artifact.open_session',
+    monkeypatch.setattr('ash_onnx.loading.open_session',
                         lambda data, provider, probe, **options: probes.append(probe))
     ash_onnx.load_artifact(scaler())
     assert {name: (array.shape, array.dtype.kind) for name, array in probes[0].items()} == {
@@ -162,7 +164,7 @@ def test_onnxruntime_runs_the_probe(scaler, monkeypatch):
         session = onnxruntime.InferenceSession(data, providers=['CPUExecutionProvider'])
         answers.extend(session.run(None, probe))
         return session
-    monkeypatch.setattr('ash_onnx.artifact.open_session', run_it)
+    monkeypatch.setattr('ash_onnx.loading.open_session', run_it)
     ash_onnx.load_artifact(scaler())
     assert answers[0].shape == (4, 3) and answers[3].tolist() == ['', '']
 

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 import ash_onnx
-from ash_onnx.artifact import OUTPUTS
+from ash_onnx.kinds.classifier.interface import OUTPUTS
 
 pytestmark = pytest.mark.fast
 
@@ -201,7 +201,7 @@ def test_test_data_that_does_not_fit_is_an_error(artifact, file, array, message)
 
 
 def test_a_file_beyond_the_limit_is_an_error(artifact, monkeypatch):
-    monkeypatch.setitem(ash_onnx.verify.__globals__, 'MAX_TENSOR_BYTES', 10)
+    monkeypatch.setattr('ash_onnx.recorded.MAX_TENSOR_BYTES', 10)
     with pytest.raises(ValueError, match='more than 10 bytes'):
         ash_onnx.verify(ash_onnx.load_model(artifact))
 
@@ -225,7 +225,7 @@ def test_other_files_of_the_folder_do_no_harm(artifact, text):
     (b'red\n' * 30, 'more than 100 bytes'),
 ])
 def test_labels_of_another_order_fail(artifact, monkeypatch, data, message):
-    monkeypatch.setitem(ash_onnx.verify.__globals__, 'MAX_LABELS_BYTES',
+    monkeypatch.setattr('ash_onnx.kinds.classifier.labels_file.MAX_LABELS_BYTES',
                         100 if 'more' in message else 2000)
     (artifact / 'labels.txt').write_bytes(data)
     model = ash_onnx.load_model(artifact)  # whose metadata are the truth
