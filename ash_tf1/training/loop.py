@@ -111,6 +111,7 @@ def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, tot
                               settings.keep_every * epoch_steps)
     checkpoints.clean()
     log = RunLog(folder, [metric.name for metric in task.metrics])
+    log.settings(folder.step, settings)
     batches = prefetch(_batches(dataset.train, settings, task.transforms(spec, settings),
                                 folder.step, total_steps, epoch_steps))
     stop = hooks.StopOnSignal()
@@ -129,7 +130,9 @@ def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, tot
                 [hooks.StopAtNonFiniteLoss(graph), meter, bar, save, stop,
                  hooks.WarnAtAlarms(task.alarms, graph, report)], scaffold,
                 config=session_config()) as session:
-            for batch in batches:
+            for number, batch in enumerate(batches):
+                if number == 0:
+                    log.inputs(folder.step, batch)
                 _step(session, graph.train_ops, graph.feed(batch))
                 if session.should_stop():
                     break
