@@ -130,22 +130,3 @@ _MEASURES = {'i': _measure_integers, 'u': _measure_integers,
 def _relative(largest, expected):
     scale = float(np.abs(expected).max(initial=0))
     return largest / scale if scale else (float('inf') if largest else 0.0)
-
-
-def count_agreeing(got, expected, rule):
-    """Returns for how many rows the largest value of `got` is where that of `expected` is.
-
-    Args:
-      got, expected: floating-point arrays [N, C].
-      rule: an `AllClose` or a `Tolerance`; what it allows the largest value to be missed by makes
-        ties.
-    """
-    # Nets with a ReLU on the logits answer exactly 0 for many classes; which of them comes first
-    # is up to the last bit, and no disagreement.
-    expected, rows = expected.astype(np.float64), np.arange(len(expected))
-    finite = np.isfinite(got).all(axis=1) & np.isfinite(expected).all(axis=1)
-    best = expected.argmax(axis=1)
-    with np.errstate(invalid='ignore'):  # infinity less infinity, in a row that does not count
-        missed = expected[rows, best] - expected[rows, got.argmax(axis=1)]
-        allowed = np.broadcast_to(rule.allowed(expected), expected.shape)[rows, best]
-        return int(((missed <= allowed) & finite).sum())

@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,11 @@ import onnx
 import onnxruntime
 
 from ash_onnx import fusing, native
-from ash_onnx.artifact import MODEL_FILE, load_artifact
+from ash_onnx.artifact import MODEL_FILE
 from ash_onnx.comparison import Tolerance
-from ash_onnx.metadata import CLASSIFIER, INPUT
-from ash_onnx.verify import LABELS_FILE, find_test_data, verify
+from ash_onnx.loading import load_artifact
+from ash_onnx.recorded import find_test_data
+from ash_onnx.verify import verify
 
 FLOAT16, INT8, FUSED = 'float16', 'int8', 'fused'
 # The tolerance of an artifact is twice the difference that was measured, and no less than that.
@@ -71,13 +73,14 @@ def optimize(artifact, out, form, images=None, reduce_range=False):
         folder.mkdir()
         for data in find_test_data(source.folder):
             shutil.copytree(data, folder / data.name)
-        if (source.folder / LABELS_FILE).exists():
-            shutil.copy(source.folder / LABELS_FILE, folder)
+        for name in source.companions:
+            if (source.folder / name).exists():
+                shutil.copy(source.folder / name, folder)
         onnx.save(model, folder / MODEL_FILE)
         if form == FUSED:
             shutil.copy(native.library('cpu'), folder)
         else:
-            _measure_tolerance(folder, model, form)
+            _measure_tolerance(source, folder, model, form)
         result = verify(load_artifact(folder))
         os.rename(folder, out)
     return result
@@ -141,31 +144,26 @@ def _in_order(graph):
     return ordered
 
 
-class _Images:
+class _Feeds:
     """What onnxruntime calls a calibration data reader; it needs batches of one size."""
 
-    def __init__(self, images):
-        self._images = iter(images)
+    def __init__(self, feeds):
+        self._feeds = iter(feeds)
 
     def get_next(self):
-        image = next(self._images, None)
-        return None if image is None else {INPUT: image[np.newaxis]}
+        return next(self._feeds, None)
 
 
 def _to_int8(source, model, images, reduce_range):
     """Conv and MatMul with 8 bits, by QuantizeLinear and DequantizeLinear around them."""
     from onnxruntime import quantization
 
-    if source.kind != CLASSIFIER:
-        raise ValueError(f'{source.path}: int8 is for image classifiers')
-    if images is None or not len(images):
-        raise ValueError('int8 needs images of what the classifier is for, to calibrate it')
-    source.run(images[:1])  # which checks them
+    feeds = source.calibration_feeds(images)
     with tempfile.TemporaryDirectory(prefix='ash-onnx-') as scratch:
         path = Path(scratch) / MODEL_FILE
         with _quiet():
             quantization.quantize_static(
-                model, path, _Images(images), op_types_to_quantize=['Conv', 'MatMul'],
+                model, path, _Feeds(feeds), op_types_to_quantize=['Conv', 'MatMul'],
                 per_channel=True, reduce_range=reduce_range,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
@@ -196,17 +194,30 @@ def _describe(model, form, images, reduce_range):
     _set_metadata(model, 'optimized', json.dumps(done))
 
 
-def _measure_tolerance(folder, model, form):
-    """Writes the tolerance into the model: how far its answers to the test data are, twice."""
-    _set_metadata(model, 'tolerance', json.dumps({'relative': 1.0}))
+def _measure_tolerance(source, folder, model, form):
+    """Writes the tolerance into the model: how far its answers to the test data are, twice.
+
+    Integers may differ only where the source lets them: otherwise they may be indices, of which a
+    distance says nothing.
+    """
+    levels = source.metadata.get('tolerance', {}).get('integer_levels', 0)
+    _set_tolerance(model, Tolerance(1.0, levels))
     onnx.save(model, folder / MODEL_FILE)
     found = verify(load_artifact(folder, fused=False))
-    largest = max(row.max_rel_difference for row in found.differences)
+    integers, others = [], []
+    for row in found.differences:
+        (integers if levels and np.dtype(row.dtype).kind in 'iu' else others).append(row)
+    largest = max((row.max_rel_difference for row in others), default=0)
     relative = max(LEAST_TOLERANCE[form], float(f'{2 * largest:.1e}'))
     if not relative <= 1:
         raise ValueError(f'{form} gives other answers: a relative difference of {largest:.1e}')
-    _set_metadata(model, 'tolerance', json.dumps({'relative': Tolerance(relative).relative}))
+    distances = [2 * int(row.max_abs_difference) for row in integers]
+    _set_tolerance(model, Tolerance(relative, max([levels, *distances])))
     onnx.save(model, folder / MODEL_FILE)
+
+
+def _set_tolerance(model, tolerance):
+    _set_metadata(model, 'tolerance', json.dumps(asdict(tolerance)))
 
 
 def _set_metadata(model, key, value):
@@ -224,5 +235,3 @@ def processor():
     fields = {key.strip(): value.strip() for key, value in lines.items()}
     vnni = 'vnni' in fields.get('flags', '')
     return f'{fields.get("model name", platform.machine())}, {"" if vnni else "no "}VNNI'
-
-

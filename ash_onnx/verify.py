@@ -1,20 +1,13 @@
 """Re-runs an artifact's own test data: does this machine answer what TensorFlow answered?"""
 
-import re
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import onnx
-from google.protobuf.message import DecodeError
-from onnx import numpy_helper
 
-from ash_onnx.artifact import OUTPUTS, AshForm, Model
-from ash_onnx.comparison import ATOL, RTOL, AllClose, Tolerance, compare, count_agreeing
-from ash_onnx.files import read_bounded
+from ash_onnx.artifact import AshForm
+from ash_onnx.comparison import ATOL, RTOL, AllClose, Tolerance, compare
+from ash_onnx.recorded import find_test_data, read_test_data
 
-MAX_TENSOR_BYTES = 2**30
-LABELS_FILE = 'labels.txt'
-MAX_LABELS_BYTES = 2**26
 ROUNDING = 1e-2  # a relative difference below it may be rounding that a graph has magnified
 
 
@@ -64,7 +57,7 @@ def verify(model, rtol=None, atol=None):
     """Runs every `test_data_set_K` of an artifact and compares with the recorded outputs.
 
     Args:
-      model: a `Model` or another `Artifact`.
+      model: an `Artifact` of any kind.
       rtol, atol: relative and absolute tolerance, >= 0, for the rule of `numpy.allclose`: see
         `comparison.AllClose`. Where one is None it is 1e-4. Where both are, the artifact's own
         tolerance decides if its metadata has one: see `comparison.Tolerance`.
@@ -75,13 +68,11 @@ def verify(model, rtol=None, atol=None):
     Raises:
       FileNotFoundError: the artifact has no test data, or a test data set lacks a file.
       ValueError: a damaged test data set, or one that does not fit the model; a tolerance that is
-        negative or no finite number; a `labels.txt` that is not a classifier's labels.
+        negative or no finite number; a companion of the model that contradicts it.
     """
     rule = _rule(model, rtol, atol)
-    if isinstance(model, Model):
-        _check_labels_file(model.folder / LABELS_FILE, model.labels)
-    images, agree = 0, 0 if isinstance(model, Model) else None
-    differences = []
+    model.check_companions()
+    images, agreeing, differences = 0, [], []
     for folder in find_test_data(model.folder):
         recorded = read_test_data(folder, model.input_names, model.output_names)
         try:
@@ -97,8 +88,9 @@ def verify(model, rtol=None, atol=None):
         # A graph of constants has no input.
         first = recorded[model.input_names[0]].shape if model.input_names else ()
         images += first[0] if first else 1
-        if agree is not None:
-            agree += count_agreeing(answers[0], recorded[OUTPUTS[0]], rule)
+        agreeing.append(model.count_agreeing(
+            answers, [recorded[name] for name in model.output_names], rule))
+    agree = None if None in agreeing else sum(agreeing)
     result = Verification(model.provider, None, None, images, agree, tuple(differences),
                           form=model.form)
     if isinstance(rule, Tolerance):
@@ -110,70 +102,6 @@ def _rule(model, rtol, atol):
     if rtol is None and atol is None and 'tolerance' in model.metadata:
         return Tolerance(**model.metadata['tolerance'])
     return AllClose(float(RTOL if rtol is None else rtol), float(ATOL if atol is None else atol))
-
-
-def _check_labels_file(path, labels):
-    # Other programs read the labels there; the model's own are the truth.
-    if not path.exists():
-        return
-    try:
-        lines = read_bounded(path, MAX_LABELS_BYTES).decode('utf-8').splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: is not UTF-8') from error
-    if len(lines) != len(labels):
-        raise ValueError(f'{path}: has {len(lines)} lines, but the model has {len(labels)} labels')
-    for number, (line, label) in enumerate(zip(lines, labels, strict=True), 1):
-        if line != label:
-            raise ValueError(f'{path}: line {number} is {line!r:.80}, but the model\'s label is '
-                             f'{label!r:.80}')
-
-
-def find_test_data(folder):
-    """Returns the `test_data_set_K` folders of an artifact, by K.
-
-    Raises:
-      FileNotFoundError: there is none.
-    """
-    found = [path for path in folder.glob('test_data_set_*')
-             if path.is_dir() and re.fullmatch(r'test_data_set_\d+', path.name)]
-    if not found:
-        raise FileNotFoundError(f'{folder}: no test_data_set_0 folder to verify with')
-    return sorted(found, key=lambda path: (int(path.name.rpartition('_')[2]), path.name))
-
-
-def read_test_data(folder, inputs, outputs):
-    """Reads the tensors of a test data set.
-
-    Args:
-      folder: a `test_data_set_K` folder, a `pathlib.Path`.
-      inputs, outputs: the names of the tensors in input_0.pb, input_1.pb, ... and output_0.pb, ...
-
-    Returns:
-      Dict of all names to arrays.
-
-    Raises:
-      FileNotFoundError: a file is missing.
-      ValueError: a damaged file, or a tensor of another name.
-    """
-    return {name: _read_tensor(folder / f'{kind}_{number}.pb', name)
-            for kind, names in (('input', inputs), ('output', outputs))
-            for number, name in enumerate(names)}
-
-
-def _read_tensor(path, name):
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: this file of the test data is missing')
-    data = read_bounded(path, MAX_TENSOR_BYTES)
-    try:
-        tensor = onnx.TensorProto.FromString(data)
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise ValueError('external data')  # its location is a path that the file chose
-        array = numpy_helper.to_array(tensor)
-    except (DecodeError, ValueError, TypeError, KeyError) as error:
-        raise ValueError(f'{path}: not a serialized ONNX tensor') from error
-    if tensor.name != name:
-        raise ValueError(f'{path}: holds the tensor {tensor.name!r}, expected {name!r}')
-    return array
 
 
 # Why a verification fails, the first that applies: how to know it from the outputs that failed, the

@@ -1,41 +1,11 @@
 #!/usr/bin/env python
-"""Measures the accuracy of an exported artifact on a folder tree of images."""
+"""Measures the accuracy of an exported artifact on a folder tree of images; see --help."""
 
-import argparse
 import sys
 
 import _serve_side  # noqa: F401
 
-from ash_onnx import cli
-
-EPILOG = """\
-The tree has one folder for each class, named by its label: images/cat/1.png, images/dog/2.jpg.
-Images are JPEG and PNG files, whatever their names end in, and are fitted to the model as
-predict.py does. One that cannot be read ends the evaluation; other files are passed over and named.
-
-example:
-  python tools/evaluate_onnx.py checkpoints/NAME images/ --batch-size 128
-
-exit status: 0 evaluated, 2 bad input
-"""
-
-
-def build_parser():
-    parser = cli.Parser(prog='evaluate_onnx.py', description=__doc__, epilog=EPILOG,
-                        formatter_class=argparse.RawDescriptionHelpFormatter)
-    cli.add_model_arguments(parser)
-    parser.add_argument('image_dir', help='folder with one folder of images for each class')
-    parser.add_argument('--batch-size', type=int, default=64, metavar='N',
-                        help='images in one run (default: %(default)s)')
-    parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    return parser
-
-
-def main(argv=None):
-    args = build_parser().parse_args(argv)
-    return cli.run_command('evaluate_onnx.py', cli.evaluate_folder, **cli.model_arguments(args),
-                           image_dir=args.image_dir, batch_size=args.batch_size, quiet=args.quiet)
-
+from ash_onnx.commands.evaluate_onnx import main
 
 if __name__ == '__main__':
     sys.exit(main())

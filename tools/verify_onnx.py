@@ -1,52 +1,11 @@
 #!/usr/bin/env python
-"""Verifies an exported artifact on this machine against what TensorFlow answered."""
+"""Verifies an exported artifact on this machine against what TensorFlow answered; see --help."""
 
-import argparse
 import sys
 
 import _serve_side  # noqa: F401
 
-from ash_onnx import cli
-from ash_onnx.comparison import ATOL, RTOL
-
-EPILOG = """\
-Every test_data_set_K of the artifact is run again. "relative" is max |a - b| / max |b|, b being
-TensorFlow's output. What decides:
-
-- the artifact's own tolerance, where it has one and neither --rtol nor --atol is given: an output
-  passes where max |a - b| <= relative * max |b|, and one of integers where none differs by more
-  than integer_levels;
-- else |a - b| <= atol + rtol * |b| for each element of an output, and integers must be equal.
-
-Bools and strings must be equal, NaN fails, and every class that a classifier predicts has to agree
-too. Where the folder has a labels.txt, its lines have to be the labels of the metadata. A
-verification that fails says what the likely cause is.
-
-example:
-  python tools/verify_onnx.py checkpoints/NAME --provider cuda
-
-exit status: 0 passed, 1 beyond the tolerance, 2 bad input
-"""
-
-
-def build_parser():
-    parser = cli.Parser(prog='verify_onnx.py', description=__doc__, epilog=EPILOG,
-                        formatter_class=argparse.RawDescriptionHelpFormatter)
-    cli.add_model_arguments(parser)
-    parser.add_argument('--rtol', type=float, metavar='R',
-                        help='relative tolerance (default: the artifact\'s own tolerance decides; '
-                             f'{RTOL:g} where it has none or --atol is given)')
-    parser.add_argument('--atol', type=float, metavar='A',
-                        help='absolute tolerance (default: the artifact\'s own tolerance decides; '
-                             f'{ATOL:g} where it has none or --rtol is given)')
-    return parser
-
-
-def main(argv=None):
-    args = build_parser().parse_args(argv)
-    return cli.run_command('verify_onnx.py', cli.verify_artifact, **cli.model_arguments(args),
-                           rtol=args.rtol, atol=args.atol)
-
+from ash_onnx.commands.verify_onnx import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -58,15 +58,16 @@ class Checkpoints:
     since the last row of the log. The next row averages over them too.
     """
 
-    def __init__(self, folder, resumed_from, keep):
+    def __init__(self, folder, resumed_from, keep, keep_every=0):
         """Adds the ops that save the variables of the current graph.
 
         Args:
           folder: folder of the run.
           resumed_from: prefix of the checkpoint that the run resumes from; None for a new run.
           keep: how many of the latest checkpoints stay.
+          keep_every: those of a multiple of this step stay too; 0 for none.
         """
-        self._keep = keep
+        self._keep, self._keep_every = keep, keep_every
         self._folder, self._best_folder = folder, os.path.join(folder, BEST_FOLDER)
         self._resumed_from = resumed_from
         self.saver = tf.train.Saver(save_relative_paths=True)
@@ -110,14 +111,14 @@ class Checkpoints:
         return max(_listed(self._best_folder), default=None)
 
     def save(self, session, step, open_interval=()):
-        """Saves all variables, and then removes all checkpoints but the latest."""
-        self._save(session, self._folder, step, self._keep, list(open_interval))
+        """Saves all variables, and then removes all checkpoints but those that stay."""
+        self._save(session, self._folder, step, self._keep, list(open_interval), self._keep_every)
 
     def save_best(self, session, step):
         """Saves all variables as the best checkpoint, and then removes the previous best one."""
         self._save(session, self._best_folder, step, 1, [])
 
-    def _save(self, session, folder, step, keep, open_interval):
+    def _save(self, session, folder, step, keep, open_interval, keep_every=0):
         scratch = os.path.join(folder, _SCRATCH)
         files.remove_folder(scratch)
         os.makedirs(scratch)
@@ -137,7 +138,9 @@ class Checkpoints:
         for part in sorted(os.listdir(scratch), key=lambda part: part.endswith('.index')):
             files.move(os.path.join(scratch, part), os.path.join(folder, part))
         files.remove_folder(scratch)
-        steps = ([other for other in _listed(folder) if other != step] + [step])[-keep:]
+        steps = [other for other in _listed(folder) if other != step] + [step]
+        steps = [other for number, other in enumerate(steps, keep - len(steps))
+                 if number >= 0 or keep_every and other and other % keep_every == 0]
         _write_state(folder, steps)
         _remove_all_but(folder, steps)
 

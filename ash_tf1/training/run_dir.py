@@ -18,6 +18,7 @@ from ash_tf1.training.log_reading import read_rows
 from ash_tf1.training.settings import Settings
 
 SETTINGS_FILE, MODEL_FILE, LOCK_FILE = 'settings.json', 'model.json', '.lock'
+PICTURES_FOLDER = 'pictures'
 DEFAULT_TASK = 'classification'  # for a model.json that names no task
 # Settings that change no weight. A resumed run needs the same data set, but it may have been moved.
 RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size', 'save_every', 'keep')
@@ -121,7 +122,8 @@ class RunDir:
             raise
 
     def _open(self, settings, task, spec, resume):
-        files.remove_partials(self.path)
+        for folder in (self.path, self.file(PICTURES_FOLDER)):
+            files.remove_partials(folder)
         if resume:
             self.resumed_from = checkpoints.find_latest(self.path)
         else:

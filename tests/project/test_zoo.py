@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import ash_onnx
-from ash_onnx.verify import find_test_data, read_test_data
+from ash_onnx.recorded import find_test_data, read_test_data
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN_PYTHON = os.environ.get('ASH_TRAIN_PYTHON', str(ROOT / '.venv/train/bin/python'))

@@ -12,8 +12,9 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 import ash_onnx
-from ash_onnx import fusing, native, side_by_side
+from ash_onnx import fusing, native
 from ash_onnx.artifact import AshForm
+from ash_onnx.kinds.classifier import side_by_side
 from ash_onnx.optimizing import FLOAT16, FUSED, INT8, optimize
 
 ROOT = Path(__file__).resolve().parents[2]

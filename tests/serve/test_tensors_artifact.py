@@ -9,9 +9,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import ash_onnx
-from ash_onnx.comparison import Tolerance, compare, count_agreeing
-from ash_onnx.metadata import MAX_RANK, MAX_SAMPLE
+from ash_onnx.comparison import Tolerance, compare
+from ash_onnx.kinds.classifier.agreement import count_agreeing
+from ash_onnx.kinds.tensors import MAX_RANK
+from ash_onnx.signature import MAX_SAMPLE
 from ash_onnx.verify import Verification, format_verification
+from tests.serve import miniature
 
 pytestmark = pytest.mark.fast
 
@@ -147,7 +150,7 @@ def test_inputs_that_do_not_fit(scaler, inputs):
 
 def test_the_probe_is_the_example(scaler, monkeypatch):
     probes = []
-    monkeypatch.setattr('ash_onnx.artifact.open_session',
+    monkeypatch.setattr('ash_onnx.loading.open_session',
                         lambda data, provider, probe, **options: probes.append(probe))
     ash_onnx.load_artifact(scaler())
     assert {name: (array.shape, array.dtype.kind) for name, array in probes[0].items()} == {
@@ -162,7 +165,7 @@ def test_onnxruntime_runs_the_probe(scaler, monkeypatch):
         session = onnxruntime.InferenceSession(data, providers=['CPUExecutionProvider'])
         answers.extend(session.run(None, probe))
         return session
-    monkeypatch.setattr('ash_onnx.artifact.open_session', run_it)
+    monkeypatch.setattr('ash_onnx.loading.open_session', run_it)
     ash_onnx.load_artifact(scaler())
     assert answers[0].shape == (4, 3) and answers[3].tolist() == ['', '']
 
@@ -255,10 +258,10 @@ def test_a_number_that_is_not_finite_fails_on_both_sides(scaler, value):
 
 
 @pytest.mark.parametrize('relative, passes', [(0.2, True), (0.01, False)])
-def test_a_classifier_may_have_a_tolerance_too(make_artifact, mini, relative, passes):
+def test_a_classifier_may_have_a_tolerance_too(make_artifact, relative, passes):
     """The logits are recorded 5 percent too large, and the classes stay."""
     tolerance = json.dumps({'relative': relative})
-    folder = make_artifact(metadata={**mini.METADATA, 'tolerance': tolerance})
+    folder = make_artifact(metadata={**miniature.METADATA, 'tolerance': tolerance})
     path = folder / 'test_data_set_0' / 'output_0.pb'
     logits = numpy_helper.to_array(onnx.TensorProto.FromString(path.read_bytes()))
     path.write_bytes(numpy_helper.from_array(logits * np.float32(1.05), 'logits')

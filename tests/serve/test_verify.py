@@ -7,7 +7,8 @@ import onnx
 import pytest
 
 import ash_onnx
-from ash_onnx.artifact import OUTPUTS
+from ash_onnx.kinds.classifier.interface import OUTPUTS
+from tests.serve import miniature
 
 pytestmark = pytest.mark.fast
 
@@ -38,11 +39,11 @@ def test_passes_on_a_sound_artifact(artifact):
     assert all(row.max_abs_difference < 1e-5 for row in result.differences)
 
 
-def test_takes_every_data_set_in_the_order_of_its_number(artifact, mini):
+def test_takes_every_data_set_in_the_order_of_its_number(artifact):
     images = np.full([2, 6, 8, 3], 9, np.uint8)
-    outputs = [output.astype(np.float32) for output in mini.oracle(images)]
+    outputs = [output.astype(np.float32) for output in miniature.oracle(images)]
     for k in (10, 2):
-        mini.write_test_data(artifact / f'test_data_set_{k}', images, *outputs)
+        miniature.write_test_data(artifact / f'test_data_set_{k}', images, *outputs)
     (artifact / 'test_data_set_old').mkdir()
     result = ash_onnx.verify(ash_onnx.load_model(artifact))
     assert [row.data_set for row in result.differences[::2]] == [
@@ -92,8 +93,8 @@ def test_a_number_that_is_not_finite_fails(artifact, value, file):
     assert row['max_abs_difference'] is None and row['within_tolerance'] is False
 
 
-def test_a_model_that_answers_nan_fails(make_artifact, mini):
-    model = mini.build_model()
+def test_a_model_that_answers_nan_fails(make_artifact):
+    model = miniature.build_model()
     shift = next(tensor for tensor in model.graph.initializer if tensor.name == 'shift')
     shift.CopyFrom(onnx.numpy_helper.from_array(np.full(3, np.nan, np.float32), 'shift'))
     result = ash_onnx.verify(ash_onnx.load_model(make_artifact(model=model)))
@@ -201,7 +202,7 @@ def test_test_data_that_does_not_fit_is_an_error(artifact, file, array, message)
 
 
 def test_a_file_beyond_the_limit_is_an_error(artifact, monkeypatch):
-    monkeypatch.setitem(ash_onnx.verify.__globals__, 'MAX_TENSOR_BYTES', 10)
+    monkeypatch.setattr('ash_onnx.recorded.MAX_TENSOR_BYTES', 10)
     with pytest.raises(ValueError, match='more than 10 bytes'):
         ash_onnx.verify(ash_onnx.load_model(artifact))
 
@@ -225,7 +226,7 @@ def test_other_files_of_the_folder_do_no_harm(artifact, text):
     (b'red\n' * 30, 'more than 100 bytes'),
 ])
 def test_labels_of_another_order_fail(artifact, monkeypatch, data, message):
-    monkeypatch.setitem(ash_onnx.verify.__globals__, 'MAX_LABELS_BYTES',
+    monkeypatch.setattr('ash_onnx.kinds.classifier.labels_file.MAX_LABELS_BYTES',
                         100 if 'more' in message else 2000)
     (artifact / 'labels.txt').write_bytes(data)
     model = ash_onnx.load_model(artifact)  # whose metadata are the truth

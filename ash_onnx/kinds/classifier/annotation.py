@@ -1,13 +1,12 @@
 """Draws classified images as one picture: a grid with label, probability and a bar under each."""
 
 import math
-import os
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ash_onnx.images import read_image
+from ash_onnx.pictures import check_picture_path, same_file, write_picture
 from ash_onnx.preprocessing import DEFAULT
 
 MAX_IMAGES = 100
@@ -22,7 +21,6 @@ _FOOTER_HEIGHT = 24
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
 _BACKGROUND, _INK, _MUTED = (255, 255, 255), (32, 36, 44), (112, 118, 128)
 _TRACK, _FILL = (226, 229, 234), (46, 110, 200)
-_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
 def annotate(predictions, path, input_shape, preprocessing=DEFAULT):
@@ -42,38 +40,12 @@ def annotate(predictions, path, input_shape, preprocessing=DEFAULT):
     check_picture_path(path)
     if not predictions:
         raise ValueError(f'{path}: there is no classified image to draw')
-    if any(_same_file(path, prediction.path) for prediction in predictions):
+    if any(same_file(path, prediction.path) for prediction in predictions):
         raise ValueError(f'{path}: this is one of the classified images, which it would replace')
     picture = draw_grid([(read_image(prediction.path, input_shape, preprocessing),
                           *prediction.top[0])
                          for prediction in predictions[:MAX_IMAGES]], len(predictions))
-    _, data = cv2.imencode(Path(path).suffix.lower(), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    _write(Path(path), data.tobytes())
-
-
-def check_picture_path(path, overwrite=True, inputs=()):
-    """Raises what forbids a picture at this path, before any work is done for it.
-
-    Args:
-      path: the picture.
-      overwrite: whether a file that is there may be replaced.
-      inputs: paths of files and folders to classify; the picture must be none of these files.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ValueError(f'{path}: a picture\'s name must end in {", ".join(_SUFFIXES)}')
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path}: there is no folder {path.parent}')
-    if path.is_dir():
-        raise IsADirectoryError(f'{path}: this is a folder')
-    # Where it is a link, what it leads to must stay as well.
-    if not overwrite and os.path.lexists(path):
-        raise ValueError(f'{path}: this file exists; give another name, or --overwrite')
-    for given in inputs:
-        if any(_same_file(path, one) for one in (Path(given).iterdir() if Path(given).is_dir()
-                                                 else [given])):
-            raise ValueError(f'{path}: this is one of the images to classify, which it would '
-                             'replace')
+    write_picture(path, picture)
 
 
 def draw_grid(cells, total=None):
@@ -139,17 +111,3 @@ def _draw_text(canvas, text, left, baseline, colour):
 
 def _text_width(text):
     return cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0]
-
-
-def _same_file(path, other):
-    return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
-
-
-def _write(path, data):
-    # Beside its final name: a rename is atomic within one file system only.
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ash_onnx.evaluation import find_labelled_images, read_batches
 from ash_onnx.files import describe_others
+from ash_onnx.kinds.classifier.evaluation import find_labelled_images, read_batches
 
 BATCHES = (1, 32)
 ROUNDS = 30  # timed calls of each at each batch, in turns
