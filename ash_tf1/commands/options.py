@@ -11,7 +11,8 @@ from ash_tf1.ops import ACTIVATIONS
 from ash_tf1.tasks import TASKS
 from ash_tf1.training.settings import Settings
 
-NAMES = {'task': TASKS, 'net': collections.ChainMap(NETS, GANS), 'activation': ACTIVATIONS, 'dataset': DATASETS}
+NAMES = {'task': TASKS, 'net': collections.ChainMap(NETS, GANS), 'activation': ACTIVATIONS,
+         'dataset': DATASETS}
 LISTED = 'train --list shows all'  # of those names
 
 

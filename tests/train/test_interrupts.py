@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
-NAMES = ('convert', 'evaluate', 'export_onnx', 'import_checkpoint', 'save_images', 'summarize',
-         'train')
+NAMES = sorted(path.stem for path in TOOLS.glob('*.py')
+               if 'import _train_side' in path.read_text())
 
 pytestmark = pytest.mark.fast
 
 
-def test_all_tools_of_this_side_are_tested():
-    assert sorted(path.stem for path in TOOLS.glob('*.py')
-                  if 'import _train_side' in path.read_text()) == sorted(NAMES)
+def test_there_are_tools():
+    assert {'train', 'evaluate', 'convert'} < set(NAMES)
 
 
 @pytest.mark.timeout(60)
