@@ -41,6 +41,7 @@ TRAIN = [
 CONVERT = ['tf2onnx~=1.16.0; ' + TF1, 'onnx~=1.14.0; ' + TF1]
 SERVE = ['onnxruntime; ' + MODERN, 'onnx; ' + MODERN]
 SERVE_GPU = ['onnxruntime-gpu; ' + MODERN, 'onnx; ' + MODERN]
+SERVING = ["kserve==0.21.0; python_version >= '3.10' and python_version < '3.14'"]
 DEV = ['pytest', 'pytest-timeout', 'ruff; ' + MODERN, 'import-linter; ' + MODERN, 'uv; ' + MODERN]
 
 # What the native ops are built for on this Python. Python 3.9 belongs to neither side.
@@ -84,13 +85,13 @@ setup(
     packages=find_packages(include=['ash_tf1', 'ash_tf1.*', 'ash_onnx', 'ash_onnx.*']),
     cmdclass={'build_py': BuildWithNative},
     distclass=MaybeBinary,
-    package_data={'ash_tf1.checkpoint_import.rules': ['*.txt']},
+    package_data={'ash_tf1.checkpoint_import.rules': ['*.txt'], 'ash_onnx.serving': ['*.html']},
     python_requires='>=3.7',
     # opencv-python-headless has no windows, so it needs no display and runs on servers too.
     install_requires=['numpy', 'opencv-python-headless', 'simplejpeg', 'tqdm'],
     extras_require={'train': TENSORFLOW + TRAIN, 'train-gpu': TENSORFLOW_GPU + TRAIN,
                     'convert': TRAIN + CONVERT, 'serve': SERVE,
-                    'serve-gpu': SERVE_GPU, 'dev': DEV},
+                    'serve-gpu': SERVE_GPU, 'serving': SERVE + SERVING, 'dev': DEV},
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         'Programming Language :: Python :: 3',

@@ -16,6 +16,8 @@ from ash_onnx.preprocessing import Preprocessing
 from ash_onnx.session import PROVIDERS
 from ash_onnx.verify import Verification, verify
 
+__version__ = '0.1.0'
+
 __all__ = [
     'PROVIDERS',
     'Artifact',
