@@ -88,8 +88,8 @@ image-test: setup ## build the images on stand-in bases and use them; needs root
 
 serving-test: setup-serving ## test the endpoint: clients, load, Chromium, Triton; needs Debian or Ubuntu
 	@tools/setup_env.sh triton
-	@{ command -v chromium && command -v npm && command -v ss; } >/dev/null || \
-	  (apt-get update -qq && apt-get install -qqy chromium npm iproute2)
+	@{ command -v chromium && command -v npm && command -v ss && command -v wrk; } >/dev/null || \
+	  (apt-get update -qq && apt-get install -qqy chromium npm iproute2 wrk)
 	$(SERVING)/python -m pytest -q tests/serving --timeout 900
 
 lint: setup ## check style (ruff), imports between packages, the Dockerfile and compose.yaml

@@ -7,13 +7,14 @@ import socket
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 BACKLOG = 2048  # connections that wait to be accepted
+_ACCEPT_TRIES = 100
 MAX_HEADER = 2**16  # bytes of the headers of one request
 MAX_DISCARDED = 2**26  # bytes of a body that is too large, which are read for the answer to arrive
 
 
-def make_protocol(settings):
-    """The class of uvicorn's protocol with the limits of `settings`."""
-    return type('LimitedProtocol', (Limited,), {'settings': settings})
+def make_protocol(settings, dataplane):
+    """The class of uvicorn's protocol with the limits of `settings`, for a `GuardedDataPlane`."""
+    return type('LimitedProtocol', (Limited,), {'settings': settings, 'dataplane': dataplane})
 
 
 class Limited(HttpToolsProtocol):
@@ -24,8 +25,8 @@ class Limited(HttpToolsProtocol):
     closed.
     """
 
-    settings = None
-    _stopping = _in_body = False
+    settings = dataplane = None
+    _in_body = False
     _unread = 0  # bytes of headers, or of a body after its answer
     _timer = None
 
@@ -59,7 +60,7 @@ class Limited(HttpToolsProtocol):
         self._end_wait()
         self._in_body = True
         super().on_headers_complete()
-        if self._stopping:
+        if self.dataplane.stopping:  # so that none is idle, and may be in use again, at the end
             self.cycle.keep_alive = False
 
     def on_message_complete(self):
@@ -76,7 +77,6 @@ class Limited(HttpToolsProtocol):
 
     def shutdown(self):
         """Ends the connection after the requests that have arrived, in part or in whole."""
-        self._stopping = True
         if not self._is_idle():
             self.cycle.keep_alive = False
         elif not self._is_readable():
@@ -105,9 +105,16 @@ class Limited(HttpToolsProtocol):
 
 
 async def accept_waiting(sock):
-    """Lets nobody else into a listening socket's queue, and gives the loop time for the rest."""
+    """Lets nobody else into a listening socket's queue, and waits until the loop has let in the rest.
+
+    Those have been told that they are connected, and may have sent their requests. The next are
+    told nothing until the socket is closed, and refused then.
+    """
     sock.listen(0)
-    await asyncio.sleep(0.05)
+    for _ in range(_ACCEPT_TRIES):
+        await asyncio.sleep(0.01)
+        if not select.select([sock], [], [], 0)[0]:
+            return
 
 
 def listen(protocol, host, port):

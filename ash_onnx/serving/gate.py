@@ -23,16 +23,16 @@ class Gate:
         self._admitted = 0
         self._work = set()  # futures; a client that has gone does not stop a worker
 
-    @contextlib.contextmanager
-    def admitted(self):
-        """Holds a place among the workers or in the queue.
-
-        Raises:
-          Refused: all are taken.
-        """
+    def check(self):
+        """Raises `Refused` if all places among the workers and in the queue are taken."""
         if self._admitted >= self._workers + self._queue:
             raise Refused(BUSY, f'{self._workers} requests are worked on and {self._queue} wait: '
                                 f'try again in {BUSY.retry_after} s')
+
+    @contextlib.contextmanager
+    def admitted(self):
+        """Holds a place among the workers or in the queue; raises as `check`."""
+        self.check()
         self._count(1)
         try:
             yield

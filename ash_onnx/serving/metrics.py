@@ -53,6 +53,10 @@ class Metrics:
             self._requests.labels(model, protocol, seen.code).inc()
             self._seconds.labels(model, protocol).observe(time.perf_counter() - begin)
 
+    def count_shed(self, protocol, code):
+        """Counts a request that was refused before its model was looked for."""
+        self._requests.labels('', protocol, code).inc()
+
     def batch(self, model, size):
         """Counts the examples of one request."""
         self._batch.labels(model).observe(size)

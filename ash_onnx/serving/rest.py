@@ -26,12 +26,12 @@ class Rest:
 
     Args:
       dataplane: the `GuardedDataPlane`.
-      gate, metrics, settings: what both protocols share.
+      gate, metrics, pace, settings: what both protocols share.
     """
 
-    def __init__(self, dataplane, gate, metrics, settings):
+    def __init__(self, dataplane, gate, metrics, pace, settings):
         self._dataplane, self._gate = dataplane, gate
-        self._metrics, self._settings = metrics, settings
+        self._metrics, self._pace, self._settings = metrics, pace, settings
         self._endpoints = V2Endpoints(dataplane)
         self._received = 0  # bytes of bodies that are in memory
         self._page = make_page(dataplane)
@@ -94,6 +94,8 @@ class Rest:
                 response = await self._answer(request, model)
             except Refused as refused:
                 seen.code = refused.reason.http
+                if refused.reason is BUSY:
+                    await self._pace.wait()
                 raise
             except ClientDisconnect:
                 raise

@@ -16,7 +16,7 @@ from ash_onnx.serving.kserve_sdk import (
     add_GRPCInferenceServiceServicer_to_server,
     pb,
 )
-from ash_onnx.serving.refusals import FAULT, Refused, invalid
+from ash_onnx.serving.refusals import BUSY, FAULT, Refused, invalid
 
 _LARGE = 2**15  # bytes of a message that is read on a worker
 _OTHERS = 256  # calls at the same time beside those that the gate admits: health, metadata
@@ -80,7 +80,14 @@ class Servicer(InferenceServicer):
 
 
 class Guard(AsyncServerInterceptor):
-    """Answers what is refused by its status, and an error by INTERNAL, without its words."""
+    """Answers what is refused by its status, and an error by INTERNAL, without its words.
+
+    Args:
+      pace: the `Pace` of refusals, which both protocols share.
+    """
+
+    def __init__(self, pace):
+        self._pace = pace
 
     async def intercept_service(self, continuation, handler_call_details):
         """Finds a call's handler; bytes that are no message get as far as `intercept`."""
@@ -99,6 +106,8 @@ class Guard(AsyncServerInterceptor):
             return await method(request_or_iterator, context)
         except Refused as refused:
             code = refused.reason.grpc
+            if refused.reason is BUSY:
+                await self._pace.wait()
             if refused.reason.retry_after is not None:
                 context.set_trailing_metadata([('retry-after', str(refused.reason.retry_after))])
             await context.abort(code, refused.message)
@@ -130,9 +139,9 @@ class GuardedGrpcServer(GRPCServer):
       port: the one that it listens on, after `start`.
     """
 
-    def __init__(self, servicer, dataplane, settings):
+    def __init__(self, servicer, dataplane, settings, pace):
         super().__init__(settings.grpc_port, dataplane, None, {}, settings.grace)
-        self._servicer, self._settings = servicer, settings
+        self._servicer, self._settings, self._guard = servicer, settings, Guard(pace)
         self.port = None
 
     async def start(self, max_workers=1):
@@ -143,7 +152,7 @@ class GuardedGrpcServer(GRPCServer):
         """
         settings = self._settings
         self._server = grpc.aio.server(
-            futures.ThreadPoolExecutor(max_workers), interceptors=[Guard()],
+            futures.ThreadPoolExecutor(max_workers), interceptors=[self._guard],
             maximum_concurrent_rpcs=settings.workers + settings.queue + _OTHERS,
             options=[('grpc.max_receive_message_length', settings.max_body),
                      ('grpc.max_send_message_length', -1), ('grpc.so_reuseport', 0),

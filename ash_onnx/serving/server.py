@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 
 import uvicorn
 
@@ -16,7 +17,9 @@ from ash_onnx.serving.log import AccessLog
 from ash_onnx.serving.metrics import Metrics
 from ash_onnx.serving.rest import Rest
 from ash_onnx.serving.rpc import GuardedGrpcServer, Servicer
+from ash_onnx.serving.shedding import Pace, Shedding
 
+_SWITCH_INTERVAL = 5e-4  # seconds
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +54,9 @@ class GuardedServer(ModelServer):
         """
         self.dataplane = GuardedDataPlane(models, self._version)
         settings = self._settings
+        # A worker whose run has ended waits as long for the thread of the event loop, if that is
+        # busy; Python's own 5 ms are longer than the runs of small nets.
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         # gRPC would say in several lines of its own that it cannot have the port.
         listen('gRPC', settings.host, settings.grpc_port).close()
         with contextlib.closing(listen('HTTP', settings.host, settings.http_port)) as sock:
@@ -63,9 +69,13 @@ class GuardedServer(ModelServer):
         settings, loop, stopped = self._settings, asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        rest = GuardedRestServer(Rest(self.dataplane, self.gate, self.metrics, settings), settings)
+        pace = Pace()
+        application = Rest(self.dataplane, self.gate, self.metrics, pace, settings).application()
+        rest = GuardedRestServer(
+            AccessLog(Shedding(application, self.gate, self.metrics, pace)), self.dataplane,
+            settings)
         rpc = GuardedGrpcServer(Servicer(self.dataplane, self.gate, self.metrics, settings),
-                                self.dataplane, settings)
+                                self.dataplane, settings, pace)
         await rpc.start()
         serving = asyncio.create_task(rest.start(sock))
         host, port = sock.getsockname()[:2]
@@ -87,11 +97,11 @@ class GuardedServer(ModelServer):
 class GuardedRestServer(RESTServer):
     """KServe's `RESTServer`: uvicorn, with the application and the connections of this package."""
 
-    def __init__(self, rest, settings):
-        super().__init__(AccessLog(rest.application()), None, None, settings.http_port,
+    def __init__(self, application, dataplane, settings):
+        super().__init__(application, None, None, settings.http_port,
                          grace_period=settings.grace)
         config = self.config
-        config.http, config.ws = make_protocol(settings), 'none'
+        config.http, config.ws = make_protocol(settings, dataplane), 'none'
         config.lifespan, config.server_header, config.backlog = 'off', False, BACKLOG
         self._server = _Uvicorn(config)
 
