@@ -21,7 +21,7 @@ ARG SERVE_BASE=python:3.12-slim-bookworm@sha256:54c85f3c47607a77f32adec749d3c81d
 
 FROM scratch AS train-tools
 COPY tools/_train_side.py tools/train.py tools/evaluate.py tools/export_onnx.py tools/convert.py \
-     tools/import_checkpoint.py tools/save_images.py tools/summarize.py /tools/
+     tools/import_checkpoint.py tools/save_images.py tools/summarize.py tools/measure_samples.py /tools/
 
 
 FROM ${TRAIN_BUILD_BASE} AS train-build
@@ -146,7 +146,7 @@ WORKDIR /opt/ash
 COPY --from=serve-build /opt/venv /opt/venv
 COPY --from=serve-op /opt/ash/ash_onnx ash_onnx
 COPY tools/_serve_side.py tools/verify_onnx.py tools/predict.py tools/evaluate_onnx.py \
-     tools/optimize.py tools/serve.py tools/
+     tools/optimize.py tools/generate.py tools/serve.py tools/
 # What the endpoint says that it is, since the image holds no .git.
 ARG COMMIT
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 ASH_COMMIT=$COMMIT \

@@ -11,7 +11,9 @@ from ash_onnx.kinds.classifier.annotation import annotate
 from ash_onnx.kinds.classifier.evaluation import Evaluation, evaluate
 from ash_onnx.kinds.classifier.model import Model
 from ash_onnx.kinds.classifier.prediction import Prediction, predict
-from ash_onnx.loading import load_artifact, load_model
+from ash_onnx.kinds.generator.generation import generate
+from ash_onnx.kinds.generator.model import ImageGenerator
+from ash_onnx.loading import load_artifact, load_generator, load_model
 from ash_onnx.preprocessing import Preprocessing
 from ash_onnx.session import PROVIDERS
 from ash_onnx.verify import Verification, verify
@@ -22,13 +24,16 @@ __all__ = [
     'PROVIDERS',
     'Artifact',
     'Evaluation',
+    'ImageGenerator',
     'Model',
     'Prediction',
     'Preprocessing',
     'Verification',
     'annotate',
     'evaluate',
+    'generate',
     'load_artifact',
+    'load_generator',
     'load_model',
     'predict',
     'read_image',

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from ash_onnx import blocked, fusing, native
 from ash_onnx.artifact import MODEL_FILE, AshForm
 from ash_onnx.files import read_bounded
-from ash_onnx.kinds import DEFAULT, KINDS
+from ash_onnx.kinds import DEFAULT, KINDS, generator
 from ash_onnx.limits import check_declared_sizes
 from ash_onnx.metadata import read_metadata
 from ash_onnx.session import open_session
@@ -42,6 +42,17 @@ def load_model(path, provider='cpu', threads=None, tf32=False, fused='auto'):
         library cannot be had.
     """
     return load_artifact(path, provider, threads, tf32, fused, kind=DEFAULT)
+
+
+def load_generator(path, provider='cpu', threads=None, tf32=False, fused='auto'):
+    """Opens the artifact of an image generator on an execution provider, never on another one.
+
+    Args, Raises: as for `load_model`.
+
+    Returns:
+      A `kinds.generator.model.ImageGenerator`.
+    """
+    return load_artifact(path, provider, threads, tf32, fused, kind=generator.KIND.name)
 
 
 def load_artifact(path, provider='cpu', threads=None, tf32=False, fused='auto', kind=None):

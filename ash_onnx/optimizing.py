@@ -14,8 +14,10 @@ import os
 import platform
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 
@@ -78,7 +80,7 @@ def optimize(artifact, out, form, images=None, reduce_range=False):
         if form == FUSED:
             shutil.copy(native.library('cpu'), folder)
         else:
-            _measure_tolerance(folder, model, form)
+            _measure_tolerance(source, folder, model, form)
         result = verify(load_artifact(folder))
         os.rename(folder, out)
     return result
@@ -192,17 +194,30 @@ def _describe(model, form, images, reduce_range):
     _set_metadata(model, 'optimized', json.dumps(done))
 
 
-def _measure_tolerance(folder, model, form):
-    """Writes the tolerance into the model: how far its answers to the test data are, twice."""
-    _set_metadata(model, 'tolerance', json.dumps({'relative': 1.0}))
+def _measure_tolerance(source, folder, model, form):
+    """Writes the tolerance into the model: how far its answers to the test data are, twice.
+
+    Integers may differ only where the source lets them: otherwise they may be indices, of which a
+    distance says nothing.
+    """
+    levels = source.metadata.get('tolerance', {}).get('integer_levels', 0)
+    _set_tolerance(model, Tolerance(1.0, levels))
     onnx.save(model, folder / MODEL_FILE)
     found = verify(load_artifact(folder, fused=False))
-    largest = max(row.max_rel_difference for row in found.differences)
+    integers, others = [], []
+    for row in found.differences:
+        (integers if levels and np.dtype(row.dtype).kind in 'iu' else others).append(row)
+    largest = max((row.max_rel_difference for row in others), default=0)
     relative = max(LEAST_TOLERANCE[form], float(f'{2 * largest:.1e}'))
     if not relative <= 1:
         raise ValueError(f'{form} gives other answers: a relative difference of {largest:.1e}')
-    _set_metadata(model, 'tolerance', json.dumps({'relative': Tolerance(relative).relative}))
+    distances = [2 * int(row.max_abs_difference) for row in integers]
+    _set_tolerance(model, Tolerance(relative, max([levels, *distances])))
     onnx.save(model, folder / MODEL_FILE)
+
+
+def _set_tolerance(model, tolerance):
+    _set_metadata(model, 'tolerance', json.dumps(asdict(tolerance)))
 
 
 def _set_metadata(model, key, value):

@@ -28,8 +28,8 @@ def check_values(title, values, expected):
     Args:
       title: `inputs` or `outputs`, for the message.
       values: the graph's `onnx.ValueInfoProto`s.
-      expected: dict, name -> (an `onnx.TensorProto.DataType`, list of sizes with None for those
-        that must be dynamic).
+      expected: dict, name -> (an `onnx.TensorProto.DataType`, list of sizes, with None for one
+        that must be dynamic and `...` for any).
 
     Raises:
       ValueError: another name, dtype or shape. A value may declare no shape, as some converters
@@ -58,25 +58,30 @@ def array_dtype(value):
     return _DTYPES[elem_type]
 
 
+def declared_sizes(value):
+    """The sizes of a value that a graph declares, a list with None for what is symbolic."""
+    return [dim.dim_value if dim.HasField('dim_value') else None
+            for dim in value.type.tensor_type.shape.dim]
+
+
 def check_shape(value, shape, note=''):
     """Raises ValueError, with `note` at its end, if a value's declared shape does not fit one."""
-    # The sizes of the graph, None for what is symbolic.
-    found = [dim.dim_value if dim.HasField('dim_value') else None
-             for dim in value.type.tensor_type.shape.dim]
+    found = declared_sizes(value)
     if not fits(found, shape):
         raise ValueError(f'{value.name} has shape {shape_name(found)}, expected '
                          f'{shape_name(shape)} by its metadata{note}')
 
 
 def fits(found, shape):
-    """Whether each size is symbolic (None) in `found`, or the same number in both."""
+    """Whether each size is symbolic (None) in `found`, any (...) in `shape`, or equal in both."""
     return len(found) == len(shape) and all(
-        a is None or a == b for a, b in zip(found, shape, strict=True))
+        a is None or b is ... or a == b for a, b in zip(found, shape, strict=True))
 
 
 def shape_name(shape):
     """A shape as a message shows it, with N for None."""
-    return '[' + ', '.join('N' if size is None else str(size) for size in shape) + ']'
+    names = {None: 'N', ...: 'any'}
+    return '[' + ', '.join(names.get(size, str(size)) for size in shape) + ']'
 
 
 def _dtype_name(elem_type):

@@ -13,8 +13,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+
+
+def _end(number, frame):
+    """Ends the process at Ctrl-C, which packages that are being imported may catch or show."""
+    del number, frame
+    os.write(2, '{}: interrupted\n'.format(os.path.basename(sys.argv[0])).encode())
+    os._exit(130)
+
+
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends imports at once; commands undo this
+    signal.signal(signal.SIGINT, _end)  # until a command begins, which undoes this
 try:
     if sys.version_info < (3, 10):
         raise ImportError('it is too old')

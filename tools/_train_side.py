@@ -16,8 +16,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 if os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2') != '0':
     warnings.filterwarnings('ignore', category=FutureWarning, module='tensor(flow|board)')
     warnings.filterwarnings('ignore', category=DeprecationWarning)
+
+
+def _end(number, frame):
+    """Ends the process at Ctrl-C, which packages that are being imported may catch or show."""
+    del number, frame
+    os.write(2, '{}: interrupted\n'.format(os.path.basename(sys.argv[0])).encode())
+    os._exit(130)
+
+
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends imports at once; commands undo this
+    signal.signal(signal.SIGINT, _end)  # until a command begins, which undoes this
 try:
     import ash_tf1  # noqa: F401
 except ImportError as error:  # another Python, or an environment without TensorFlow 1

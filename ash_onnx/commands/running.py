@@ -26,7 +26,8 @@ def run(parser, function, argv):
     args = parser.parse_args(argv)
     args.program = parser.prog
     memory_limit = getattr(args, 'memory_limit', None)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as tools/ has it during imports
+    if getattr(signal.getsignal(signal.SIGINT), '__module__', '') == '_serve_side':
+        # As tools/ has it during imports.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not

@@ -3,8 +3,9 @@
 A new kind is a module or package here with a `Kind` (see `base`), and a place in `KINDS`.
 """
 
-from ash_onnx.kinds import classifier, keras_model, tensors
+from ash_onnx.kinds import classifier, generator, keras_model, tensors
 
 # In the order in which a message lists them.
-KINDS = {kind.name: kind for kind in (classifier.KIND, keras_model.KIND, tensors.KIND)}
+KINDS = {kind.name: kind for kind in (classifier.KIND, generator.KIND, keras_model.KIND,
+                                      tensors.KIND)}
 DEFAULT = classifier.KIND.name  # of artifacts that are older than the metadata `kind`

@@ -105,7 +105,7 @@ class Limited(HttpToolsProtocol):
 
 
 async def accept_waiting(sock):
-    """Lets nobody else into a listening socket's queue, and waits until the loop has let in the rest.
+    """Lets nobody else into a listening socket's queue, and waits until the rest are accepted.
 
     Those have been told that they are connected, and may have sent their requests. The next are
     told nothing until the socket is closed, and refused then.

@@ -31,7 +31,7 @@ class Pace:
 class Shedding:
     """ASGI middleware: 503 for an inference request that the gate would refuse.
 
-    The application refuses it too, but has read its body, and found its route and its model by then.
+    The application refuses it too, but has read its body and found its model by then.
 
     Args:
       application: the ASGI application.

@@ -17,7 +17,8 @@ def run(parser, function, argv):
     outside of training gives 130. If the reader of the output has gone, the status is 141.
     """
     args = parser.parse_args(argv)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as tools/ has it during imports
+    if getattr(signal.getsignal(signal.SIGINT), '__module__', '') == '_train_side':
+        # As tools/ has it during imports.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not

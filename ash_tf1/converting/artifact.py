@@ -51,7 +51,9 @@ def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT, te
     signature = proof.signature
     model = onnx_model.convert(proof.graph_def, signature, opset)
     properties = dict(properties, versions=_versions(),
-                      tolerance=json.dumps({'relative': proof.tolerance}))
+                      tolerance=json.dumps(dict(
+                          relative=proof.tolerance,
+                          **({'integer_levels': proof.levels} if proof.levels else {}))))
     origin = properties.get('checkpoint_sha256') or properties.get('source_sha256')
     if origin:
         properties['model_version'] = origin[:12]

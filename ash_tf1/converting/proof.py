@@ -27,6 +27,7 @@ class Proof(NamedTuple):
       inputs: an array for each input.
       answers: an array for each output: those of the source.
       tolerance: by how much an answer may differ, relative to the largest of its output.
+      levels: by how much an answer in integers may differ.
     """
 
     graph_def: tf.GraphDef
@@ -34,15 +35,17 @@ class Proof(NamedTuple):
     inputs: List[np.ndarray]
     answers: List[np.ndarray]
     tolerance: float
+    levels: int = 0
 
 
-def prove(graph_def, signature, inputs):
+def prove(graph_def, signature, inputs, levels=0):
     """Runs a frozen graph, and holds its portable form against what it answers.
 
     Args:
       graph_def: a GraphDef without variables, with ASH in any form.
       signature: its `onnx_model.Signature`.
       inputs: an array for each input of the signature, in order.
+      levels: by how much an answer in integers may differ: 1 for pixels that are rounded.
 
     Returns:
       A `Proof`.
@@ -55,8 +58,8 @@ def prove(graph_def, signature, inputs):
     lowered = lowering.lower(graph_def)
     answers = _run(graph_def, signature, inputs)
     tolerance = _tolerance(graph_def, signature, inputs, answers)
-    _check(signature, answers, _run(lowered, signature, inputs), tolerance)
-    return Proof(lowered, signature, inputs, answers, tolerance)
+    _check(signature, answers, _run(lowered, signature, inputs), tolerance, levels)
+    return Proof(lowered, signature, inputs, answers, tolerance, levels)
 
 
 def _run(graph_def, signature, values):
@@ -112,13 +115,20 @@ def _difference(expected, found):
     return float(change / scale) if scale else float(change and np.inf)
 
 
-def _check(signature, answers, lowered, tolerance):
+def _equal(expected, found, levels):
+    """Whether integers, or values of another kind, are the same up to some levels."""
+    if not levels or expected.dtype.kind not in 'iu' or expected.shape != found.shape:
+        return np.array_equal(expected, found)
+    return not expected.size or np.abs(expected.astype(np.int64) - found).max() <= levels
+
+
+def _check(signature, answers, lowered, tolerance, levels):
     """Raises RuntimeError where an answer is no number, or the portable ops give another."""
     for name, expected, found in zip(signature.output_names, answers, lowered):
         if np.issubdtype(expected.dtype, np.floating) and not np.isfinite(expected).all():
             raise RuntimeError('the graph gives NaN or infinity as {} for the samples: give others '
                                'by --samples'.format(name))
-        if expected.dtype.kind != 'f' and not np.array_equal(expected, found):
+        if expected.dtype.kind != 'f' and not _equal(expected, found, levels):
             raise RuntimeError('the portable ops give other values of {}'.format(name))
         if not _difference(expected, found) <= tolerance:
             raise RuntimeError('the portable ops give {} with a relative difference of {:.1e}, '

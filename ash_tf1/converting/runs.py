@@ -15,7 +15,7 @@ from ash_tf1.sessions import session_config
 from ash_tf1.training import evaluation
 from ash_tf1.training import run_dir as run_dirs
 from ash_tf1.training.initial_weights import find_initial_weights
-from ash_tf1.training.run_log import METRICS_FILE
+from ash_tf1.training.log_reading import METRICS_FILE
 
 
 def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, keep_graph=False,
@@ -100,12 +100,18 @@ def _write(out_dir, frozen, inputs, properties, keep_graph, opset, texts):
         properties['inputs'] = json.dumps([
             artifact.describe_input(name, tensor.shape, value) for name, tensor, value
             in zip(frozen.signature.input_names, frozen.inputs, inputs)])
-    return artifact.write(out_dir, proof.prove(frozen.graph_def, frozen.signature, inputs),
+    return artifact.write(out_dir, proof.prove(frozen.graph_def, frozen.signature, inputs,
+                                              frozen.levels),
                           properties, keep_graph, opset, texts)
 
 
 def _samples(task, spec, run_dir, data_dir, paths, count):
-    """(batch of at most count examples, where they are from), of files or of a split."""
+    """(batch of at most count examples, where they are from): made, of files or of a split."""
+    made = task.samples(spec, count)
+    if made is not None:
+        if paths or data_dir:
+            raise ValueError('the inputs of the task {} are made: give no data'.format(task.name))
+        return made
     if paths:
         paths = sample_images(paths, count)
         return task.photo_samples(spec, paths), base_names(paths)
@@ -128,6 +134,7 @@ class Frozen(NamedTuple):
     signature: onnx_model.Signature
     inputs: List[graphs.Tensor]
     keys: List[str]  # of the inputs in an example
+    levels: int      # as in the `Interface`
 
 
 def freeze(task, spec, prefix, implementation=AUTO, any_size=False):
@@ -155,11 +162,12 @@ def freeze(task, spec, prefix, implementation=AUTO, any_size=False):
             tuple((name, tensor.name) for name, tensor in interface.outputs.items()))
         inputs = [graphs.Tensor(tensor.name, tensor.dtype, _example_shape(tensor, spec, any_size))
                   for tensor in interface.inputs.values()]
-        weights = find_initial_weights(prefix, tf.global_variables(), task, spec, exact=True)
+        weights = find_initial_weights(prefix, tf.global_variables(), task, spec, exact=True,
+                                       part=interface.scope)
         with tf.Session(config=session_config()) as session:
             checkpoint.restore(session, prefix, variables=weights.sources)
             return Frozen(onnx_model.freeze_session(session, signature), signature, inputs,
-                          list(interface.inputs))
+                          list(interface.inputs), interface.levels)
 
 
 def _example_shape(tensor, spec, any_size):

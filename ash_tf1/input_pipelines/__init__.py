@@ -1,10 +1,13 @@
 """Data sets as splits of examples, and the batches made of them; nothing here needs TensorFlow."""
 import functools
+import inspect
 
-from ash_tf1.input_pipelines import cifar, digits, folder
+from ash_tf1 import named_options
+from ash_tf1.input_pipelines import celeba, cifar, digits, folder, photos
 from ash_tf1.input_pipelines.dataset import (
     ArraySplit,
     Dataset,
+    Images,
     LabelledImages,
     Split,
     Subset,
@@ -13,52 +16,60 @@ from ash_tf1.input_pipelines.dataset import (
 from ash_tf1.input_pipelines.holding_out import hold_out
 
 __all__ = ['ANY_SIZE', 'DATASETS', 'VALIDATION_SHARE', 'ArraySplit', 'Dataset',
-           'LabelledImages', 'Split', 'Subset', 'hold_out', 'load_dataset', 'validate']
+           'Images', 'LabelledImages', 'Split', 'Subset', 'hold_out', 'load_dataset', 'validate']
 
 # name -> function (data_dir) -> Dataset; of those in ANY_SIZE, (data_dir, image_size) -> Dataset.
+# Its further arguments are the options of the data set.
 DATASETS = {
     'digits': digits.load,
     'cifar10': functools.partial(cifar.load, cifar.CIFAR10),
     'cifar100': functools.partial(cifar.load, cifar.CIFAR100),
     'folder': folder.load,
+    'photos': photos.load,
+    'celeba': celeba.load,
 }
-ANY_SIZE = frozenset({'folder'})
+ANY_SIZE = frozenset({'folder', 'photos', 'celeba'})
 # What is held out of train where the publisher gives no validation split: 5,000 of CIFAR's 50,000.
 VALIDATION_SHARE = 0.1
 
 
-def load_dataset(name, data_dir=None, validation_share=None, image_size=None):
+def load_dataset(name, data_dir=None, validation_share=None, image_size=None, options=()):
     """Loads a data set by its name, and checks it.
 
     Args:
-        name: a key of `DATASETS`.
-        data_dir: where its files are (see its loader); None for a data set that needs none.
-        validation_share: what share of train becomes the validation split, in [0, 1), of a data
-            set that has none of its own; None means `VALIDATION_SHARE`. With 0 nothing is held
-            out.
-        image_size: (height, width) of the images; None for the data set's own.
+      name: a key of `DATASETS`.
+      data_dir: where its files are (see its loader); None for a data set that needs none.
+      validation_share: what share of train becomes the validation split, in [0, 1), of a data
+        set that has none of its own; None means `VALIDATION_SHARE`. With 0 nothing is held
+        out.
+      image_size: (height, width) of the images; None for the data set's own.
+      options: sequence of strings such as 'attributes=Smiling'.
 
     Returns:
-        A `Dataset`.
+      A `Dataset`.
 
     Raises:
-        ValueError: the name is unknown, an argument is not what this data set needs, or a file is
-            wrong.
-        FileNotFoundError: `data_dir` or a file in it is missing.
+      ValueError: the name is unknown, an argument is not what this data set needs, or a file is
+        wrong.
+      FileNotFoundError: `data_dir` or a file in it is missing.
     """
     if name not in DATASETS:
         raise ValueError('unknown data set {!r}; known are {}'.format(
             name, ', '.join(sorted(DATASETS))))
     if validation_share is not None and not 0 <= validation_share < 1:
-        raise ValueError(f'validation_share must be in [0, 1), got {validation_share!r}')
+        raise ValueError('validation_share must be in [0, 1), got {!r}'.format(validation_share))
     if image_size is not None and not (len(image_size) == 2 and all(
             isinstance(side, int) and side >= 1 for side in image_size)):
-        raise ValueError(f'image_size must be (height, width) in pixels, got {image_size!r}')
+        raise ValueError('image_size must be (height, width) in pixels, got {!r}'.format(
+            image_size))
     size = (image_size,) if name in ANY_SIZE else ()
-    dataset = validate(DATASETS[name](data_dir, *size))
+    load = DATASETS[name]
+    known = named_options.settable(inspect.signature(load).parameters.values())
+    dataset = validate(load(data_dir, *size, **named_options.parse(name, known, options)))
     if image_size is not None and dataset.image_shape[:2] != tuple(image_size):
-        raise ValueError(f'data set {name!r} has images of {dataset.image_shape[:2]}, which are '
-                         f'not resized to {tuple(image_size)}')
+        raise ValueError('data set {!r} has images of {}, which are '
+                         'not resized to {}'.format(
+                             name, dataset.image_shape[:2], tuple(image_size)))
     if validation_share is None:
         validation_share = VALIDATION_SHARE
     if validation_share and dataset.validation is None:

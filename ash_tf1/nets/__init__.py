@@ -6,9 +6,12 @@
 of normalised images [N, H, W, C]. The activation is always an argument. A net's further arguments
 are its options.
 """
+import dataclasses
 import functools
 import inspect
 
+from ash_tf1 import named_options
+from ash_tf1.nets.dcgan import Dcgan
 from ash_tf1.nets.densenet import densenet_100_12, densenet_bc_100_12
 from ash_tf1.nets.resnet import (
     resnet_v1_18,
@@ -42,8 +45,10 @@ IMAGENET_NETS = (
 )
 NETS = {net.__name__: net for net in CIFAR_NETS + IMAGENET_NETS}
 
+# Pairs of a generator and a discriminator: classes whose fields are the options.
+GANS = {'dcgan': Dcgan}
+
 ARGUMENTS = ('inputs', 'num_classes', 'activation_fn', 'is_training', 'reuse', 'scope')
-_PARSERS = {bool: {'true': True, 'false': False}.__getitem__, int: int, float: float, str: str}
 
 
 def get_net(name, options=()):
@@ -64,7 +69,16 @@ def get_net(name, options=()):
         raise ValueError('unknown net {!r}; known are {}'.format(name, ', '.join(sorted(NETS))))
     if not options:
         return NETS[name]
-    return functools.partial(NETS[name], **_parse_options(name, options))
+    return functools.partial(NETS[name], **named_options.parse(name, net_options(name), options))
+
+
+def get_gan(name, options=()):
+    """Finds a pair of a generator and a discriminator, as `get_net` finds a net in `GANS`."""
+    if name not in GANS:
+        raise ValueError('unknown generator {!r}; known are {}'.format(
+            name, ', '.join(sorted(GANS))))
+    known = named_options.settable(dataclasses.fields(GANS[name]))
+    return GANS[name](**named_options.parse(name, known, options))
 
 
 def reference_task(name):
@@ -81,21 +95,4 @@ def default_scope(name):
 def net_options(name):
     """The options of a net that a string can set: a dict, name -> default value."""
     parameters = inspect.signature(NETS[name]).parameters.values()
-    return {p.name: p.default for p in parameters
-            if p.name not in ARGUMENTS and type(p.default) in _PARSERS}
-
-
-def _parse_options(name, options):
-    known, values = net_options(name), {}
-    for option in options:
-        key, equals, text = option.partition('=')
-        if not equals or key not in known:
-            raise ValueError('unknown option {!r} of {}; {}'.format(
-                option, name, 'it has none' if not known else 'known are ' + ', '.join(
-                    '{}={}'.format(*item) for item in known.items())))
-        try:
-            values[key] = _PARSERS[type(known[key])](text)
-        except (KeyError, ValueError):
-            raise ValueError('option {!r} of {} needs a {}'.format(
-                option, name, type(known[key]).__name__)) from None
-    return values
+    return named_options.settable(p for p in parameters if p.name not in ARGUMENTS)

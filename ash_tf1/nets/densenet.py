@@ -16,7 +16,10 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 from tf_slim.layers import utils
 
-from ash_tf1.nets import net_utils
+from ash_tf1.nets import layers
+from ash_tf1.nets.classifier import classify
+from ash_tf1.nets.dropout import keyed_dropout
+from ash_tf1.nets.inputs import check_images
 from ash_tf1.recomputation import recompute_in_backward
 
 BLOCKS = 3
@@ -30,9 +33,9 @@ DenseKind.__doc__ += """: `layers` in each block, `growth` channels each, after 
 
 def dense_kind(depth, growth, bottleneck):
     """The `DenseKind` of DenseNet-depth-growth, plain or BC."""
-    layers, rest = divmod(depth - 4, BLOCKS * (2 if bottleneck else 1))
+    per_block, rest = divmod(depth - 4, BLOCKS * (2 if bottleneck else 1))
     assert rest == 0, depth
-    return DenseKind(layers, growth, 2 * growth if bottleneck else 16, bottleneck,
+    return DenseKind(per_block, growth, 2 * growth if bottleneck else 16, bottleneck,
                      0.5 if bottleneck else 1.0)
 
 
@@ -41,21 +44,21 @@ def _layer(features, kind, activation_fn, dropout, recompute):
     kernel, depth = (1, BOTTLENECK_WIDTH * kind.growth) if kind.bottleneck else (3, kind.growth)
 
     def widest(*maps):
-        net = net_utils.norm_activate(tf.concat(maps, axis=3), activation_fn, 'preact')
-        return net_utils.conv2d(net, depth, kernel, scope='conv1')
+        net = layers.norm_activate(tf.concat(maps, axis=3), activation_fn, 'preact')
+        return layers.conv2d(net, depth, kernel, scope='conv1')
 
     net = dropout(recompute_in_backward(widest, features) if recompute else widest(*features))
     if kind.bottleneck:
-        net = net_utils.norm_activate(net, activation_fn, 'conv1')
-        net = dropout(net_utils.conv2d(net, kind.growth, 3, scope='conv2'))
+        net = layers.norm_activate(net, activation_fn, 'conv1')
+        net = dropout(layers.conv2d(net, kind.growth, 3, scope='conv2'))
     return net
 
 
 def _transition(net, kind, activation_fn, dropout):
     """[N, H, W, C] -> [N, H / 2, W / 2, compression * C]."""
     depth = int(kind.compression * net.shape[3].value)
-    net = net_utils.norm_activate(net, activation_fn, 'preact')
-    net = dropout(net_utils.conv2d(net, depth, 1, scope='conv1'))
+    net = layers.norm_activate(net, activation_fn, 'preact')
+    net = dropout(layers.conv2d(net, depth, 1, scope='conv1'))
     return slim.avg_pool2d(net, 2, stride=2, padding='SAME', scope='pool')
 
 
@@ -88,12 +91,12 @@ def densenet(inputs, kind, num_classes, activation_fn, is_training, reuse=None, 
         outside [0, 1), or the activation cannot be computed again.
     """
     def dropout(net):
-        return net_utils.dropout(net, dropout_rate, is_training)
+        return keyed_dropout(net, dropout_rate, is_training)
 
-    net_utils.check_images(inputs)
+    check_images(inputs)
     end_points = collections.OrderedDict()
-    with tf.variable_scope(scope, reuse=reuse), slim.arg_scope(net_utils.arg_scope(is_training)):
-        net = end_points['conv1'] = net_utils.conv2d(inputs, kind.stem_depth, 3, scope='conv1')
+    with tf.variable_scope(scope, reuse=reuse), slim.arg_scope(layers.arg_scope(is_training)):
+        net = end_points['conv1'] = layers.conv2d(inputs, kind.stem_depth, 3, scope='conv1')
         for i in range(1, BLOCKS + 1):
             features = [net]
             for j in range(1, kind.layers + 1):
@@ -105,8 +108,8 @@ def densenet(inputs, kind, num_classes, activation_fn, is_training, reuse=None, 
                 name = 'transition%d' % i
                 with tf.variable_scope(name):
                     net = end_points[name] = _transition(net, kind, activation_fn, dropout)
-        net = end_points['postnorm'] = net_utils.norm_activate(net, activation_fn, 'postnorm')
-        return net_utils.classify(net, num_classes, end_points), end_points
+        net = end_points['postnorm'] = layers.norm_activate(net, activation_fn, 'postnorm')
+        return classify(net, num_classes, end_points), end_points
 
 
 def _dense_net(name, kind):

@@ -15,7 +15,10 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 from tf_slim.nets import resnet_utils
 
-from ash_tf1.nets import net_utils
+from ash_tf1.nets import layers
+from ash_tf1.nets.classifier import classify
+from ash_tf1.nets.dropout import keyed_dropout
+from ash_tf1.nets.inputs import check_images
 
 Block = collections.namedtuple('Block', ['units', 'depth', 'stride', 'bottleneck'])
 Block.__doc__ += """: `units` residual units of `depth` output channels; together they have a stride
@@ -23,7 +26,7 @@ of `stride`."""
 
 Stem = collections.namedtuple('Stem', ['depth', 'kernel', 'stride', 'pool', 'symmetric_padding'])
 Stem.__doc__ += """: `depth`, `kernel` and `stride` of the first convolution; `pool`, whether a 3x3
-max pooling of stride 2 follows; `symmetric_padding` of the whole net, as for `net_utils.conv2d`."""
+max pooling of stride 2 follows; `symmetric_padding` of the whole net, as for `layers.conv2d`."""
 
 CIFAR_STEM = Stem(16, 3, 1, pool=False, symmetric_padding=False)
 IMAGENET_STEM = Stem(64, 7, 2, pool=True, symmetric_padding=True)
@@ -48,8 +51,8 @@ def imagenet_blocks(depth):
 def cifar_blocks(depth):
     """The three blocks of the CIFAR net with `depth` layers; bottlenecks from 164 layers on."""
     bottleneck = depth >= 164
-    layers, expansion = (3, 4) if bottleneck else (2, 1)
-    units, rest = divmod(depth - 2, 3 * layers)
+    convolutions, expansion = (3, 4) if bottleneck else (2, 1)
+    units, rest = divmod(depth - 2, 3 * convolutions)
     assert rest == 0, depth
     return tuple(Block(units, width * expansion, stride, bottleneck)
                  for width, stride in ((16, 1), (32, 2), (64, 2)))
@@ -82,47 +85,47 @@ def _unit_v1(net, depth, stride, convolutions, activation_fn, zero_init_residual
     if net.shape[3].value == depth:
         shortcut = resnet_utils.subsample(net, stride)
     else:
-        shortcut = net_utils.conv_norm_activate(net, depth, 1, stride, net_utils.linear, 'shortcut')
+        shortcut = layers.conv_norm_activate(net, depth, 1, stride, layers.linear, 'shortcut')
     residual = net
     *hidden, (kernel, width, last_stride) = convolutions
     for i, (hidden_kernel, hidden_width, hidden_stride) in enumerate(hidden, 1):
-        residual = net_utils.conv_norm_activate(residual, hidden_width, hidden_kernel,
-                                                hidden_stride, activation_fn, 'conv%d' % i)
+        residual = layers.conv_norm_activate(residual, hidden_width, hidden_kernel,
+                                             hidden_stride, activation_fn, 'conv%d' % i)
     initializers = {'gamma': tf.zeros_initializer()} if zero_init_residual else None
     with slim.arg_scope([slim.batch_norm], param_initializers=initializers):
-        residual = net_utils.conv_norm_activate(residual, width, kernel, last_stride,
-                                                net_utils.linear, 'conv%d' % (len(hidden) + 1))
+        residual = layers.conv_norm_activate(residual, width, kernel, last_stride,
+                                             layers.linear, 'conv%d' % (len(hidden) + 1))
     return activation_fn(shortcut + residual)
 
 
 def _unit_v2(net, depth, stride, convolutions, activation_fn, dropout):
     """[N, H, W, C] -> [N, H / stride, W / stride, depth], not activated, in the current scope."""
-    preact = net_utils.norm_activate(net, activation_fn, 'preact')
+    preact = layers.norm_activate(net, activation_fn, 'preact')
     if net.shape[3].value == depth:
         shortcut = resnet_utils.subsample(net, stride)
     else:
-        shortcut = net_utils.conv2d(preact, depth, 1, stride=stride, scope='shortcut')
+        shortcut = layers.conv2d(preact, depth, 1, stride=stride, scope='shortcut')
     residual = preact
     *hidden, (kernel, width, last_stride) = convolutions
     for i, (hidden_kernel, hidden_width, hidden_stride) in enumerate(hidden, 1):
-        residual = net_utils.conv_norm_activate(residual, hidden_width, hidden_kernel,
-                                                hidden_stride, activation_fn, 'conv%d' % i)
-    residual = net_utils.conv2d(dropout(residual), width, kernel, stride=last_stride,
-                                scope='conv%d' % (len(hidden) + 1))
+        residual = layers.conv_norm_activate(residual, hidden_width, hidden_kernel,
+                                             hidden_stride, activation_fn, 'conv%d' % i)
+    residual = layers.conv2d(dropout(residual), width, kernel, stride=last_stride,
+                             scope='conv%d' % (len(hidden) + 1))
     return shortcut + residual
 
 
 def _resnet(inputs, stem, blocks, unit, stem_activation_fn, stride_placement, end_points):
     """Stem and blocks, in the current scope; `unit` takes (net, depth, stride, convolutions)."""
-    net_utils.check_images(inputs)
+    check_images(inputs)
     if stride_placement not in STRIDE_PLACEMENTS:
         raise ValueError('stride_placement must be one of {}, got {!r}'.format(
             ', '.join(STRIDE_PLACEMENTS), stride_placement))
     if stem_activation_fn is None:
-        net = net_utils.conv2d(inputs, stem.depth, stem.kernel, stride=stem.stride, scope='conv1')
+        net = layers.conv2d(inputs, stem.depth, stem.kernel, stride=stem.stride, scope='conv1')
     else:
-        net = net_utils.conv_norm_activate(inputs, stem.depth, stem.kernel, stem.stride,
-                                           stem_activation_fn, 'conv1')
+        net = layers.conv_norm_activate(inputs, stem.depth, stem.kernel, stem.stride,
+                                        stem_activation_fn, 'conv1')
     end_points['conv1'] = net
     if stem.pool:
         net = slim.max_pool2d(net, 3, stride=2, padding='SAME', scope='pool1')
@@ -171,9 +174,9 @@ def resnet_v1(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
 
     end_points = collections.OrderedDict()
     with tf.variable_scope(scope, reuse=reuse), \
-            slim.arg_scope(net_utils.arg_scope(is_training, stem.symmetric_padding)):
+            slim.arg_scope(layers.arg_scope(is_training, stem.symmetric_padding)):
         net = _resnet(inputs, stem, blocks, unit, activation_fn, stride_placement, end_points)
-        return net_utils.classify(net, num_classes, end_points), end_points
+        return classify(net, num_classes, end_points), end_points
 
 
 def resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse=None,
@@ -196,18 +199,18 @@ def resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse=Non
       ValueError: as for `resnet_v1`, or the dropout rate is outside [0, 1).
     """
     def dropout(net):
-        return net_utils.dropout(net, dropout_rate, is_training)
+        return keyed_dropout(net, dropout_rate, is_training)
 
     def unit(net, depth, stride, convolutions):
         return _unit_v2(net, depth, stride, convolutions, activation_fn, dropout)
 
     end_points = collections.OrderedDict()
     with tf.variable_scope(scope, reuse=reuse), \
-            slim.arg_scope(net_utils.arg_scope(is_training, stem.symmetric_padding)):
+            slim.arg_scope(layers.arg_scope(is_training, stem.symmetric_padding)):
         net = _resnet(inputs, stem, blocks, unit, None, stride_placement, end_points)
-        net = net_utils.norm_activate(net, activation_fn, 'postnorm')
+        net = layers.norm_activate(net, activation_fn, 'postnorm')
         end_points['postnorm'] = net
-        return net_utils.classify(net, num_classes, end_points), end_points
+        return classify(net, num_classes, end_points), end_points
 
 
 def _imagenet_v1(depth):

@@ -8,7 +8,7 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.nets import net_utils
+from ash_tf1.nets.inputs import check_images
 
 DENSE_UNITS = (100, 100)
 _POOL = None
@@ -32,7 +32,7 @@ VGG_19_LAYERS = (
 
 def _vgg(inputs, layers, num_classes, activation_fn, dense_activation_fn, logits_activation_fn):
     """Logits [N, num_classes] and end_points of images [N, H, W, C], in the current scope."""
-    net_utils.check_images(inputs)
+    check_images(inputs)
     if inputs.shape[1].value is None or inputs.shape[2].value is None:
         raise ValueError('VGG needs a known height and width, for its dense layers are as large as '
                          'its last feature map; got {}'.format(inputs.shape))

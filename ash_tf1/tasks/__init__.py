@@ -4,6 +4,7 @@ The training loop knows steps, feeds, objectives and metrics. Only the `Task` kn
 `base.py` has the contract between the two.
 """
 from ash_tf1.tasks.base import (
+    Alarm,
     Evaluation,
     Evaluator,
     Interface,
@@ -14,11 +15,12 @@ from ash_tf1.tasks.base import (
     Task,
 )
 from ash_tf1.tasks.classification import Classification
+from ash_tf1.tasks.generation import Generation
 
-TASKS = {task.name: task for task in (Classification(),)}
+TASKS = {task.name: task for task in (Classification(), Generation())}
 
-__all__ = ['TASKS', 'Classification', 'Evaluation', 'Evaluator', 'Interface', 'MeanEvaluator',
-           'Metric', 'ModelSpec', 'Objective', 'Task', 'get_task']
+__all__ = ['TASKS', 'Alarm', 'Classification', 'Evaluation', 'Evaluator', 'Generation', 'Interface',
+           'MeanEvaluator', 'Metric', 'ModelSpec', 'Objective', 'Task', 'get_task']
 
 
 def get_task(name):

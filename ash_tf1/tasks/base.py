@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from ash_tf1.input_pipelines.transforms import get_augmentation
 from ash_tf1.nets import default_scope
 
 
@@ -54,6 +55,15 @@ class Metric(NamedTuple):
     scale: float = 1.  # the plot shows scale * number
 
 
+class Alarm(NamedTuple):
+    """A warning that a run gives while a metric stays below a value."""
+
+    metric: str   # name of a `Metric` of training batches
+    below: float
+    steps: int    # how many in a row
+    text: str     # what it means, for the user
+
+
 class Objective(NamedTuple):
     """A loss, and the variables that it trains. A step minimises each objective once, in order."""
 
@@ -67,6 +77,8 @@ class Interface(NamedTuple):
 
     inputs: Dict[str, tf.Tensor]   # key of an example -> placeholder, named as in the model
     outputs: Dict[str, tf.Tensor]  # name in the model -> tensor
+    scope: str = ''                # variable scope of the part that is exported; '' for the net's
+    levels: int = 0                # by how much another engine may differ in outputs of integers
 
 
 class Evaluation:
@@ -139,19 +151,32 @@ class Task:
       metrics: the `Metric`s that are logged, in order, including the losses of the objectives.
       best: (name of a metric, max or min): decides which checkpoint is the best on the validation
         split. None if the task has no best checkpoint.
+      alarms: the `Alarm`s that warn of a training that goes wrong.
     """
 
     name: str
     spec_type: type = ModelSpec
     metrics: Tuple[Metric, ...]
     best: Optional[Tuple[str, Callable]] = None
+    alarms: Tuple[Alarm, ...] = ()
 
     def spec(self, settings, dataset):
         """The `ModelSpec` of the net that `Settings` train on a `Dataset`."""
         return self.spec_type(settings.net, settings.activation, dataset.name)
 
-    def check_dataset(self, spec, dataset):
-        """Raises ValueError if a net of a `ModelSpec` cannot be evaluated on a `Dataset`."""
+    def prepare(self, spec, dataset):
+        """The `Dataset` as a net of a `ModelSpec` takes it.
+
+        Raises:
+          ValueError: the net cannot be trained or evaluated on the data set.
+        """
+        del spec
+        return dataset
+
+    def transforms(self, spec, settings):
+        """What changes training examples at random: functions (example, rng) -> example."""
+        del spec
+        return get_augmentation(settings.augmentation)
 
     def feeds(self, spec):
         """Makes the placeholders of a batch: a dict, key of the data set's examples -> tensor."""
@@ -172,8 +197,8 @@ class Task:
         """
         raise NotImplementedError
 
-    def objectives(self, outputs, feeds):
-        """A list of the `Objective`s of a training graph, one or more."""
+    def objectives(self, outputs, feeds, settings):
+        """A list of the `Objective`s of a training graph by `Settings`, one or more."""
         raise NotImplementedError
 
     def batch_metrics(self, outputs, feeds):
@@ -184,6 +209,27 @@ class Task:
     def evaluator(self, outputs, feeds):
         """Makes the `Evaluator` of a net that was built for inference."""
         raise NotImplementedError
+
+    def pictures(self, outputs, feeds):
+        """What a run draws after each epoch of its first examples of the validation split.
+
+        Returns:
+          A dict, name -> uint8 tensor [N, H, W, 3].
+        """
+        del outputs, feeds
+        return {}
+
+    def samples(self, spec, count):
+        """A batch for the inputs of `interface` that needs no data set; None if there is none.
+
+        Args:
+          spec: the `ModelSpec`.
+          count: number of examples.
+
+        Returns:
+          (dict of key -> array, where the examples are from, as text), or None.
+        """
+        del spec, count
 
     def photos(self, spec, path):
         """A `Split` of the photos in files under a path, for a net of a `ModelSpec`.

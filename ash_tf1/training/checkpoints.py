@@ -1,11 +1,12 @@
 """The checkpoints of a run. If the process ends while it writes one, the older ones remain."""
-import json
 import os
 import re
 
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint, files
+from ash_tf1.reading import read_json
+from ash_tf1.training.log_reading import METRICS_FILE, read_rows
 
 PREFIX, BEST_FOLDER = 'model.ckpt', 'best'
 _SCRATCH = '.partial-checkpoint'
@@ -47,11 +48,7 @@ def find_latest(folder):
 
 def _was_under_way(folder):
     """Whether the log in a folder has at least one row, so that the run has done steps."""
-    path = os.path.join(folder, 'metrics.csv')
-    if not os.path.exists(path):
-        return False
-    with open(path, encoding='utf-8') as handle:
-        return len(handle.readlines()) > 1
+    return bool(read_rows(os.path.join(folder, METRICS_FILE)))
 
 
 class Checkpoints:
@@ -61,15 +58,16 @@ class Checkpoints:
     since the last row of the log. The next row averages over them too.
     """
 
-    def __init__(self, folder, resumed_from, keep):
+    def __init__(self, folder, resumed_from, keep, keep_every=0):
         """Adds the ops that save the variables of the current graph.
 
         Args:
           folder: folder of the run.
           resumed_from: prefix of the checkpoint that the run resumes from; None for a new run.
           keep: how many of the latest checkpoints stay.
+          keep_every: those of a multiple of this step stay too; 0 for none.
         """
-        self._keep = keep
+        self._keep, self._keep_every = keep, keep_every
         self._folder, self._best_folder = folder, os.path.join(folder, BEST_FOLDER)
         self._resumed_from = resumed_from
         self.saver = tf.train.Saver(save_relative_paths=True)
@@ -85,28 +83,42 @@ class Checkpoints:
         """Restores the checkpoint that the run resumes from."""
         checkpoint.restore(session, self._resumed_from, self.saver)
 
-    def open_interval(self):
-        """The open interval that was saved with the checkpoint that the run resumes from; a list.
+    def open_interval(self, names):
+        """The open interval that was saved with the checkpoint that the run resumes from.
+
+        Args:
+          names: names of the metrics of a step.
+
+        Returns:
+          A list of dicts: name -> value.
+
+        Raises:
+          ValueError: its file is damaged.
         """
         path = '{}.interval.json'.format(self._resumed_from)
-        if not self._resumed_from or not os.path.exists(path):
+        if not self._resumed_from or not os.path.lexists(path):
             return []
-        with open(path, encoding='utf-8') as handle:
-            return json.load(handle)
+        steps = read_json(path)
+        if not isinstance(steps, list) or not all(
+                isinstance(step, dict) and sorted(step) == sorted(names) and
+                all(type(value) in (int, float) for value in step.values()) for step in steps):
+            raise ValueError('{} does not hold a list of steps, with {} of each'.format(
+                path, ', '.join(sorted(names))))
+        return steps
 
     def best_step(self):
         """The step of the best checkpoint; None if there is none."""
         return max(_listed(self._best_folder), default=None)
 
     def save(self, session, step, open_interval=()):
-        """Saves all variables, and then removes all checkpoints but the latest."""
-        self._save(session, self._folder, step, self._keep, list(open_interval))
+        """Saves all variables, and then removes all checkpoints but those that stay."""
+        self._save(session, self._folder, step, self._keep, list(open_interval), self._keep_every)
 
     def save_best(self, session, step):
         """Saves all variables as the best checkpoint, and then removes the previous best one."""
         self._save(session, self._best_folder, step, 1, [])
 
-    def _save(self, session, folder, step, keep, open_interval):
+    def _save(self, session, folder, step, keep, open_interval, keep_every=0):
         scratch = os.path.join(folder, _SCRATCH)
         files.remove_folder(scratch)
         os.makedirs(scratch)
@@ -126,7 +138,9 @@ class Checkpoints:
         for part in sorted(os.listdir(scratch), key=lambda part: part.endswith('.index')):
             files.move(os.path.join(scratch, part), os.path.join(folder, part))
         files.remove_folder(scratch)
-        steps = ([other for other in _listed(folder) if other != step] + [step])[-keep:]
+        steps = [other for other in _listed(folder) if other != step] + [step]
+        steps = [other for number, other in enumerate(steps, keep - len(steps))
+                 if number >= 0 or keep_every and other and other % keep_every == 0]
         _write_state(folder, steps)
         _remove_all_but(folder, steps)
 

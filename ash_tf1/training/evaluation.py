@@ -138,13 +138,14 @@ def load_model_dataset(task, spec, run_dir, dataset=None, data_dir=None):
     if not name:
         raise ValueError('{} has no data set of its own, because its weights were imported: give '
                          '--dataset, or --images'.format(run_dir))
-    validation_share = None
+    validation_share, options = None, ()
     if name == spec.dataset:
         settings = run_dirs.load_settings(run_dir)
         data_dir, validation_share = data_dir or settings.data_dir, settings.validation_share
-    data = load_dataset(name, data_dir or None, validation_share, spec.image_size)
-    task.check_dataset(spec, data)
-    return data
+        options = settings.dataset_options
+    data = load_dataset(name, data_dir or None, validation_share, spec.image_size,
+                        options)
+    return task.prepare(spec, data)
 
 
 def resolve(run_dir, checkpoint_path):

@@ -24,6 +24,7 @@ class TrainingGraph(NamedTuple):
     rate: tf.Tensor                # learning rate
     step: tf.Tensor                # global step after the last train_op of the same session.run
     evaluator: Evaluator
+    pictures: Dict[str, tf.Tensor]  # what is drawn of a batch: name -> uint8 [N, H, W, 3]
     layers: List[Tuple[str, Dict[str, tf.Tensor]]]  # ASH layers: (name, values to log)
     net_variables: List[Any]       # variables of the net, without those of the optimiser
 
@@ -52,8 +53,11 @@ def build_training_graph(task, spec, settings, total_steps):
     activation_fn = get_activation(spec.activation, settings.implementation)
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=_seed_by_name):
         outputs = task.forward(feeds, spec, activation_fn, is_training=True)
-    objectives = task.objectives(outputs, feeds)
-    losses = collections.OrderedDict((each.name, each.loss) for each in objectives)
+    objectives = task.objectives(outputs, feeds, settings)
+    recorded = [_record(each.loss) for each in objectives[:-1]]
+    losses = collections.OrderedDict(
+        (each.name, loss) for each, loss in
+        zip(objectives, [variable for variable, _ in recorded] + [objectives[-1].loss]))
     metrics = collections.OrderedDict(losses, **task.batch_metrics(outputs, feeds))
     net_variables = [v for v in tf.global_variables() if v is not global_step]
 
@@ -61,14 +65,27 @@ def build_training_graph(task, spec, settings, total_steps):
     train_ops = [minimize(objective, make_optimizer(settings, rate), settings,
                           global_step if objective is objectives[-1] else None)
                  for objective in objectives]
+    train_ops[:-1] = [tf.group(train_op, record)
+                      for train_op, (_, record) in zip(train_ops, recorded)]
     with tf.control_dependencies(train_ops[-1:]):
         step = tf.identity(global_step.read_value(), name='step_done')
 
     with tf.name_scope(EVALUATION_SCOPE):
-        evaluator = task.evaluator(
-            task.forward(feeds, spec, activation_fn, is_training=False, reuse=True), feeds)
-    return TrainingGraph(feeds, train_ops, losses, metrics, rate, step, evaluator,
+        outputs = task.forward(feeds, spec, activation_fn, is_training=False, reuse=True)
+        evaluator, pictures = task.evaluator(outputs, feeds), task.pictures(outputs, feeds)
+    return TrainingGraph(feeds, train_ops, losses, metrics, rate, step, evaluator, pictures,
                          _layer_tensors(), net_variables)
+
+
+def _record(loss):
+    """A variable that keeps a loss of one `session.run` for a later one, and the op that sets it.
+
+    The steps of the objectives are runs of their own. The last one gives the log all losses: those
+    of the steps before it are read here, and not computed again. The variable is not saved.
+    """
+    variable = tf.Variable(tf.zeros([]), trainable=False, name='recorded_loss',
+                           collections=[tf.GraphKeys.LOCAL_VARIABLES])
+    return variable, variable.assign(loss)
 
 
 def _seed_by_name(getter, name, *args, **kwargs):
@@ -87,7 +104,7 @@ def _seed_by_name(getter, name, *args, **kwargs):
 def _layer_tensors():
     """(name, dict of tensors to log) of each layer of the ASH family in the evaluation's net.
 
-    The keys of the dict are columns of `run_log.ACTIVATIONS`.
+    The keys of the dict are columns of `log_reading.ACTIVATIONS`.
     """
     variables = {v.op.name: v for v in tf.trainable_variables()}
     rows = []

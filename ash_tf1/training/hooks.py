@@ -10,7 +10,9 @@ from tqdm import tqdm
 
 from ash_tf1.input_pipelines.loading import ordered_batches
 from ash_tf1.training.evaluation import evaluate_split
-from ash_tf1.training.run_log import TRAIN, VALIDATION
+from ash_tf1.training.log_reading import TRAIN, VALIDATION
+
+DRAWN = 50  # examples that a task's pictures after each epoch are made of
 
 
 class DivergedError(ValueError):
@@ -71,6 +73,31 @@ class StopOnSignal(tf.train.SessionRunHook):
         """Restores the previous signal handlers; to be called when the run is over."""
         while self._previous:
             signal.signal(*self._previous.popitem())
+
+
+class WarnAtAlarms(tf.train.SessionRunHook):
+    """Warns the user if a metric stays below the value of an `Alarm`; again if that happens again.
+
+    It counts from the start of the process, so a resume counts anew.
+    """
+
+    def __init__(self, alarms, graph, report):
+        """Takes the task's `Alarm`s, the `TrainingGraph` and a function of a line of text."""
+        self._alarms, self._report = alarms, report
+        self._fetches = {alarm.metric: graph.metrics[alarm.metric] for alarm in alarms}, graph.step
+        self._steps_below = [0] * len(alarms)
+
+    def before_run(self, run_context):
+        return tf.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context, run_values):
+        values, step = run_values.results
+        for number, alarm in enumerate(self._alarms):
+            below = values[alarm.metric] < alarm.below
+            self._steps_below[number] = self._steps_below[number] + 1 if below else 0
+            if self._steps_below[number] == alarm.steps:
+                self._report('warning at step {}: {} was below {:g} for {} steps: {}'.format(
+                    step, alarm.metric, alarm.below, alarm.steps, alarm.text))
 
 
 class ShowProgress(tf.train.SessionRunHook):
@@ -172,11 +199,12 @@ def in_words(metrics, values):
 class SaveAndEvaluate(tf.train.SessionRunHook):
     """Saves, evaluates and logs after each epoch and at the end of the run.
 
-    It saves the checkpoint, evaluates it on the validation split and logs the result. If it is the
-    best so far, it is also saved as the best one; that needs a validation split and a task with a
-    `best`. A new run saves its initial values first. A run that is stopped early is saved, but not
-    evaluated. If a process ended between a checkpoint and its evaluation, the run does the
-    evaluation when it is resumed. Weights that are not finite are never saved.
+    It saves the checkpoint, evaluates it on the validation split, draws the task's pictures and
+    logs the result. If it is the best so far, it is also saved as the best one; that needs a
+    validation split and a task with a `best`. A new run saves its initial values first. A run that
+    is stopped early is saved, but not evaluated. If a process ended between a checkpoint and its
+    evaluation, the run does the evaluation when it is resumed. Weights that are not finite are
+    never saved.
 
     `step` is the step that was saved last.
 
@@ -198,6 +226,7 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
         self._batch_size = settings.eval_batch_size
         self._first = next(ordered_batches(dataset.validation or dataset.train,
                                            self._batch_size))
+        self._drawn = next(ordered_batches(dataset.validation or dataset.train, DRAWN))
         self._checkpoints, self._log, self._meter = checkpoints, log, meter
         self._epoch, self._total = steps_per_epoch, total_steps
         self._timer = tf.train.SecondOrStepTimer(settings.save_seconds, settings.save_steps) \
@@ -272,6 +301,9 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
         if self._split is not None:
             values = evaluate_split(session, self._graph, self._split, self._batch_size).metrics
         rows = self._layer_rows(session)
+        if self._graph.pictures:
+            self._log.pictures(step, epoch, session.run(self._graph.pictures,
+                                                        self._graph.feed(self._drawn)))
         best = ''
         if self._name in values:
             if self._is_best(values[self._name]):

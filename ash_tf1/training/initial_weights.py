@@ -25,9 +25,7 @@ class InitialWeights(NamedTuple):
 
     def check(self):
         """Raises ValueError if a value of the checkpoint cannot be read, as when a file is cut."""
-        for _ in checkpoint.read_variables(self.prefix, checkpoint.list_variables(self.prefix),
-                                           {name: name for name in self.sources}):
-            pass
+        checkpoint.check_values(self.prefix, self.sources)
 
     def __str__(self):
         """One line for the user."""
@@ -45,7 +43,7 @@ class InitialWeights(NamedTuple):
         return line
 
 
-def find_initial_weights(path, variables, task, spec, exclude=(), exact=False):
+def find_initial_weights(path, variables, task, spec, exclude=(), exact=False, part=''):
     """Finds the variables of a net in a checkpoint, below the one scope that has them all.
 
     The scope is the one that a `model.json` beside the checkpoint names, or else the net's own. If
@@ -62,6 +60,7 @@ def find_initial_weights(path, variables, task, spec, exclude=(), exact=False):
       exact: whether the checkpoint must be one of this net. Then the activation's variables must
         be there, and below the scope there may be no other variables than those that optimizers
         and moving averages keep for a variable of the net.
+      part: scope of a part of the net, if the variables are of that part alone.
 
     Returns:
       An `InitialWeights`.
@@ -73,13 +72,13 @@ def find_initial_weights(path, variables, task, spec, exclude=(), exact=False):
     """
     prefix = checkpoint.find_checkpoint(path)
     stored = checkpoint.list_variables(prefix)
-    own = spec.net_scope
+    own = part or spec.net_scope
     below = collections.OrderedDict((_below(own, v.op.name), v) for v in variables)
     excluded = _excluded(below, exclude, spec.net)
     wanted = [name for name in below if name not in excluded]
     there = _spec_beside(prefix)
-    preferred = [own] if there is None else [there.net_scope, own]
-    scope = _find_scope(prefix, stored, wanted, preferred, task, spec, exact)
+    preferred = [own] if part or there is None else [there.net_scope, own]
+    scope = _find_scope(prefix, stored, wanted, preferred, task, spec, exact, own)
     sources = collections.OrderedDict(
         (_join(scope, name), below[name]) for name in wanted if _join(scope, name) in stored)
     misfits = [name for name, variable in sources.items()
@@ -146,7 +145,7 @@ def _spec_beside(prefix):
     return run_dir.load_model(folder)[1]
 
 
-def _find_scope(prefix, stored, wanted, preferred, task, spec, exact):
+def _find_scope(prefix, stored, wanted, preferred, task, spec, exact, own):
     """The scope in a checkpoint that has all wanted names below it, except the activation's.
 
     Of several scopes the first preferred one is taken: that of model.json, then the net's own.
@@ -161,7 +160,7 @@ def _find_scope(prefix, stored, wanted, preferred, task, spec, exact):
                       if '/'.join(parts[i:]) in known)
     fits = [scope for scope in scopes if not missing(scope, wanted)]
     if not set(preferred) & set(fits):
-        without = _variables_without_activation(task, spec)
+        without = _variables_without_activation(task, spec, own)
         wanted = [name for name in wanted if name in without]
         fits = [scope for scope in scopes if not missing(scope, wanted)]
     for scope in preferred:
@@ -187,11 +186,11 @@ def _find_scope(prefix, stored, wanted, preferred, task, spec, exact):
                              name[len(best):].lstrip('/') for name in lacking)))
 
 
-def _variables_without_activation(task, spec):
-    """The names below the net's scope if the activation has no variables of its own."""
+def _variables_without_activation(task, spec, scope):
+    """The names below a scope if the activation has no variables of its own."""
     with tf.Graph().as_default():
         task.forward(task.feeds(spec), spec, get_activation('relu'), is_training=False)
-        return {_below(spec.net_scope, v.op.name) for v in tf.global_variables()}
+        return {_below(scope, v.op.name) for v in tf.global_variables()}
 
 
 def _below(scope, name):

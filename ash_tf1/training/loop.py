@@ -10,7 +10,6 @@ from tqdm import tqdm
 from ash_tf1 import checkpoint
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.loading import epoch_batches, prefetch, steps_per_epoch
-from ash_tf1.input_pipelines.transforms import get_augmentation
 from ash_tf1.ops import resolve
 from ash_tf1.sessions import session_config
 from ash_tf1.tasks import get_task
@@ -18,6 +17,7 @@ from ash_tf1.training import hooks, plotting
 from ash_tf1.training.checkpoints import Checkpoints, find_latest
 from ash_tf1.training.graph import build_training_graph
 from ash_tf1.training.initial_weights import find_initial_weights
+from ash_tf1.training.log_reading import check_log
 from ash_tf1.training.run_dir import RunDir
 from ash_tf1.training.run_log import RunLog
 
@@ -68,10 +68,11 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
     task = get_task(settings.task)
     settings = dataclasses.replace(settings, implementation=resolve(settings.implementation))
     dataset = load_dataset(settings.dataset, settings.data_dir or None, settings.validation_share,
-                           settings.image_size or None)
+                           settings.image_size or None, settings.dataset_options)
     epoch_steps = steps_per_epoch(dataset.train, settings.batch_size)
     total_steps = _total_steps(settings, epoch_steps)
     spec = task.spec(settings, dataset)
+    dataset = task.prepare(spec, dataset)
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
         # The folder is made only after this: a setting or file that does not fit leaves no trace.
@@ -87,22 +88,25 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
             report(_first_line(settings, dataset, total_steps, folder.step))
             if initial is not None:
                 report(str(initial))
-            step, received = _run(task, settings, graph, dataset, folder, initial, epoch_steps,
-                                  total_steps, progress, report)
+            step, received = _run(task, spec, settings, graph, dataset, folder, initial,
+                                  epoch_steps, total_steps, progress, report)
             return Result(step, total_steps, received,
                           plotting.plot_learning_curve(run_dir, task.metrics))
 
 
-def _run(task, settings, graph, dataset, folder, initial, epoch_steps, total_steps, progress,
+def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, total_steps, progress,
          report):
     """Runs the steps; returns (the last step, the number of the signal that stopped it or None)."""
-    checkpoints = Checkpoints(folder.path, folder.resumed_from, settings.keep)
+    checkpoints = Checkpoints(folder.path, folder.resumed_from, settings.keep,
+                              settings.keep_every * epoch_steps)
+    names, interval = _check_begun(task, graph, dataset, folder, checkpoints, epoch_steps)
     checkpoints.clean()
-    log = RunLog(folder, [metric.name for metric in task.metrics])
-    batches = prefetch(_batches(dataset.train, settings, folder.step, total_steps, epoch_steps))
+    log = RunLog(folder, names)
+    batches = prefetch(_batches(dataset.train, settings, task.transforms(spec, settings),
+                                folder.step, total_steps, epoch_steps))
     stop = hooks.StopOnSignal()
     meter = hooks.LogMetrics(log, graph, task.metrics, settings.batch_size, settings.log_every,
-                             epoch_steps, total_steps, checkpoints.open_interval())
+                             epoch_steps, total_steps, interval)
     bar = hooks.ShowProgress(meter, total_steps, progress, report)
     save = hooks.SaveAndEvaluate(task, graph, dataset, checkpoints, log, meter, epoch_steps,
                                  total_steps, settings, report)
@@ -113,7 +117,8 @@ def _run(task, settings, graph, dataset, folder, initial, epoch_steps, total_ste
         # Not a MonitoredSession: after an aborted op it restores an older checkpoint, and would go
         # on with the batches of later steps.
         with tf.train.SingularMonitoredSession(
-                [hooks.StopAtNonFiniteLoss(graph), meter, bar, save, stop], scaffold,
+                [hooks.StopAtNonFiniteLoss(graph), meter, bar, save, stop,
+                 hooks.WarnAtAlarms(task.alarms, graph, report)], scaffold,
                 config=session_config()) as session:
             for batch in batches:
                 _step(session, graph.train_ops, graph.feed(batch))
@@ -122,6 +127,16 @@ def _run(task, settings, graph, dataset, folder, initial, epoch_steps, total_ste
     if save.step < total_steps and stop.received is None:
         raise RuntimeError('the data ended at step {} of {}'.format(save.step, total_steps))
     return save.step, stop.received
+
+
+def _check_begun(task, graph, dataset, folder, checkpoints, epoch_steps):
+    """Checks the log of a run that is resumed; (names of the metrics, the log's open interval)."""
+    names = [metric.name for metric in task.metrics]
+    interval = checkpoints.open_interval(list(graph.metrics))
+    if folder.resumed_from:
+        check_log(folder.path, names, folder.step, epoch_steps, dataset.validation is not None,
+                  [name for name, _ in graph.layers], len(interval))
+    return names, interval
 
 
 def _step(session, train_ops, feeds):
@@ -152,13 +167,13 @@ def _first_line(settings, dataset, total_steps, step):
         settings.batch_size, step)
 
 
-def _batches(split, settings, start, total_steps, epoch_steps):
+def _batches(split, settings, transforms, start, total_steps, epoch_steps):
     """The batches of steps start, start + 1, ...; the content of each depends only on its step."""
     step = start
     while step < total_steps:
         epoch, first = divmod(step, epoch_steps)
         for batch in epoch_batches(split, settings.batch_size, settings.seed, epoch,
-                                   get_augmentation(settings.augmentation), start=first):
+                                   transforms, start=first):
             if step == total_steps:
                 return
             yield batch

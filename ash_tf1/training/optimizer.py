@@ -1,10 +1,17 @@
-"""Minimises a loss: SGD with momentum, weight decay of the kernels, clipping of the gradient."""
+"""Minimises a loss: the optimiser, weight decay of the kernels, clipping of the gradient."""
 import tensorflow.compat.v1 as tf
 
 
 def make_optimizer(settings, rate):
     """The optimiser for `Settings`; `rate` is the learning rate, a float32 scalar tensor."""
-    return tf.train.MomentumOptimizer(rate, settings.momentum, use_nesterov=settings.nesterov)
+    return OPTIMIZERS[settings.optimizer](rate, settings)
+
+
+OPTIMIZERS = {
+    'momentum': lambda rate, settings: tf.train.MomentumOptimizer(
+        rate, settings.momentum, use_nesterov=settings.nesterov),
+    'adam': lambda rate, settings: tf.train.AdamOptimizer(rate, settings.beta1, settings.beta2),
+}
 
 
 def minimize(objective, optimizer, settings, global_step=None):

@@ -27,6 +27,12 @@ RECIPES = {
                            schedule='step', learning_rate=0.1, step_at=(0.5, 0.75),
                            step_factor=0.1, nesterov=True, weight_decay=1e-4,
                            augmentation='crop_flip'),
+    # Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative
+    # Adversarial Networks" (1511.06434), as github.com/carpedm20/DCGAN-tensorflow trains on faces.
+    # It trains the generator twice a step; here it is once, as in the paper.
+    'dcgan-celeba': dict(task='generation', net='dcgan', dataset='celeba', epochs=25,
+                         batch_size=64, optimizer='adam', learning_rate=2e-4, beta1=0.5,
+                         step_at=(), weight_decay=0.0, augmentation='none', keep_every=5),
     # Our own, with the schedule of "Super-Convergence" (1708.07120). About an hour on 2 CPU cores.
     'cifar-short': dict(net='resnet_v2_20', dataset='cifar10', epochs=7, batch_size=128,
                         schedule='one_cycle', learning_rate=0.2, weight_decay=5e-4,

@@ -1,17 +1,15 @@
 """The log of a run: two CSV files and TensorBoard summaries."""
 import tensorflow.compat.v1 as tf
 
-from ash_tf1.training.run_dir import read_rows
-
-METRICS_FILE = 'metrics.csv'
-ACTIVATIONS_FILE = 'activations.csv'
-TRAIN, VALIDATION = 'train', 'validation'  # values of the column `split`
-ACTIVATIONS = ('step', 'layer', 'z_k', 'alpha', 'pass_share')
-
-
-def metrics_columns(names):
-    """The columns of `metrics.csv` for a task whose metrics have these names."""
-    return ('step', 'epoch', 'split') + tuple(names) + ('learning_rate', 'images_per_second')
+from ash_tf1.training import pictures
+from ash_tf1.training.log_reading import (
+    ACTIVATIONS,
+    ACTIVATIONS_FILE,
+    METRICS_FILE,
+    VALIDATION,
+    metrics_columns,
+    read_rows,
+)
 
 
 class RunLog:
@@ -46,6 +44,15 @@ class RunLog:
             self._summarise(step, row['layer'], {
                 name: row[name] for name in ACTIVATIONS[2:] if name in row})
 
+    def pictures(self, step, epoch, images):
+        """Writes a grid of each of some images: a dict, name -> uint8 [N, H, W, 3]."""
+        for name, each in sorted(images.items()):
+            pictures.write(self._run_dir.path, name, epoch, each)
+            drawn = pictures.grid(each)
+            self._add_summary(step, tf.Summary.Value(tag='pictures/' + name, image=tf.Summary.Image(
+                height=drawn.shape[0], width=drawn.shape[1], colorspace=3,
+                encoded_image_string=pictures.encode(drawn))))
+
     def validation_rows(self):
         """The rows of the evaluations so far, as dictionaries of strings."""
         return [row for row in read_rows(self._run_dir.file(METRICS_FILE))
@@ -75,7 +82,10 @@ class RunLog:
         self._summaries.close()
 
     def _summarise(self, step, group, values):
-        self._summaries.add_summary(tf.Summary(value=[
+        self._add_summary(step, *(
             tf.Summary.Value(tag='{}/{}'.format(group, name), simple_value=value)
-            for name, value in values.items()]), step)
+            for name, value in values.items()))
+
+    def _add_summary(self, step, *values):
+        self._summaries.add_summary(tf.Summary(value=values), step)
         self._summaries.flush()

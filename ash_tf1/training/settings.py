@@ -8,6 +8,7 @@ from ash_tf1 import preprocessing, reading
 from ash_tf1.input_pipelines.transforms import AUGMENTATIONS
 from ash_tf1.ops import AUTO, IMPLEMENTATIONS
 from ash_tf1.records import make_record
+from ash_tf1.training.optimizer import OPTIMIZERS
 
 
 def _setting(default, help_text, choices=None, of=None):
@@ -26,6 +27,8 @@ class Settings:
                                             of=str)
     activation: str = _setting('ash', 'activation of every layer')
     dataset: str = _setting('digits', 'data set')
+    dataset_options: Tuple[str, ...] = _setting((), 'options of the data set, such as '
+                                                    'attributes=Smiling,not-Male', of=str)
     data_dir: str = _setting('', 'folder or official archive of the data set')
     image_size: Tuple[int, ...] = _setting((), 'height and width that photos are fitted to, for a '
                                                'data set of photos in folders', of=int)
@@ -54,8 +57,16 @@ class Settings:
                                                        'is multiplied by --step-factor', of=float)
     step_factor: float = _setting(0.1, 'step: what the rate is multiplied by')
     warmup: float = _setting(0.3, 'one_cycle: share of the run over which the rate rises')
-    momentum: float = _setting(0.9, 'momentum of SGD')
-    nesterov: bool = _setting(False, 'use Nesterov\'s momentum')
+    optimizer: str = _setting('momentum', 'momentum is SGD with momentum; adam has a step for each '
+                                          'weight (arXiv 1412.6980)',
+                              choices=tuple(OPTIMIZERS))
+    momentum: float = _setting(0.9, 'momentum: share of the last step that is added to the next')
+    nesterov: bool = _setting(False, 'momentum: use Nesterov\'s form')
+    beta1: float = _setting(0.9, 'adam: decay of the mean of the gradients')
+    beta2: float = _setting(0.999, 'adam: decay of the mean of their squares')
+    label_smoothing: float = _setting(0.0, 'what the target of the right label lacks to 1: in '
+                                           'classification it is spread over all labels, in '
+                                           'generation it is taken from the real images')
     weight_decay: float = _setting(1e-4, 'L2 penalty of the kernels (not of z_k, alpha, beta, '
                                          'biases or BatchNorm)')
     clip_norm: float = _setting(0.0, 'largest norm of the gradient of all variables together; a '
@@ -70,13 +81,16 @@ class Settings:
     save_every: str = _setting('', 'how often to save between the ends of epochs: a number of '
                                    'steps, as 500, or of minutes, as 10m (default: never)')
     keep: int = _setting(2, 'how many of the latest checkpoints stay')
+    keep_every: int = _setting(0, 'epochs between two checkpoints that stay for good (0: none '
+                                  'stays)')
     eval_batch_size: int = _setting(500, 'images per step in evaluation; changes no result')
 
     def __post_init__(self):
         """Raises ValueError, naming the setting, if a value is invalid."""
         positive = ('batch_size', 'learning_rate', 'log_every', 'eval_batch_size', 'step_factor',
                     'keep')
-        natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'clip_norm', 'seed')
+        natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'clip_norm', 'seed',
+                   'keep_every')
         for name in positive + natural:
             value = getattr(self, name)
             if not (0 <= value < math.inf) or (value == 0 and name in positive):
@@ -88,6 +102,9 @@ class Settings:
         if self.image_size and (len(self.image_size) != 2 or min(self.image_size) < 1):
             raise ValueError('image_size must be a height and a width, each 1 or more, got {!r}'
                              .format(self.image_size))
+        for name in ('beta1', 'beta2', 'label_smoothing'):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError('{} must be in [0, 1), got {!r}'.format(name, getattr(self, name)))
         if self.seed >= 2 ** 32:
             raise ValueError('seed must be below 2**32, got {}'.format(self.seed))
         if not 0.0 < self.warmup < 1.0 or self.momentum >= 1.0:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fast
 
 ROOT = Path(__file__).resolve().parents[2]
 COLOURS = {'red': (200, 10, 10), 'green': (10, 200, 10), 'blue': (10, 10, 200)}
-TOOLS = ['verify_onnx', 'predict', 'evaluate_onnx']
+TOOLS = ['verify_onnx', 'predict', 'evaluate_onnx', 'generate']
 
 
 @pytest.fixture

@@ -16,13 +16,14 @@ from onnx import TensorProto, helper
 import ash_onnx
 from ash_onnx.kinds import KINDS
 from ash_onnx.preprocessing import Preprocessing, fit_image
+from tests.serve.miniature_generator import NORMAL, UNIFORM, write_artifact
 
 pytestmark = pytest.mark.fast
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / 'docs/deploying.md').read_text(encoding='utf-8')
-WITH_ASH_ONNX, ALONE, FOR_OTHERS, TENSORS = re.findall(r'^```python\n(.*?)^```', PAGE,
-                                                       re.DOTALL | re.MULTILINE)
+(WITH_ASH_ONNX, ALONE, FOR_OTHERS, TENSORS, GENERATOR, GENERATOR_ALONE) = re.findall(
+    r'^```python\n(.*?)^```', PAGE, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
@@ -94,9 +95,21 @@ def test_any_graph(folder, capsys):
     assert capsys.readouterr().out == 'doubled float32 (2, 3)\nsaid object ()\n'
 
 
+@pytest.mark.parametrize('latent', [UNIFORM, NORMAL, {**NORMAL, 'mean': 1.0, 'stddev': 0.5}])
+def test_both_programs_generate_the_same(folder, latent):
+    write_artifact(folder / 'artifacts/gan', latent=latent)
+    names, alone = {}, {}
+    exec(GENERATOR, names)
+    exec(GENERATOR_ALONE, alone)
+    np.testing.assert_array_equal(names['images'], alone['images'])
+    assert names['strip'].shape == (12, *names['images'].shape[1:])
+    first = cv2.cvtColor(cv2.imread('first.png'), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(first, alone['images'][0])
+
+
 def test_the_page_names_every_key_and_kind():
     table = PAGE.partition('| key | what it is |')[2].partition('\n\n')[0]
     named = set(re.findall(r'`(\w+)`', table))
     assert named >= {*KINDS, 'preprocessing', 'model_version', 'tolerance', 'kind'}
-    classifier = KINDS['image_classifier']
-    assert named >= {*classifier.json_keys, 'net', 'versions'}
+    for kind in ('image_classifier', 'generator'):
+        assert named >= {*KINDS[kind].json_keys, 'net', 'versions'}

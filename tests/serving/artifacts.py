@@ -78,6 +78,22 @@ def keras_model(folder):
                  {'kind': 'keras_model', 'input_shapes': {'a': [2], 'b': [2]}})
 
 
+def generator(folder):
+    """Images [N, 4, 5, 3] whose every pixel is 100 times the first element of z [N, 2]."""
+    nodes = [helper.make_node('Slice', ['z', 'begin', 'end', 'axis'], ['first']),
+             helper.make_node('Mul', ['first', 'hundred'], ['scaled']),
+             helper.make_node('Reshape', ['scaled', 'shape'], ['pixel']),
+             helper.make_node('Tile', ['pixel', 'repeats'], ['tiled']),
+             helper.make_node('Cast', ['tiled'], ['images'], to=TensorProto.UINT8)]
+    constants = {'begin': np.array([0]), 'end': np.array([1]), 'axis': np.array([1]),
+                 'hundred': np.float32(100), 'shape': np.array([-1, 1, 1, 1]),
+                 'repeats': np.array([1, 4, 5, 3])}
+    return _save(folder, nodes, [value('z', TensorProto.FLOAT, ['N', 2])],
+                 [value('images', TensorProto.UINT8, ['N', 4, 5, 3])],
+                 {'kind': 'generator',
+                  'latent': {'distribution': 'normal', 'mean': 0, 'stddev': 1}}, constants)
+
+
 def endless(folder):
     """A graph that loops for ever where its input is true."""
     body = helper.make_graph(

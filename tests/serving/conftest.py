@@ -20,6 +20,7 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp('artifacts')
     return {'resnet': RESNET, 'colours': artifacts.classifier(root / 'colours', model_version='7'),
             'graph': artifacts.graph(root / 'graph'),
+            'generator': artifacts.generator(root / 'generator'),
             'keras': artifacts.keras_model(root / 'keras'),
             'endless': artifacts.endless(root / 'endless')}
 

@@ -190,6 +190,16 @@ def test_a_keras_model_with_two_inputs(client):
     np.testing.assert_array_equal(result.as_numpy('sum'), a + b)
 
 
+def test_a_generator_s_images_are_png_files_too(client):
+    z = np.array([[1, 0], [2.5, 7]], 'f4')
+    pixels = ask(client, 'generator', {'z': ('FP32', z)}).as_numpy('images')
+    assert pixels.shape == (2, 4, 5, 3) and set(pixels[0].flat) == {100}
+    found = ask(client, 'generator_image', {'z': ('FP32', z)}).as_numpy('image')
+    assert found.shape == (2, 1)
+    for data, image in zip(found[:, 0], pixels, strict=True):
+        np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), -1), image)
+
+
 def test_the_best_labels_of_a_batch(client):
     pixels = np.zeros([2, artifacts.HEIGHT, artifacts.WIDTH, 3], np.uint8)
     pixels[0, ..., 2], pixels[1, ..., 0] = 64, 32

@@ -13,6 +13,7 @@ import pytest
 CLASSES = ('dark', 'grey', 'light')
 # By 8: 5 steps an epoch, and a short last batch of each other split.
 TRAIN_COUNT, VALIDATION_COUNT, TEST_COUNT = 40, 22, 23
+PHOTO_COUNT = 32
 
 
 def _split(count, seed):
@@ -34,6 +35,15 @@ def tiny_dataset(data_dir=None, classes=CLASSES):
                           (60.0, 60.0, 60.0))
 
 
+def tiny_photos(data_dir=None):
+    """Photos of 32 x 32: a coarse pattern of 2 x 2 colours each."""
+    from ash_tf1.input_pipelines import ArraySplit, Images
+    rng = np.random.RandomState(4)
+    coarse = rng.randint(0, 256, (PHOTO_COUNT, 2, 2, 3)).astype(np.uint8)
+    photos = coarse.repeat(16, axis=1).repeat(16, axis=2)
+    return Images('tiny_photos', ArraySplit(image=photos[:-8]), ArraySplit(image=photos[-8:]), None)
+
+
 def _net(blocks, inputs, num_classes, activation_fn, is_training, reuse=None, scope='tiny'):
     from ash_tf1.nets.resnet import resnet_v2
     return resnet_v2(inputs, blocks, num_classes, activation_fn, is_training, reuse, scope)
@@ -41,11 +51,12 @@ def _net(blocks, inputs, num_classes, activation_fn, is_training, reuse=None, sc
 
 @contextlib.contextmanager
 def registered_tiny():
-    """Registers the data set 'tiny' and the nets 'tiny' and 'tiny_deeper' while in use."""
+    """Registers the data sets and nets whose names begin with 'tiny' while in use."""
     from ash_tf1 import input_pipelines, nets
     from ash_tf1.nets.resnet import Block
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(input_pipelines.DATASETS, 'tiny', tiny_dataset)
+        patch.setitem(input_pipelines.DATASETS, 'tiny_photos', tiny_photos)
         for name, units in (('tiny', 1), ('tiny_deeper', 2)):
             blocks = (Block(units, depth=16, stride=1, bottleneck=False),)
             patch.setitem(nets.NETS, name, functools.partial(_net, blocks))
@@ -59,6 +70,15 @@ def tiny_settings(**changes):
         net='tiny', activation='ash', dataset='tiny', batch_size=8, epochs=3,
         schedule='one_cycle', learning_rate=0.1, augmentation='crop', log_every=1,
         eval_batch_size=8, weight_decay=1e-3), **changes))
+
+
+def tiny_gan_settings(**changes):
+    """The `Settings` of a GAN that trains for 2 epochs of 3 steps, with changes."""
+    from ash_tf1.training.settings import Settings
+    return Settings(**dict(dict(
+        task='generation', net='dcgan', net_options=('width=2', 'kernel=3', 'latent_size=5'),
+        dataset='tiny_photos', batch_size=8, epochs=2, optimizer='adam', learning_rate=2e-2,
+        beta1=0.5, step_at=(), weight_decay=0.0, augmentation='flip', log_every=2), **changes))
 
 
 def train_quietly(settings, run_dir, resume=False, plot=False):

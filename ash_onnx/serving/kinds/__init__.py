@@ -3,10 +3,10 @@
 A kind without a room here is one `ArtifactModel`, whose first sizes are no batch.
 """
 
-from ash_onnx.serving.kinds import classifier, keras_model, tensors
+from ash_onnx.serving.kinds import classifier, generator, keras_model, tensors
 from ash_onnx.serving.models import ArtifactModel
 
-_MODELS = {room.KIND: room.models for room in (classifier, keras_model, tensors)}
+_MODELS = {room.KIND: room.models for room in (classifier, generator, keras_model, tensors)}
 
 
 def image_name(name):

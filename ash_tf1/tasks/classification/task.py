@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import preprocessing
+from ash_tf1.input_pipelines import LabelledImages
 from ash_tf1.input_pipelines.images import ImageFiles, find_labelled_images, read_image
 from ash_tf1.preprocessing import Preprocessing
 from ash_tf1.tasks.base import Interface, Metric, Objective, Task
@@ -27,6 +28,7 @@ class Classification(Task):
     best = ('top1', max)
 
     def spec(self, settings, dataset):
+        _check_labelled(dataset)
         pixels = Preprocessing(mean=tuple(dataset.channel_mean), std=tuple(dataset.channel_std))
         if settings.normalization:
             pixels = preprocessing.parse(settings.normalization)
@@ -39,13 +41,15 @@ class Classification(Task):
             training_images=len(dataset.train), net_options=settings.net_options,
             channels=pixels.channels)
 
-    def check_dataset(self, spec, dataset):
+    def prepare(self, spec, dataset):
+        _check_labelled(dataset)
         shape = tuple(dataset.image_shape)
         if dataset.labels != spec.labels or shape != spec.input_shape:
             raise ValueError('the net takes images {} and has the {} labels {}; data set {} has '
                              'images {} and {} labels {}'.format(
                                  spec.input_shape, spec.num_classes, _some(spec.labels),
                                  dataset.name, shape, len(dataset.labels), _some(dataset.labels)))
+        return dataset
 
     def feeds(self, spec):
         return {'image': pixels_placeholder(spec),
@@ -54,9 +58,13 @@ class Classification(Task):
     def forward(self, feeds, spec, activation_fn, is_training, reuse=None):
         return build_classifier(feeds['image'], spec, activation_fn, is_training, reuse)
 
-    def objectives(self, outputs, feeds):
-        return [Objective('loss', tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=feeds['label'], logits=outputs.logits)))]
+    def objectives(self, outputs, feeds, settings):
+        labels, smoothing = feeds['label'], settings.label_smoothing
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=outputs.logits)
+        if smoothing:  # the rest of 1 is spread evenly over all classes (arXiv 1512.00567)
+            evenly = -tf.reduce_mean(tf.nn.log_softmax(outputs.logits), axis=1)
+            loss = (1 - smoothing) * loss + smoothing * evenly
+        return [Objective('loss', tf.reduce_mean(loss))]
 
     def batch_metrics(self, outputs, feeds):
         hits = tf.equal(tf.argmax(outputs.logits, axis=1), feeds['label'])
@@ -88,6 +96,12 @@ class Classification(Task):
 
     def texts(self, spec):
         return texts(spec.labels)
+
+
+def _check_labelled(dataset):
+    if not isinstance(dataset, LabelledImages):
+        raise ValueError('classification needs images with labels, data set {} has none'.format(
+            dataset.name))
 
 
 def _interface(spec, activation_fn, any_size):

@@ -219,7 +219,7 @@ def test_the_answers_are_those_of_the_form_that_was_trained(tiny, tiny_run, tmp_
     prove = proof.prove
     monkeypatch.setattr(proof, 'prove', lambda *args: proved.append(args) or prove(*args))
     runs.export(str(run_dir), str(tmp_path / 'a'), samples=2)
-    (graph_def, signature, inputs), = proved
+    (graph_def, signature, inputs, _), = proved
     assert [layer.form for layer in lowering.find_ash(graph_def.node)] == [recorded] * ASH_LAYERS
     answers = onnx_model.run_frozen(graph_def, signature, *inputs)
     for found, expected in zip(arrays(tmp_path / 'a')[1:], answers):

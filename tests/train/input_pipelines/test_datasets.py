@@ -25,11 +25,11 @@ def changed(dataset, **changes):
 
 
 def test_known_data_sets():
-    assert sorted(DATASETS) == ['cifar10', 'cifar100', 'digits', 'folder']
+    assert sorted(DATASETS) == ['celeba', 'cifar10', 'cifar100', 'digits', 'folder', 'photos']
 
 
 def test_unknown_data_set_lists_the_known():
-    with pytest.raises(ValueError, match="'mnist'; known are cifar10, cifar100, digits, folder"):
+    with pytest.raises(ValueError, match="'mnist'; known are celeba, cifar10, .*, folder"):
         load_dataset('mnist')
 
 

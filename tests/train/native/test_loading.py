@@ -190,7 +190,8 @@ def gradients():
 
 folder = os.path.dirname(ash_tf1.__file__)
 gradients()
-for name in ('gradients', 'recomputation', 'native', 'kernels', 'ops'):
+for name in ('gradients', 'recomputation', 'native', 'kernels.precision', 'kernels.statistics',
+             'kernels.ordinary', 'kernels.fused', 'kernels.recomputed', 'kernels', 'ops'):
     importlib.reload(sys.modules['ash_tf1.' + name])
 importlib.reload(ash_tf1)
 gradients()

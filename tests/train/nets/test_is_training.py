@@ -4,8 +4,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import ops
-from ash_tf1.nets import net_utils
 from ash_tf1.nets.densenet import DenseKind, densenet
+from ash_tf1.nets.dropout import keyed_dropout
 from ash_tf1.nets.resnet import CIFAR_STEM, Block, resnet_v1, resnet_v2
 from ash_tf1.nets.vgg import vgg_11
 from ash_tf1.nets.wide_resnet import wide_blocks
@@ -99,7 +99,7 @@ def test_dropout_drops_the_share_that_it_says(seed):
     tf.set_random_seed(seed)
     placeholder = tf.placeholder(tf.bool)
     step = tf.train.get_or_create_global_step()
-    y = net_utils.dropout(tf.ones([100, 100]), 0.3, placeholder)
+    y = keyed_dropout(tf.ones([100, 100]), 0.3, placeholder)
     with tf.Session() as session:
         session.run(step.initializer)
         dropped = session.run(y, {placeholder: True})
@@ -118,7 +118,7 @@ def dropped_units(seed, step, others_before=0):
         layers = []
         for name in ('first', 'second'):
             with tf.variable_scope(name):
-                layers += [net_utils.dropout(tf.ones([40]), 0.5, True) for _ in range(2)]
+                layers += [keyed_dropout(tf.ones([40]), 0.5, True) for _ in range(2)]
         counter.load(step, session)
         return [tuple(values == 0) for values in session.run(layers)]
 

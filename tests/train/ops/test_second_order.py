@@ -5,6 +5,7 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from ash_tf1 import ops
+from ash_tf1.kernels.statistics import mean_over
 
 SHAPE = (3, 2, 2, 2)
 
@@ -196,7 +197,7 @@ def test_no_number_of_elements_is_counted_in_int32(implementation):
 def test_the_gradient_of_a_mean_counts_beyond_int32():
     """2^33 elements, said to the graph in place of the map's own size."""
     x = tf.placeholder(tf.float32, [None, None, 2])
-    gradient, = tf.gradients(ops.kernels._mean(x, [1, 2]), x)
+    gradient, = tf.gradients(mean_over(x, [1, 2]), x)
     sizes = {op.inputs[0].op.type: op.outputs[0]
              for op in tf.get_default_graph().get_operations() if op.type == 'Size'}
     assert set(sizes) == {'Placeholder', 'Mean'}

@@ -2,7 +2,7 @@ import pytest
 
 from ash_tf1.input_pipelines import DATASETS
 from ash_tf1.input_pipelines.transforms import get_augmentation
-from ash_tf1.nets import get_net
+from ash_tf1.nets import get_gan, get_net
 from ash_tf1.ops import get_activation
 from ash_tf1.training.recipes import RECIPES, get_recipe
 from ash_tf1.training.settings import Settings
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.fast
 @pytest.mark.parametrize('name', sorted(RECIPES))
 def test_a_recipe_names_things_that_exist_and_has_one_length(name):
     settings = get_recipe(name)
-    get_net(settings.net)
+    (get_gan if settings.task == 'generation' else get_net)(settings.net)
     get_activation(settings.activation, settings.implementation)
     get_augmentation(settings.augmentation)
     assert settings.dataset in DATASETS or name == 'resnet-imagenet'  # that one leaves it open

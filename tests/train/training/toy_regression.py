@@ -20,7 +20,7 @@ class Regression(Task):
             hidden = activation_fn(tf.layers.dense(feeds['x'], 8, name='hidden'))
             return tf.layers.dense(hidden, 1, name='output')[:, 0]
 
-    def objectives(self, outputs, feeds):
+    def objectives(self, outputs, feeds, settings):
         return [Objective('loss', tf.reduce_mean(tf.square(outputs - feeds['y'])))]
 
     def evaluator(self, outputs, feeds):

@@ -1,9 +1,6 @@
-"""What the nets share: defaults of layers, BatchNorm with activation, dropout, the classifier."""
-import zlib
-
+"""The layers of convolutional nets: their defaults; a convolution with BatchNorm and activation."""
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
-from tf_slim.layers import utils
 from tf_slim.nets import resnet_utils
 
 # With this decay the running averages settle within an epoch of CIFAR. The epsilon is Torch's; the
@@ -76,63 +73,3 @@ def conv_norm_activate(inputs, depth, kernel, stride, activation_fn, scope):
 def linear(inputs):
     """The identity, for layers without an activation."""
     return inputs
-
-
-def dropout(inputs, rate, is_training):
-    """Zeroes a share `rate` of the units in training, and scales the rest by 1 / (1 - rate).
-
-    If the graph has a seed and a global step, these two and the layer decide which units are
-    dropped. So a run that was interrupted drops the same units again. Otherwise this is
-    `tf.layers.dropout`.
-
-    Args:
-      inputs: float tensor of any shape.
-      rate: Python float in [0, 1).
-      is_training: bool or bool scalar tensor.
-
-    Raises:
-      ValueError: the rate is outside [0, 1).
-    """
-    if not 0.0 <= rate < 1.0:
-        raise ValueError('dropout_rate must be in [0, 1), got {!r}'.format(rate))
-    if not rate:
-        return inputs
-    graph, step = tf.get_default_graph(), tf.train.get_global_step()
-    if graph.seed is None or step is None:
-        return tf.layers.dropout(inputs, rate, training=is_training)
-    layer = zlib.crc32(graph.unique_name(tf.get_variable_scope().name + '/dropout').encode())
-    key = tf.stack([tf.constant((graph.seed << 32 | layer) % 2 ** 63, tf.int64),
-                    tf.cast(step, tf.int64)])
-
-    def dropped():
-        noise = tf.random.stateless_uniform(tf.shape(inputs), key, dtype=inputs.dtype)
-        return tf.where(noise >= rate, inputs / (1.0 - rate), tf.zeros_like(inputs))
-    return utils.smart_cond(is_training, dropped, lambda: tf.identity(inputs))
-
-
-def classify(features, num_classes, end_points):
-    """Adds the classifier: the mean over the feature map, a dense layer of logits, their softmax.
-
-    Args:
-      features: float [N, H, W, C].
-      num_classes: number of logits.
-      end_points: dict; gets 'global_pool', 'logits' and 'predictions'.
-
-    Returns:
-      Logits [N, num_classes], from `logits/weights` and `logits/biases`.
-    """
-    pooled = tf.reduce_mean(features, [1, 2], name='global_pool')
-    logits = slim.fully_connected(pooled, num_classes, activation_fn=None, normalizer_fn=None,
-                                  weights_initializer=tf.glorot_uniform_initializer(),
-                                  scope='logits')
-    end_points['global_pool'] = pooled
-    end_points['logits'] = logits
-    end_points['predictions'] = tf.nn.softmax(logits, name='predictions')
-    return logits
-
-
-def check_images(inputs):
-    """Raises ValueError if inputs is not a float tensor [N, H, W, C] with known channels."""
-    if inputs.shape.ndims != 4 or inputs.shape[3].value is None or not inputs.dtype.is_floating:
-        raise ValueError('a net takes floating-point images [N, H, W, C] with known channels, got '
-                         '{} {}'.format(inputs.dtype.name, inputs.shape))
