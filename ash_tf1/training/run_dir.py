@@ -10,10 +10,12 @@ import socket
 
 import tensorflow.compat.v1 as tf
 
+from ash_distribution.commands import to_paste
 from ash_tf1 import files, reading
 from ash_tf1.records import make_record
 from ash_tf1.tasks import get_task
-from ash_tf1.training import checkpoints
+from ash_tf1.training import checkpoints, extending
+from ash_tf1.training.log_reading import read_rows
 from ash_tf1.training.settings import Settings
 
 SETTINGS_FILE, MODEL_FILE, LOCK_FILE = 'settings.json', 'model.json', '.lock'
@@ -81,18 +83,6 @@ def replacing(run_dir, name):
     return files.replacing(os.path.join(run_dir, name))
 
 
-def read_rows(path):
-    """The rows of a CSV file as dictionaries of strings; none if the file is missing.
-
-    A last line without a line end is ignored: its process ended while it wrote the line.
-    """
-    if not os.path.exists(path):
-        return []
-    with open(path, newline='', encoding='utf-8') as handle:
-        text = handle.read()
-    return list(csv.DictReader(io.StringIO(text[:text.rfind('\n') + 1])))
-
-
 class RunDir:
     """The folder of a running run. Close it when the run is over.
 
@@ -102,7 +92,7 @@ class RunDir:
       step: step of that checkpoint, or 0.
     """
 
-    def __init__(self, path, settings, task, spec, resume):
+    def __init__(self, path, settings, task, spec, resume, may_differ=()):
         """Makes the folder, or checks that it fits. If it does not fit, nothing in it changes.
 
         Args:
@@ -111,6 +101,7 @@ class RunDir:
           task: the `Task`.
           spec: the `ModelSpec`.
           resume: whether to go on with the run in the folder.
+          may_differ: names of settings that a resumed run may have otherwise.
 
         Raises:
           ValueError: for a new run: the folder holds a run already. To resume: the folder holds no
@@ -121,7 +112,7 @@ class RunDir:
                              'TensorFlow reads these as a pattern; got {!r}'.format(str(path)))
         self.path = path
         if resume:
-            _check_resumable(path, settings, task, spec)
+            _check_resumable(path, settings, task, spec, may_differ)
         else:
             _check_free(path)
         os.makedirs(path, exist_ok=True)
@@ -154,7 +145,7 @@ class RunDir:
 
     def keep_rows(self, name, columns, keep):
         """Makes a CSV file, or drops the rows of it for which `keep` is false."""
-        rows = [row for row in read_rows(self.file(name)) if keep(row)]
+        rows = [row for row in read_rows(self.file(name), columns) if keep(row)]
         text = io.StringIO(newline='')
         writer = csv.DictWriter(text, columns)
         writer.writeheader()
@@ -200,11 +191,11 @@ def _check_free(path):
     """Raises ValueError if a folder holds a run."""
     if os.path.exists(os.path.join(path, SETTINGS_FILE)) or glob.glob(
             os.path.join(glob.escape(path), checkpoints.PREFIX + '*')):
-        raise ValueError('{} holds a run already: go on with it by --resume, or give another '
-                         'folder'.format(path))
+        raise ValueError('{} holds a run already: give another folder, or go on with it: {}'
+                         .format(path, to_paste('train', '--resume', '--run-dir', path)))
 
 
-def _check_resumable(path, settings, task, spec):
+def _check_resumable(path, settings, task, spec, may_differ):
     """Raises ValueError, naming what differs, if a folder holds no run or another one."""
     before, (old_task, old_spec) = load_settings(path), load_model(path)
     if 'validation_share' not in _read_json(path, SETTINGS_FILE):
@@ -214,6 +205,11 @@ def _check_resumable(path, settings, task, spec):
     for old_record, record in pairs:
         for field in dataclasses.fields(record):
             old, new = getattr(old_record, field.name), getattr(record, field.name)
-            if old != new and field.name not in RESUMABLE_WITH_ANOTHER:
-                raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}'
-                                 .format(path, field.name, old, new))
+            if old != new and field.name not in RESUMABLE_WITH_ANOTHER + tuple(may_differ):
+                raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}{}'
+                                 .format(path, field.name, old, new, _to_extend(path, settings)
+                                         if field.name in ('epochs', 'steps') else ''))
+
+
+def _to_extend(path, settings):
+    return '; if that is longer, lengthen the run: ' + extending.command(path, settings)
