@@ -21,7 +21,7 @@ ARG SERVE_BASE=python:3.12-slim-bookworm@sha256:54c85f3c47607a77f32adec749d3c81d
 
 FROM scratch AS train-tools
 COPY tools/_train_side.py tools/train.py tools/evaluate.py tools/export_onnx.py tools/convert.py \
-     tools/import_checkpoint.py tools/save_images.py tools/summarize.py /tools/
+     tools/import_checkpoint.py tools/save_images.py tools/summarize.py tools/measure_samples.py /tools/
 
 
 FROM ${TRAIN_BUILD_BASE} AS train-build

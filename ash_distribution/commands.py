@@ -46,8 +46,7 @@ class Side:
           The module.
         """
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            # Ctrl-C ends imports at once; commands undo this.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, end)  # until a command begins, which undoes this
         try:
             self._prepare()
             return importlib.import_module('{}.commands.{}'.format(self.package, module)
@@ -90,6 +89,13 @@ class Side:
         return self._needs.format(extra, extra)
 
 
+def end(number, frame):
+    """Ends the process at Ctrl-C, which packages that are being imported may catch or show."""
+    del number, frame
+    os.write(2, '{}: interrupted\n'.format(os.path.basename(sys.argv[0])).encode())
+    os._exit(130)
+
+
 def _prepare_train():
     """Turns the warnings off that TensorFlow 1.15 gives, which its user can do nothing about.
 
@@ -118,9 +124,10 @@ TRAIN = Side(
     'ash_tf1',
     {'train': 'train', 'evaluate': 'evaluate', 'export': 'export_onnx', 'convert': 'convert',
      'import-checkpoint': 'import_checkpoint', 'save-images': 'save_images',
-     'summarize': 'summarize'}, _prepare_train,
+     'summarize': 'summarize', 'measure-samples': 'measure_samples'}, _prepare_train,
     "this needs Python 3.7 and the extra {}, as from python3.7 -m pip install '.[{}]'",
-    {None: 'train', 'export': 'train,convert', 'convert': 'train,convert'})
+    {None: 'train', 'export': 'train,convert', 'convert': 'train,convert',
+     'measure-samples': 'train,convert'})
 SERVE = Side(
     'ash_onnx',
     {'verify': 'verify_onnx', 'predict': 'predict', 'evaluate-onnx': 'evaluate_onnx',

@@ -1,19 +1,16 @@
 """Finds checkpoints, reads them, and restores them into a graph after a check that they fit."""
 import collections
-import functools
+import contextlib
 import glob
 import os
 import re
-import resource
-import select
-import signal
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from ash_tf1 import checkpoint_reading
 from ash_tf1.reading import MAX_TEXT_BYTES, open_regular
 
-INDEX_SECONDS = 300  # that reading an index may take
 _V1_SHARD = re.compile(r'-(\d{5}|\?{5})-of-(\d{5})\Z')
 _V2_SHARD = re.compile(r'\.data-\d{5}-of-\d{5}\Z')
 _V1_MAGIC = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # how TensorFlow's table files end
@@ -195,7 +192,7 @@ def check_fits(prefix, variables):
       ValueError: the checkpoint cannot be read, or a variable is missing from it or has another
         shape there. The message names the variable and both shapes.
     """
-    _, stored, _ = _read_index(prefix)
+    stored, _ = _read_index(prefix)
     named = variables if isinstance(variables, dict) else {v.op.name: v for v in variables}
     for name, variable in named.items():
         shape = variable.shape.as_list()
@@ -208,61 +205,18 @@ def check_fits(prefix, variables):
 
 
 def _read_index(prefix):
-    """(reader, shapes, dtypes) of a checkpoint, the latter by the names of its variables.
-
-    TensorFlow ends its process where an index is damaged and its checksums are right. So a child
-    process reads it first.
+    """(shapes, dtypes) of a checkpoint, by the names of its variables.
 
     Raises:
       ValueError: it cannot be read.
     """
+    return checkpoint_reading.read_index(prefix, _stamps(prefix))
+
+
+def _stamps(prefix):
+    """(path, size, time of change) of each file of a checkpoint."""
     stats = [(path, os.stat(path)) for path in checkpoint_files(prefix)]
-    _try_in_child(prefix, tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats))
-    try:
-        return _open_reader(prefix)
-    # Names that are no text, and dtypes that there are none of.
-    except (tf.errors.OpError, UnicodeDecodeError, TypeError) as error:
-        raise ValueError('{} cannot be read as a checkpoint: {}'.format(
-            prefix, getattr(error, 'message', error))) from None
-
-
-def _open_reader(prefix):
-    reader = tf.train.NewCheckpointReader(prefix)
-    return reader, reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-
-
-@functools.lru_cache(maxsize=64)
-def _try_in_child(prefix, stamps):
-    """Raises ValueError where a process that reads a checkpoint's index does not survive it.
-
-    Args:
-      prefix: the checkpoint.
-      stamps: (path, size, time of change) of its files, with which the answer changes.
-    """
-    del stamps
-    receiver, sender = os.pipe()  # which is closed when the child ends
-    child = os.fork()
-    if not child:
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            _open_reader(prefix)
-        finally:  # what it raised, the parent meets itself
-            os._exit(0)
-    os.close(sender)
-    ended = ()
-    try:
-        ended, _, _ = select.select([receiver], [], [], INDEX_SECONDS)
-    finally:
-        os.close(receiver)
-        if not ended:
-            os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-    if not ended:
-        raise ValueError('{} cannot be read as a checkpoint: its index takes more than {} seconds'
-                         .format(prefix, INDEX_SECONDS))
-    if os.WIFSIGNALED(status):
-        raise ValueError('{} cannot be read as a checkpoint: its index is damaged'.format(prefix))
+    return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
 
 
 def restore(session, prefix, saver=None, variables=None):
@@ -280,6 +234,8 @@ def restore(session, prefix, saver=None, variables=None):
     """
     variables = tf.global_variables() if variables is None else variables
     check_fits(prefix, variables)
+    check_values(prefix, variables if isinstance(variables, dict) else
+                 [variable.op.name for variable in variables])
     try:
         (saver or tf.train.Saver(variables)).restore(session, prefix)
     except tf.errors.OpError as error:
@@ -298,7 +254,7 @@ def list_variables(prefix):
     Raises:
       ValueError: it cannot be read, or claims to hold more elements than its files have bytes.
     """
-    _, shapes, dtypes = _read_index(prefix)
+    shapes, dtypes = _read_index(prefix)
     # Each element takes at least one byte in either format. So the check bounds the memory that a
     # damaged checkpoint can make us take.
     elements = sum(int(np.prod(shape, dtype=np.float64)) for shape in shapes.values())
@@ -322,24 +278,22 @@ def read_variables(prefix, stored, sources):
       (the caller's name, array) of each.
 
     Raises:
-      ValueError: the checkpoint is damaged.
+      ValueError: the checkpoint is damaged. The message names the variable.
     """
-    reader, _, _ = _read_index(prefix)
-    for name, source in sources.items():
-        try:
-            try:
-                value = reader.get_tensor(source)
-            except tf.errors.UnimplementedError:
-                value = _read_parts(prefix, source, stored[source].dtype)
-        except tf.errors.OpError as error:
-            raise ValueError('checkpoint {} is damaged at {}: {}'.format(
-                prefix, source, error.message.splitlines()[0])) from None
-        yield name, value
+    values = checkpoint_reading.read_values(prefix, [(source, *stored[source])
+                                                     for source in sources.values()])
+    with contextlib.closing(values):
+        yield from zip(sources, values)
 
 
-def _read_parts(prefix, name, dtype):
-    """The value of a variable that a V1 checkpoint stores in parts; the reader cannot read these.
+def check_values(prefix, names):
+    """Checks that variables of a checkpoint can be read. TensorFlow may do it then.
+
+    Args:
+      prefix: a checkpoint, as from `find_checkpoint`.
+      names: of variables that it holds, in a sequence or a dict.
+
+    Raises:
+      ValueError: the checkpoint is damaged. The message names the variable.
     """
-    with tf.Graph().as_default(), tf.Session() as session:
-        return session.run(tf.raw_ops.RestoreV2(
-            prefix=prefix, tensor_names=[name], shape_and_slices=[''], dtypes=[dtype])[0])
+    checkpoint_reading.check_values(prefix, tuple(names), _stamps(prefix))

@@ -1,5 +1,6 @@
 """Convert what TensorFlow 1 left to an ONNX artifact."""
 import argparse
+import contextlib
 import os
 
 from ash_distribution.commands import to_paste
@@ -111,11 +112,24 @@ def _convert(args):
         os.rmdir(folder)  # the child process makes it anew, if it succeeds
         gigabytes = (containment.default_gigabytes() if args.memory_limit is None
                      else args.memory_limit)
-        result = containment.call(lambda: convert(folder), args.time_limit, gigabytes,
-                                  args.verbose)
+        with _naming(args.source):
+            result = containment.call(lambda: convert(folder), args.time_limit, gigabytes,
+                                      args.verbose)
     result = result._replace(folder=args.out_dir)
     print_exported(result, args.json)
     return 0
+
+
+@contextlib.contextmanager
+def _naming(source):
+    """Puts the source into the message of an error that does not name it."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if source in str(error):
+            raise
+        kind = ValueError if isinstance(error, ValueError) else RuntimeError
+        raise kind('{}: {}'.format(source, error)) from error
 
 
 def _check_together(args):

@@ -15,7 +15,7 @@ from ash_tf1.sessions import session_config
 from ash_tf1.training import evaluation
 from ash_tf1.training import run_dir as run_dirs
 from ash_tf1.training.initial_weights import find_initial_weights
-from ash_tf1.training.run_log import METRICS_FILE
+from ash_tf1.training.log_reading import METRICS_FILE
 
 
 def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, keep_graph=False,

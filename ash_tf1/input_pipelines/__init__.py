@@ -38,36 +38,38 @@ def load_dataset(name, data_dir=None, validation_share=None, image_size=None, op
     """Loads a data set by its name, and checks it.
 
     Args:
-        name: a key of `DATASETS`.
-        data_dir: where its files are (see its loader); None for a data set that needs none.
-        validation_share: what share of train becomes the validation split, in [0, 1), of a data
-            set that has none of its own; None means `VALIDATION_SHARE`. With 0 nothing is held
-            out.
-        image_size: (height, width) of the images; None for the data set's own.
-        options: sequence of strings such as 'attributes=Smiling'.
+      name: a key of `DATASETS`.
+      data_dir: where its files are (see its loader); None for a data set that needs none.
+      validation_share: what share of train becomes the validation split, in [0, 1), of a data
+        set that has none of its own; None means `VALIDATION_SHARE`. With 0 nothing is held
+        out.
+      image_size: (height, width) of the images; None for the data set's own.
+      options: sequence of strings such as 'attributes=Smiling'.
 
     Returns:
-        A `Dataset`.
+      A `Dataset`.
 
     Raises:
-        ValueError: the name is unknown, an argument is not what this data set needs, or a file is
-            wrong.
-        FileNotFoundError: `data_dir` or a file in it is missing.
+      ValueError: the name is unknown, an argument is not what this data set needs, or a file is
+        wrong.
+      FileNotFoundError: `data_dir` or a file in it is missing.
     """
     if name not in DATASETS:
         raise unknown('data set', name, DATASETS)
     if validation_share is not None and not 0 <= validation_share < 1:
-        raise ValueError(f'validation_share must be in [0, 1), got {validation_share!r}')
+        raise ValueError('validation_share must be in [0, 1), got {!r}'.format(validation_share))
     if image_size is not None and not (len(image_size) == 2 and all(
             isinstance(side, int) and side >= 1 for side in image_size)):
-        raise ValueError(f'image_size must be (height, width) in pixels, got {image_size!r}')
+        raise ValueError('image_size must be (height, width) in pixels, got {!r}'.format(
+            image_size))
     size = (image_size,) if name in ANY_SIZE else ()
     load = DATASETS[name]
     known = named_options.settable(inspect.signature(load).parameters.values())
     dataset = validate(load(data_dir, *size, **named_options.parse(name, known, options)))
     if image_size is not None and dataset.image_shape[:2] != tuple(image_size):
-        raise ValueError(f'data set {name!r} has images of {dataset.image_shape[:2]}, which are '
-                         f'not resized to {tuple(image_size)}')
+        raise ValueError('data set {!r} has images of {}, which are '
+                         'not resized to {}'.format(
+                             name, dataset.image_shape[:2], tuple(image_size)))
     if validation_share is None:
         validation_share = VALIDATION_SHARE
     if validation_share and dataset.validation is None:

@@ -14,18 +14,18 @@ def read_members(path, limits, other_limit, most_members):
     """Reads members of an archive in one pass.
 
     Args:
-        path: of the archive.
-        limits: dict of the wanted members' names to the most bytes that each may have.
-        other_limit: the most bytes that any other member may have.
-        most_members: how many members the archive may have.
+      path: of the archive.
+      limits: dict of the wanted members' names to the most bytes that each may have.
+      other_limit: the most bytes that any other member may have.
+      most_members: how many members the archive may have.
 
     Returns:
-        Dict of name -> bytes, of those wanted members that are there.
+      Dict of name -> bytes, of those wanted members that are there.
 
     Raises:
-        OSError: the archive cannot be opened.
-        ValueError: the archive is truncated, damaged, larger than the limits allow, or has a
-            member that is a link or a device, or whose path leads out of the archive.
+      OSError: the archive cannot be opened.
+      ValueError: the archive is truncated, damaged, larger than the limits allow, or has a
+        member that is a link or a device, or whose path leads out of the archive.
     """
     contents = {}
     with open_regular(path) as packed:
@@ -36,8 +36,8 @@ def read_members(path, limits, other_limit, most_members):
                     for count, member in enumerate(archive):
                         name = member.name[2:] if member.name.startswith('./') else member.name
                         if count >= most_members:
-                            _refuse(path, member, f'it comes after {count} others, more than are '
-                                                  'expected')
+                            _refuse(path, member, 'it comes after {} others, more than are '
+                                                  'expected'.format(count))
                         _check_member(path, member, limits.get(name, other_limit))
                         if name in limits and member.isfile():
                             contents[name] = archive.extractfile(member).read()
@@ -47,7 +47,7 @@ def read_members(path, limits, other_limit, most_members):
             raise
         except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
             raise DataFileError(
-                f'{path}: truncated or not a .tar.gz archive ({error})') from None
+                '{}: truncated or not a .tar.gz archive ({})'.format(path, error)) from None
     return contents
 
 
@@ -68,7 +68,8 @@ class _BoundedReader:
 
     def _check(self, position):
         if position > self._limit:
-            raise DataFileError(f'{self._path}: holds more than the expected {self._limit} bytes')
+            raise DataFileError('{}: holds more than the expected {} bytes'.format(
+                self._path, self._limit))
 
 
 def _check_member(path, member, limit):
@@ -79,8 +80,10 @@ def _check_member(path, member, limit):
     if member.type not in _PLAIN_TYPES or member.issparse():
         _refuse(path, member, 'it is a link or another special file')
     if not 0 <= member.size <= limit:
-        _refuse(path, member, f'it declares {member.size} bytes, expected are at most {limit}')
+        _refuse(path, member, 'it declares {} bytes, expected are at most {}'.format(
+            member.size, limit))
 
 
 def _refuse(path, member, problem):
-    raise DataFileError(f'{path}: refused because of its member {member.name!r:.200}: {problem}')
+    raise DataFileError('{}: refused because of its member {!r:.200}: {}'.format(
+        path, member.name, problem))

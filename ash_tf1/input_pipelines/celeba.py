@@ -31,22 +31,22 @@ def load(data_dir, image_size=None, attributes=''):
     groups of the splits, so that no person is on both sides if a share of train is held out.
 
     Args:
-        data_dir: path of the folder.
-        image_size: (height, width) in pixels; None means `IMAGE_SIZE`.
-        attributes: names of attributes that a face must have, separated by commas; after `not-`,
-            one that it must not have: 'Smiling,not-Male'.
+      data_dir: path of the folder.
+      image_size: (height, width) in pixels; None means `IMAGE_SIZE`.
+      attributes: names of attributes that a face must have, separated by commas; after `not-`,
+        one that it must not have: 'Smiling,not-Male'.
 
     Returns:
-        `Images` named 'celeba'; a split is None where no face is in it.
+      `Images` named 'celeba'; a split is None where no face is in it.
 
     Raises:
-        ValueError: `data_dir` is None, a list is not what it should be, an attribute is unknown, or
-            no face for training is left; the message names file and line.
-        OSError: a file is missing or cannot be read.
+      ValueError: `data_dir` is None, a list is not what it should be, an attribute is unknown, or
+        no face for training is left; the message names file and line.
+      OSError: a file is missing or cannot be read.
     """
     if data_dir is None:
-        raise ValueError(f'celeba needs data_dir: the folder with {ARCHIVE} or {FOLDER}/, and with '
-                         f'{PARTITION_FILE}')
+        raise ValueError('celeba needs data_dir: the folder with {} or {}/, and with '
+                         '{}'.format(ARCHIVE, FOLDER, PARTITION_FILE))
     path = os.fspath(data_dir)
     partition = _read_list(os.path.join(path, PARTITION_FILE), 'a number 0, 1 or 2', 3)
     chosen = set(_with_attributes(os.path.join(path, ATTRIBUTES_FILE), attributes)
@@ -66,8 +66,9 @@ def load(data_dir, image_size=None, attributes=''):
             splits[split] = Remembered(Photos(names, make))
             splits[split].groups = _groups(names, persons) if persons else None
     if 'train' not in splits:
-        raise ValueError(f'{path}: no face of the split train has the attributes {attributes!r}'
-                         if attributes else f'{path}: {PARTITION_FILE} has no face of train')
+        problem = ('no face of the split train has the attributes {!r}'.format(attributes)
+                   if attributes else '{} has no face of train'.format(PARTITION_FILE))
+        raise ValueError('{}: {}'.format(path, problem))
     return Images('celeba', *(splits.get(split) for split in SPLITS))
 
 
@@ -75,7 +76,8 @@ def _groups(names, persons):
     """The person on each image, int64 [N]."""
     missing = [name for name in names if name not in persons]
     if missing:
-        raise DataFileError(f'{IDENTITY_FILE} lacks {missing[0]}, which {PARTITION_FILE} has')
+        raise DataFileError('{} lacks {}, which {} has'.format(
+            IDENTITY_FILE, missing[0], PARTITION_FILE))
     return np.array([persons[name] for name in names], np.int64)
 
 
@@ -83,11 +85,11 @@ def crop_face(image, height, width):
     """Cuts the square in the middle of an aligned face, and fits it to a size.
 
     Args:
-        image: uint8 [H, W, 3] with H >= W.
-        height, width: in pixels.
+      image: uint8 [H, W, 3] with H >= W.
+      height, width: in pixels.
 
     Returns:
-        uint8 [height, width, 3].
+      uint8 [height, width, 3].
     """
     side = min(round(image.shape[1] * CROP / WIDTH), *image.shape[:2])
     top, left = ((length - side) // 2 for length in image.shape[:2])
@@ -100,21 +102,23 @@ def _reader(path):
     if os.path.isdir(folder):
         return lambda name: read_image(os.path.join(folder, name))
     if not os.path.exists(archive):
-        raise FileNotFoundError(f'{path}: has neither {FOLDER} nor {ARCHIVE}')
+        raise FileNotFoundError('{}: has neither {} nor {}'.format(path, FOLDER, ARCHIVE))
     opened = _open_archive(archive)
 
     def read(name):
-        member = f'{FOLDER}/{name}'
+        member = '{}/{}'.format(FOLDER, name)
         try:
             info = opened.getinfo(member)
             if info.file_size > MAX_BYTES:
-                raise DataFileError(f'{archive}: {member} declares {info.file_size} bytes')
-            return decode_image(f'{archive}: {member}', opened.read(info))
+                raise DataFileError('{}: {} declares {} bytes'.format(
+                    archive, member, info.file_size))
+            return decode_image('{}: {}'.format(archive, member), opened.read(info))
         except KeyError:
-            raise DataFileError(f'{archive}: has no {member}') from None
+            raise DataFileError('{}: has no {}'.format(archive, member)) from None
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError,
                 zlib.error) as error:
-            raise DataFileError(f'{archive}: {member} cannot be read: {error}') from None
+            raise DataFileError('{}: {} cannot be read: {}'.format(
+                archive, member, error)) from None
     return read
 
 
@@ -122,7 +126,8 @@ def _open_archive(path):
     try:
         return zipfile.ZipFile(open_regular(path))  # which stays open as long as the reader
     except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
-        raise DataFileError(f'{path}: truncated or not a .zip archive ({error})') from None
+        raise DataFileError('{}: truncated or not a .zip archive ({})'.format(
+            path, error)) from None
 
 
 def _lines(path):
@@ -130,11 +135,12 @@ def _lines(path):
     with open_regular(path) as handle:
         data = handle.read(MAX_LIST_BYTES + 1)
     if len(data) > MAX_LIST_BYTES:
-        raise DataFileError(f'{path}: has more than the expected {MAX_LIST_BYTES} bytes')
+        raise DataFileError('{}: has more than the expected {} bytes'.format(path, MAX_LIST_BYTES))
     try:
         lines = data.decode('ascii').splitlines()
     except UnicodeDecodeError as error:
-        raise DataFileError(f'{path}: not a list of names and numbers ({error})') from None
+        raise DataFileError('{}: not a list of names and numbers ({})'.format(
+            path, error)) from None
     return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -143,15 +149,15 @@ def _read_list(path, what, most=2 ** 31):
     values = {}
     for number, words in _lines(path):
         if len(words) != 2 or not words[1].isdigit() or not int(words[1]) < most:
-            raise DataFileError(f'{path}, line {number}: expected a file and {what}, got '
-                                f'{" ".join(words)!r:.80}')
+            raise DataFileError('{}, line {}: expected a file and {}, got '
+                                '{!r:.80}'.format(path, number, what, ' '.join(words)))
         values[_checked_name(path, number, words[0])] = int(words[1])
     return values
 
 
 def _checked_name(path, number, name):
     if os.path.basename(name) != name or name.startswith('.') or '\\' in name:
-        raise DataFileError(f'{path}, line {number}: {name!r:.80} is no name of a file')
+        raise DataFileError('{}, line {}: {!r:.80} is no name of a file'.format(path, number, name))
     return name
 
 
@@ -159,19 +165,21 @@ def _with_attributes(path, attributes):
     """The names of the faces that have, and have not, the attributes as in `load`."""
     lines = _lines(path)
     if len(lines) < 2:
-        raise DataFileError(f'{path}: expected a count, a line of attributes and faces')
+        raise DataFileError('{}: expected a count, a line of attributes and faces'.format(path))
     known = lines[1][1]
     wanted = []
     for attribute in attributes.split(','):
         name = attribute[4:] if attribute.startswith('not-') else attribute
         if name not in known:
-            raise ValueError(f'unknown attribute {name!r}; {path} has {", ".join(known)}')
+            raise ValueError('unknown attribute {!r}; {} has {}'.format(
+                name, path, ', '.join(known)))
         wanted.append((1 + known.index(name), '1' if name == attribute else '-1'))
     names = []
     for number, words in lines[2:]:
         if len(words) != 1 + len(known) or not set(words[1:]) <= {'1', '-1'}:
-            raise DataFileError(f'{path}, line {number}: expected a file and {len(known)} numbers, '
-                                f'each 1 or -1, got {" ".join(words)!r:.80}')
+            raise DataFileError('{}, line {}: expected a file and {} numbers, '
+                                'each 1 or -1, got {!r:.80}'.format(
+                                    path, number, len(known), ' '.join(words)))
         if all(words[column] == value for column, value in wanted):
             names.append(_checked_name(path, number, words[0]))
     return names

@@ -35,14 +35,14 @@ class CifarSpec(NamedTuple):
     """What tells one CIFAR from the other.
 
     Attributes:
-        name, title: as `load_dataset` and as people call it.
-        label_fields: (key in the pickles, number of classes) of each label of a record, in the
-            order of the binary layout's label bytes; the last is the one to learn.
-        names_key: key of the class names in the pickled meta file.
-        train_records: records in each official training file.
-        test_records: records in the official test file.
-        channel_mean, channel_std: of the training images, as in `LabelledImages`.
-        layouts: the forms to look for, in order of preference.
+      name, title: as `load_dataset` and as people call it.
+      label_fields: (key in the pickles, number of classes) of each label of a record, in the
+        order of the binary layout's label bytes; the last is the one to learn.
+      names_key: key of the class names in the pickled meta file.
+      train_records: records in each official training file.
+      test_records: records in the official test file.
+      channel_mean, channel_std: of the training images, as in `LabelledImages`.
+      layouts: the forms to look for, in order of preference.
     """
 
     name: str
@@ -62,10 +62,10 @@ CIFAR10 = CifarSpec(
     channel_mean=(125.3, 123.0, 113.9), channel_std=(63.0, 62.1, 66.7),
     layouts=(
         Layout('python', 'cifar-10-python.tar.gz', 'c58f30108f718f92721af3b95e74349a',
-               'cifar-10-batches-py', tuple(f'data_batch_{i}' for i in range(1, 6)),
+               'cifar-10-batches-py', tuple('data_batch_{}'.format(i) for i in range(1, 6)),
                'test_batch', 'batches.meta'),
         Layout('binary', 'cifar-10-binary.tar.gz', 'c32a1d4ab5d03f1284b67883e8d87530',
-               'cifar-10-batches-bin', tuple(f'data_batch_{i}.bin' for i in range(1, 6)),
+               'cifar-10-batches-bin', tuple('data_batch_{}.bin'.format(i) for i in range(1, 6)),
                'test_batch.bin', 'batches.meta.txt')))
 
 CIFAR100 = CifarSpec(
@@ -83,31 +83,31 @@ def load(spec, data_dir):
     """Loads a CIFAR from the publisher's files; nothing is downloaded, extracted or executed.
 
     Args:
-        spec: `CIFAR10` or `CIFAR100`.
-        data_dir: path of the extracted folder, of the folder that holds it, or of the official
-            .tar.gz archive. Where a folder holds both layouts, the Python one is read. Files with
-            fewer records than the official ones are read too.
+      spec: `CIFAR10` or `CIFAR100`.
+      data_dir: path of the extracted folder, of the folder that holds it, or of the official
+        .tar.gz archive. Where a folder holds both layouts, the Python one is read. Files with
+        fewer records than the official ones are read too.
 
     Returns:
-        `LabelledImages` of 32x32 pixels in the files' order, without a validation split; CIFAR-100
-        with its fine labels.
+      `LabelledImages` of 32x32 pixels in the files' order, without a validation split; CIFAR-100
+      with its fine labels.
 
     Raises:
-        ValueError: `data_dir` is None, or a file is truncated, wrong, too large or unsafe; the
-            message names the file.
-        FileNotFoundError: `data_dir` or one of the files in it is missing.
+      ValueError: `data_dir` is None, or a file is truncated, wrong, too large or unsafe; the
+        message names the file.
+      FileNotFoundError: `data_dir` or one of the files in it is missing.
 
     Warns:
         UserWarning: the archive has an official name and another checksum.
     """
     if data_dir is None:
         archives = ' or '.join(layout.archive for layout in spec.layouts)
-        raise ValueError(f'{spec.title} needs data_dir: the path of {archives} or of its extracted '
-                         f'folder, as published at {HOME_PAGE}')
+        raise ValueError('{} needs data_dir: the path of {} or of its extracted '
+                         'folder, as published at {}'.format(spec.title, archives, HOME_PAGE))
     path = os.fspath(data_dir)
     if not os.path.exists(path):
         raise FileNotFoundError(
-            f'{path}: no such file or folder; {spec.title} is published at {HOME_PAGE}')
+            '{}: no such file or folder; {} is published at {}'.format(path, spec.title, HOME_PAGE))
     read = _read_folder if os.path.isdir(path) else _read_archive
     layout, place, contents = read(spec, path)
     names = _class_names(spec, layout, place + layout.meta, contents[layout.meta])
@@ -146,13 +146,13 @@ def _read_folder(spec, path):
                     for file, limit in limits.items()}
     folders = ' or '.join(layout.folder for layout in spec.layouts)
     raise FileNotFoundError(
-        f'{path}: holds neither the files of {spec.title} nor its folder {folders}, '
-        f'as published at {HOME_PAGE}')
+        '{}: holds neither the files of {} nor its folder {}, '
+        'as published at {}'.format(path, spec.title, folders, HOME_PAGE))
 
 
 def _read_file(path, limit):
     if not os.path.exists(path):
-        raise FileNotFoundError(f'{path}: missing; see {HOME_PAGE}')
+        raise FileNotFoundError('{}: missing; see {}'.format(path, HOME_PAGE))
     return read_bounded(path, limit)
 
 
@@ -169,12 +169,12 @@ def _read_archive(spec, path):
                  if prefix + file in contents}
         missing = [file for file in limits[layout] if file not in found]
         if found and missing:
-            raise DataFileError(f'{path}: has no member {prefix}{missing[0]}')
+            raise DataFileError('{}: has no member {}{}'.format(path, prefix, missing[0]))
         if found:
-            return layout, f'{path}:{prefix}', found
+            return layout, '{}:{}'.format(path, prefix), found
     first = spec.layouts[0]
-    raise DataFileError(f'{path}: holds none of the files of {spec.title}, such as '
-                        f'{first.folder}/{first.test}')
+    raise DataFileError('{}: holds none of the files of {}, such as '
+                        '{}/{}'.format(path, spec.title, first.folder, first.test))
 
 
 def _warn_of_checksum(spec, path):
@@ -187,8 +187,9 @@ def _warn_of_checksum(spec, path):
             digest.update(block)
     if digest.hexdigest() != official:
         # The level is that of the caller of load_dataset.
-        warnings.warn(f'{path}: its md5 is {digest.hexdigest()}, that of the official archive is '
-                      f'{official}; reading it as a copy that was packed anew', stacklevel=5)
+        warnings.warn('{}: its md5 is {}, that of the official archive is '
+                      '{}; reading it as a copy that was packed anew'.format(
+                          path, digest.hexdigest(), official), stacklevel=5)
 
 
 def _class_names(spec, layout, name, content):
@@ -200,7 +201,8 @@ def _class_names(spec, layout, name, content):
         names = ()
     classes = spec.label_fields[-1][1]
     if len(names) != classes or len(set(names)) != classes:
-        raise DataFileError(f'{name}: does not hold the {classes} class names of {spec.title}')
+        raise DataFileError('{}: does not hold the {} class names of {}'.format(
+            name, classes, spec.title))
     return names
 
 
@@ -208,16 +210,17 @@ def _decode_pickle(spec, name, content):
     record = load_pickle(content, name)
     pixels = record.get('data')
     if not isinstance(pixels, np.ndarray) or pixels.shape[1] != _PIXELS:
-        raise DataFileError(f"{name}: its 'data' is not a uint8 array [N, {_PIXELS}]")
+        raise DataFileError("{}: its 'data' is not a uint8 array [N, {}]".format(name, _PIXELS))
     columns = []
     for key, _ in spec.label_fields:
         labels = record.get(key)
         # Checked one by one, because numpy would expand what a pickle may nest without end.
         if not isinstance(labels, list) or not all(
                 type(label) is int and 0 <= label < 2 ** 31 for label in labels):
-            raise DataFileError(f'{name}: its {key!r} is not a list of class indices')
+            raise DataFileError('{}: its {!r} is not a list of class indices'.format(name, key))
         if len(labels) != len(pixels):
-            raise DataFileError(f'{name}: has {len(labels)} {key} for {len(pixels)} images')
+            raise DataFileError('{}: has {} {} for {} images'.format(
+                name, len(labels), key, len(pixels)))
         columns.append(labels)
     return _images(pixels), _labels(spec, name, columns)
 
@@ -225,8 +228,8 @@ def _decode_pickle(spec, name, content):
 def _decode_binary(spec, name, content):
     fields = len(spec.label_fields)
     if not content or len(content) % (fields + _PIXELS):
-        raise DataFileError(f'{name}: has {len(content)} bytes, which is not a whole number of '
-                            f'{fields + _PIXELS}-byte records')
+        raise DataFileError('{}: has {} bytes, which is not a whole number of '
+                            '{}-byte records'.format(name, len(content), fields + _PIXELS))
     records = np.frombuffer(content, np.uint8).reshape(-1, fields + _PIXELS)
     return _images(records[:, fields:]), _labels(spec, name, records[:, :fields].T)
 
@@ -241,6 +244,7 @@ def _labels(spec, name, columns):
         labels = np.array(column, dtype=np.int64)
         wrong = np.flatnonzero(labels >= classes)
         if wrong.size:
-            raise DataFileError(f'{name}: record {wrong[0]} has {key} {labels[wrong[0]]}, '
-                                f'allowed are 0..{classes - 1}')
+            raise DataFileError('{}: record {} has {} {}, '
+                                'allowed are 0..{}'.format(
+                                    name, wrong[0], key, labels[wrong[0]], classes - 1))
     return labels

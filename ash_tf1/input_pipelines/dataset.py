@@ -19,10 +19,10 @@ class Split:
     split: treat them as read-only.
 
     Attributes:
-        in_memory: whether making an example costs nothing. Where it does, examples are made by a
-            pool of threads, so `__getitem__` must be safe to call from several at once.
-        groups: int64 [N], the group of each example, such as the person on a photo; None where
-            there are none. A group is not divided when a share of a split is held out.
+      in_memory: whether making an example costs nothing. Where it does, examples are made by a
+        pool of threads, so `__getitem__` must be safe to call from several at once.
+      groups: int64 [N], the group of each example, such as the person on a photo; None where
+        there are none. A group is not divided when a share of a split is held out.
     """
 
     in_memory = False
@@ -52,10 +52,10 @@ class ArraySplit(Split):
     """A split whose examples are rows of arrays in memory.
 
     Args:
-        **arrays: name -> array [N, ...]; example i holds the row i of each.
+      **arrays: name -> array [N, ...]; example i holds the row i of each.
 
     Raises:
-        ValueError: there are no arrays, or they differ in length.
+      ValueError: there are no arrays, or they differ in length.
     """
 
     in_memory = True
@@ -63,7 +63,7 @@ class ArraySplit(Split):
     def __init__(self, **arrays):
         lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) != 1:
-            raise ValueError(f'the arrays of a split must be of one length, got {lengths}')
+            raise ValueError('the arrays of a split must be of one length, got {}'.format(lengths))
         self.arrays = arrays
 
     def __len__(self):
@@ -85,18 +85,18 @@ class Subset(Split):
     """Some examples of another split, without a copy of them.
 
     Args:
-        split: a `Split` of N examples.
-        indices: integers [M] in 0..N - 1; example i of the subset is example indices[i] of `split`.
+      split: a `Split` of N examples.
+      indices: integers [M] in 0..N - 1; example i of the subset is example indices[i] of `split`.
 
     Raises:
-        ValueError: an index is out of range.
+      ValueError: an index is out of range.
     """
 
     def __init__(self, split, indices):
         self.split, self.indices = split, np.asarray(indices, np.intp)
         wrong = self.indices[(self.indices < 0) | (self.indices >= len(split))]
         if wrong.size:
-            raise ValueError(f'indices must be in 0..{len(split) - 1}, got {wrong[0]}')
+            raise ValueError('indices must be in 0..{}, got {}'.format(len(split) - 1, wrong[0]))
 
     def __len__(self):
         return len(self.indices)
@@ -124,8 +124,8 @@ class Remembered(Split):
     """Another split, whose examples are kept in memory once they are made, as far as they fit.
 
     Args:
-        split: a `Split`.
-        limit: bytes of all examples that are kept.
+      split: a `Split`.
+      limit: bytes of all examples that are kept.
     """
 
     def __init__(self, split, limit=2 ** 29):
@@ -155,7 +155,7 @@ def stack_examples(examples):
     """Stacks a list of B examples to a dict of arrays [B, ...].
 
     Raises:
-        ValueError: the arrays of a name differ in shape, or an example lacks a name.
+      ValueError: the arrays of a name differ in shape, or an example lacks a name.
     """
     batch = {}
     for name in examples[0]:
@@ -164,8 +164,8 @@ def stack_examples(examples):
         except (KeyError, ValueError):
             shapes = sorted({str(list(np.shape(example[name]))) if name in example else 'none'
                              for example in examples})
-            raise ValueError(f'the examples of a batch differ in the shape of {name!r}: '
-                             f'{", ".join(shapes)}') from None
+            raise ValueError('the examples of a batch differ in the shape of {!r}: '
+                             '{}'.format(name, ', '.join(shapes))) from None
     return batch
 
 
@@ -174,11 +174,11 @@ class Dataset:
     """The splits of a data set.
 
     Attributes:
-        name: the name under which `load_dataset` finds it.
-        train: the `Split` to train on.
-        validation: the `Split` on which choices are made, such as that of the best checkpoint;
-            None where there is none.
-        test: the `Split` that is looked at once, after all choices; None where there is none.
+      name: the name under which `load_dataset` finds it.
+      train: the `Split` to train on.
+      validation: the `Split` on which choices are made, such as that of the best checkpoint;
+        None where there is none.
+      test: the `Split` that is looked at once, after all choices; None where there is none.
     """
 
     name: str
@@ -208,10 +208,10 @@ class LabelledImages(Images):
     """A data set of images of one size, each of one class.
 
     Attributes:
-        labels: the classes' names; the place of a name is its class index.
-        channel_mean: three floats (R, G, B) in pixel units, 0..255.
-        channel_std: three positive floats (R, G, B) in pixel units. A net sees
-            (pixel - channel_mean) / channel_std, computed in its graph and nowhere else.
+      labels: the classes' names; the place of a name is its class index.
+      channel_mean: three floats (R, G, B) in pixel units, 0..255.
+      channel_std: three positive floats (R, G, B) in pixel units. A net sees
+        (pixel - channel_mean) / channel_std, computed in its graph and nowhere else.
     """
 
     labels: Tuple[str, ...]
@@ -225,14 +225,14 @@ def validate(dataset):
     Of the examples only the first of each split is made; labels are checked in all.
 
     Args:
-        dataset: a `Dataset`.
+      dataset: a `Dataset`.
 
     Returns:
-        The same data set.
+      The same data set.
 
     Raises:
-        ValueError: a shape, dtype, label or constant breaks the contract; the message names the
-            data set, the part and the offending value.
+      ValueError: a shape, dtype, label or constant breaks the contract; the message names the
+        data set, the part and the offending value.
     """
     problem = _emptiness_problem(dataset)
     if isinstance(dataset, Images):
@@ -240,7 +240,7 @@ def validate(dataset):
     if isinstance(dataset, LabelledImages):
         problem = problem or _labelled_images_problem(dataset)
     if problem:
-        raise ValueError(f'data set {dataset.name!r}: {problem}')
+        raise ValueError('data set {!r}: {}'.format(dataset.name, problem))
     return dataset
 
 
@@ -249,7 +249,7 @@ def validate(dataset):
 def _emptiness_problem(dataset):
     for name, split in dataset.splits.items():
         if not len(split):
-            return f'{name} must not be empty'
+            return '{} must not be empty'.format(name)
     return ''
 
 
@@ -267,48 +267,48 @@ def _labelled_images_problem(dataset):
     problem = (problem or _channels_problem('channel_mean', dataset.channel_mean)
                or _channels_problem('channel_std', dataset.channel_std))
     if not problem and min(dataset.channel_std) == 0:
-        problem = f'channel_std must be positive, got {dataset.channel_std!r}'
+        problem = 'channel_std must be positive, got {!r}'.format(dataset.channel_std)
     return problem
 
 
 def _names_problem(labels):
     if not (isinstance(labels, tuple) and labels
             and all(isinstance(label, str) and label for label in labels)):
-        return f'labels must be a tuple of non-empty strings, got {labels!r:.200}'
+        return 'labels must be a tuple of non-empty strings, got {!r:.200}'.format(labels)
     return ''
 
 
 def _image_problem(part, split):
     image = split[0]['image']
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        return (f'{part} images must be uint8 [H, W, 3] and not empty, '
-                f'got {image.dtype} {list(image.shape)}')
+        return ('{} images must be uint8 [H, W, 3] and not empty, '
+                'got {} {}'.format(part, image.dtype, list(image.shape)))
     if not image.flags.c_contiguous:
-        return f'{part} images must be C-contiguous'
+        return '{} images must be C-contiguous'.format(part)
     return ''
 
 
 def _labels_problem(part, split, num_classes):
     labels = split.labels
     if labels.dtype != np.int64 or labels.shape != (len(split),):
-        return (f'{part} labels must be int64 [{len(split)}], '
-                f'got {labels.dtype} {list(labels.shape)}')
+        return ('{} labels must be int64 [{}], '
+                'got {} {}'.format(part, len(split), labels.dtype, list(labels.shape)))
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if wrong.size:
-        return (f'{part} label of example {wrong[0]} is {labels[wrong[0]]}, '
-                f'allowed are 0..{num_classes - 1}')
+        return ('{} label of example {} is {}, '
+                'allowed are 0..{}'.format(part, wrong[0], labels[wrong[0]], num_classes - 1))
     return ''
 
 
 def _sizes_problem(dataset):
     sizes = {name: split[0]['image'].shape[:2] for name, split in dataset.splits.items()}
     if len(set(sizes.values())) > 1:
-        return f'the images of all splits must be of one size, got {sizes}'
+        return 'the images of all splits must be of one size, got {}'.format(sizes)
     return ''
 
 
 def _channels_problem(field, values):
     if len(values) != 3 or not all(
             isinstance(value, numbers.Real) and 0 <= value <= 255 for value in values):
-        return f'{field} must be three numbers in 0..255, got {values!r}'
+        return '{} must be three numbers in 0..255, got {!r}'.format(field, values)
     return ''

@@ -19,16 +19,17 @@ def load(data_dir=None):
     order.
 
     Args:
-        data_dir: None; the digits are part of scikit-learn.
+      data_dir: None; the digits are part of scikit-learn.
 
     Returns:
-        `LabelledImages` named 'digits' with the labels '0' ... '9', without a validation split.
+      `LabelledImages` named 'digits' with the labels '0' ... '9', without a validation split.
 
     Raises:
-        ValueError: `data_dir` is given.
+      ValueError: `data_dir` is given.
     """
     if data_dir is not None:
-        raise ValueError(f'digits come with scikit-learn and take no data_dir, got {data_dir!r}')
+        raise ValueError('digits come with scikit-learn and take no data_dir, got {!r}'.format(
+            data_dir))
     # Imported here because the other data sets need neither, and scikit-learn is slow to import.
     import cv2
     from sklearn.datasets import load_digits

@@ -18,14 +18,14 @@ def fit_image(image, height, width, resize='cover', crop=1.0, interpolation='aut
     out first, at whole pixels.
 
     Args:
-        image: uint8 [any height, any width, 3].
-        height, width: in pixels, at least 1.
-        resize: 'cover', or 'stretch', which scales to height and width and cuts nothing.
-        crop: for 'cover', what share of the covered sides is cut out, in (0, 1].
-        interpolation: a key of `INTERPOLATIONS`.
+      image: uint8 [any height, any width, 3].
+      height, width: in pixels, at least 1.
+      resize: 'cover', or 'stretch', which scales to height and width and cuts nothing.
+      crop: for 'cover', what share of the covered sides is cut out, in (0, 1].
+      interpolation: a key of `INTERPOLATIONS`.
 
     Returns:
-        uint8 [height, width, 3], C-contiguous. An image that has the size already is unchanged.
+      uint8 [height, width, 3], C-contiguous. An image that has the size already is unchanged.
     """
     if resize == 'stretch':
         return np.ascontiguousarray(_scale(image, height, width, interpolation))

@@ -33,25 +33,26 @@ def load(data_dir, image_size=None):
     is fitted by `fit_image` with its defaults: scaled to cover the size, and cut to its centre.
 
     Args:
-        data_dir: path of the folder.
-        image_size: (height, width) in pixels; None means `IMAGE_SIZE`.
+      data_dir: path of the folder.
+      image_size: (height, width) in pixels; None means `IMAGE_SIZE`.
 
     Returns:
-        `LabelledImages` named 'folder', its labels and images sorted by name, with a validation
-        split where the folder has one. The channels are measured on `MEASURED_IMAGES` of train,
-        before anything is held out of it.
+      `LabelledImages` named 'folder', its labels and images sorted by name, with a validation
+      split where the folder has one. The channels are measured on `MEASURED_IMAGES` of train,
+      before anything is held out of it.
 
     Raises:
-        ValueError: `data_dir` is None, `image_size` is too large, or something in the folder is
-            wrong, which the message names.
-        OSError: the folder, or something in it, is missing or cannot be read.
+      ValueError: `data_dir` is None, `image_size` is too large, or something in the folder is
+        wrong, which the message names.
+      OSError: the folder, or something in it, is missing or cannot be read.
     """
     if data_dir is None:
         raise ValueError('folder needs data_dir: the path of DIR, which holds the images as '
                          'DIR/train/LABEL/*.jpg (and DIR/val, DIR/test) or as DIR/LABEL/*.jpg')
     height, width = image_size or IMAGE_SIZE
     if height * width > MAX_PIXELS:
-        raise ValueError(f'an image may have {MAX_PIXELS} pixels, image_size is {height} x {width}')
+        raise ValueError('an image may have {} pixels, image_size is {} x {}'.format(
+            MAX_PIXELS, height, width))
     path = os.fspath(data_dir)
     labels, files = _find_splits(path) if _is_split(path) else _find_and_split(path)
     fit = functools.partial(fit_image, height=height, width=width)
@@ -64,10 +65,10 @@ def measure_channels(split):
     """Measures the pixels of a split, or of `MEASURED_IMAGES` of it, drawn with a fixed seed.
 
     Args:
-        split: a `Split` whose examples have `image`, uint8 [H, W, 3].
+      split: a `Split` whose examples have `image`, uint8 [H, W, 3].
 
     Returns:
-        (mean, std), three floats each, in pixel units, rounded to hundredths.
+      (mean, std), three floats each, in pixel units, rounded to hundredths.
     """
     drawn = np.random.RandomState(MEASURED_SEED).permutation(len(split))[:MEASURED_IMAGES]
     counts = np.zeros([3, 256], np.int64)  # counts are exact, so that the order plays no part
@@ -93,20 +94,22 @@ def _find_splits(path):
     for entry in visible(path):
         split = _SPLITS.get(os.path.basename(entry))
         if split is None:
-            raise DataFileError(f'{entry}: beside the folders of splits there may only be '
-                                f'{", ".join(_SPLITS)}')
+            raise DataFileError('{}: beside the folders of splits there may only be '
+                                '{}'.format(entry, ', '.join(_SPLITS)))
         if split in folders:
-            raise DataFileError(f'{entry}: is the {split} split, as is {folders[split]}')
+            raise DataFileError('{}: is the {} split, as is {}'.format(
+                entry, split, folders[split]))
         folders[split] = entry
     if 'train' not in folders:
-        raise DataFileError(f'{path}: has no folder train beside {", ".join(folders.values())}')
+        raise DataFileError('{}: has no folder train beside {}'.format(
+            path, ', '.join(folders.values())))
     found = {split: _find_labels(folder) for split, folder in folders.items()}
     labels = tuple(found['train'])
     for split, images in found.items():
         for label in sorted(set(labels) ^ set(images)):
             has, lacks = sorted(('train', split), key=lambda name: label not in found[name])
-            raise DataFileError(f'{folders[lacks]}: has no folder of the label {label!r}, which '
-                                f'{folders[has]} has')
+            raise DataFileError('{}: has no folder of the label {!r}, which '
+                                '{} has'.format(folders[lacks], label, folders[has]))
     return labels, {split: _labelled(found[split]) for split in found}
 
 
@@ -114,12 +117,14 @@ def _find_and_split(path):
     """Returns (labels, {split: [(path, class index)]}) of DIR/LABEL/*."""
     found = _find_labels(path)
     if len(set(found) & set(_SPLITS)) > 1:
-        raise DataFileError(f'{path}: has {" and ".join(sorted(set(found) & set(_SPLITS)))}, '
-                            'which hold images and no folders of labels')
+        raise DataFileError('{}: has {}, '
+                            'which hold images and no folders of labels'.format(
+                                path, ' and '.join(sorted(set(found) & set(_SPLITS)))))
     for label, images in found.items():
         if len(images) < FEWEST_IMAGES:
-            raise DataFileError(f'{os.path.join(path, label)}: {len(images)} images; a label needs '
-                                f'{FEWEST_IMAGES}: for training, validation and test')
+            raise DataFileError('{}: {} images; a label needs '
+                                '{}: for training, validation and test'.format(
+                                    os.path.join(path, label), len(images), FEWEST_IMAGES))
     files = _labelled(found)
     in_test = draw_share(np.array([label for _, label in files], np.int64), TEST_SHARE)
     return tuple(found), {'train': [file for file, test in zip(files, in_test) if not test],
@@ -136,13 +141,14 @@ def _find_labels(folder):
     for entry in visible(folder):
         label = os.path.basename(entry)
         if not os.path.isdir(entry):
-            raise DataFileError(f'{entry}: not a folder; each image lies in the folder of its '
-                                'label')
+            raise DataFileError('{}: not a folder; each image lies in the folder of its '
+                                'label'.format(entry))
         # Labels go to terminals and pictures, where control characters do harm, and to files of one
         # label a line, which are read without the spaces around it.
         if not label.isprintable() or label != label.strip():
-            raise DataFileError(f'{folder}: the name of the folder {label!r} is no label')
+            raise DataFileError('{}: the name of the folder {!r} is no label'.format(folder, label))
         found[label] = images_of_label(entry)
     if len(found) < 2:
-        raise DataFileError(f'{folder}: has {len(found)} folders of labels, at least 2 are needed')
+        raise DataFileError('{}: has {} folders of labels, at least 2 are needed'.format(
+            folder, len(found)))
     return found

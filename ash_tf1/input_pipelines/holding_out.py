@@ -15,14 +15,14 @@ def draw_share(labels, share):
     where n is 1.
 
     Args:
-        labels: int64 [N], class of each example.
-        share: in (0, 1).
+      labels: int64 [N], class of each example.
+      share: in (0, 1).
 
     Returns:
-        bool [N], True for the examples that are drawn.
+      bool [N], True for the examples that are drawn.
 
     Raises:
-        ValueError: `share` is out of range.
+      ValueError: `share` is out of range.
     """
     _check_share(share)
     rng = np.random.RandomState(SEED)
@@ -37,15 +37,15 @@ def draw_groups(groups, share):
     """Draws whole groups, until they have a share of the examples; depends on the arguments alone.
 
     Args:
-        groups: int64 [N], group of each example.
-        share: in (0, 1).
+      groups: int64 [N], group of each example.
+      share: in (0, 1).
 
     Returns:
-        bool [N], True for the examples that are drawn: about share * N. At least one group is
-        drawn, and one is left, where there are two.
+      bool [N], True for the examples that are drawn: about share * N. At least one group is
+      drawn, and one is left, where there are two.
 
     Raises:
-        ValueError: `share` is out of range.
+      ValueError: `share` is out of range.
     """
     _check_share(share)
     names, counts = np.unique(groups, return_counts=True)
@@ -57,7 +57,7 @@ def draw_groups(groups, share):
 
 def _check_share(share):
     if not 0 < share < 1:
-        raise ValueError(f'a share of a split must be in (0, 1), got {share!r}')
+        raise ValueError('a share of a split must be in (0, 1), got {!r}'.format(share))
 
 
 def hold_out(dataset, share):
@@ -67,19 +67,19 @@ def hold_out(dataset, share):
     class where the data set has classes. Both splits keep the order of the examples.
 
     Args:
-        dataset: a `Dataset` without a validation split.
-        share: in (0, 1).
+      dataset: a `Dataset` without a validation split.
+      share: in (0, 1).
 
     Returns:
-        A data set of the same class, whose train and validation are disjoint.
+      A data set of the same class, whose train and validation are disjoint.
 
     Raises:
-        ValueError: `share` is out of range, the data set has a validation split, or no class has
-            two examples.
+      ValueError: `share` is out of range, the data set has a validation split, or no class has
+        two examples.
     """
     if dataset.validation is not None:
-        raise ValueError(f'data set {dataset.name!r} has a validation split; no share of train '
-                         f'can be another, got a share of {share!r}')
+        raise ValueError('data set {!r} has a validation split; no share of train '
+                         'can be another, got a share of {!r}'.format(dataset.name, share))
     train = dataset.train
     if train.groups is not None:
         drawn = draw_groups(train.groups, share)
@@ -87,7 +87,7 @@ def hold_out(dataset, share):
         drawn = draw_share(train.labels if isinstance(dataset, LabelledImages)
                            else np.zeros(len(train), np.int64), share)
     if not drawn.any():
-        raise ValueError(f'data set {dataset.name!r} has one example of each class in train; none '
-                         'can be held out for validation')
+        raise ValueError('data set {!r} has one example of each class in train; none '
+                         'can be held out for validation'.format(dataset.name))
     return dataclasses.replace(dataset, train=Subset(train, np.flatnonzero(~drawn)),
                                validation=Subset(train, np.flatnonzero(drawn)))

@@ -26,15 +26,15 @@ def read_image(path):
     a camera noted is applied.
 
     Args:
-        path: of the file.
+      path: of the file.
 
     Returns:
-        uint8 [height, width, 3], RGB.
+      uint8 [height, width, 3], RGB.
 
     Raises:
-        OSError: it cannot be opened.
-        ValueError: it is no regular file or no whole PNG or JPEG file, or larger than `MAX_PIXELS`
-            or `MAX_BYTES`.
+      OSError: it cannot be opened.
+      ValueError: it is no regular file or no whole PNG or JPEG file, or larger than `MAX_PIXELS`
+        or `MAX_BYTES`.
     """
     return decode_image(path, read_bounded(path, MAX_BYTES))
 
@@ -43,12 +43,12 @@ def decode_image(path, data):
     """As `read_image`, of the bytes of a file that were read from elsewhere.
 
     Args:
-        path: what messages call it.
-        data: bytes.
+      path: what messages call it.
+      data: bytes.
     """
     pixels = (_decode_png if data.startswith(_PNG) else _decode_jpeg)(path, data)
     if pixels is None:
-        raise ValueError(f'{path} is no whole PNG or JPEG file')
+        raise ValueError('{} is no whole PNG or JPEG file'.format(path))
     return pixels
 
 
@@ -61,7 +61,8 @@ def _decode_jpeg(path, data):
     try:
         return jpeg.decode(data, header)
     except ValueError as error:
-        raise ValueError(f'{path} cannot be decoded, the file is damaged: {error}') from None
+        raise ValueError('{} cannot be decoded, the file is damaged: {}'.format(
+            path, error)) from None
 
 
 def _decode_png(path, data):
@@ -73,23 +74,24 @@ def _decode_png(path, data):
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise ValueError(f'{path} cannot be decoded: {error}') from None
+        raise ValueError('{} cannot be decoded: {}'.format(path, error)) from None
     if pixels is None:
-        raise ValueError(f'{path} cannot be decoded: the file is damaged')
+        raise ValueError('{} cannot be decoded: the file is damaged'.format(path))
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
 def _check_size(path, width, height):
     if not 1 <= width * height <= MAX_PIXELS:
-        raise ValueError(f'{path} has {width} x {height} pixels; 1 to {MAX_PIXELS} are read')
+        raise ValueError('{} has {} x {} pixels; 1 to {} are read'.format(
+            path, width, height, MAX_PIXELS))
 
 
 def is_image(path):
     """Whether a file begins as a PNG or JPEG file does.
 
     Raises:
-        OSError: it cannot be opened.
-        ValueError: it is no regular file.
+      OSError: it cannot be opened.
+      ValueError: it is no regular file.
     """
     with open_regular(path) as handle:
         return handle.read(len(_PNG)).startswith((_PNG, jpeg.SIGNATURE))
@@ -117,7 +119,7 @@ def visible(folder):
     """The paths in a folder, sorted, but for hidden ones and `IGNORED`.
 
     Raises:
-        OSError: the folder cannot be listed.
+      OSError: the folder cannot be listed.
     """
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder))
             if not name.startswith('.') and name not in IGNORED]
@@ -130,7 +132,7 @@ def find_images(folder):
     wrong with it.
 
     Raises:
-        OSError: the folder cannot be listed, or a file in it cannot be opened.
+      OSError: the folder cannot be listed, or a file in it cannot be opened.
     """
     return [path for path in visible(folder) if not os.path.isdir(path) and (
         path.lower().endswith(SUFFIXES) or os.path.isfile(path) and is_image(path))]
@@ -140,21 +142,21 @@ def images_of_label(folder):
     """The paths of the images in the folder of a label, sorted; there may be nothing else in it.
 
     Raises:
-        OSError: the folder cannot be listed, or a file in it cannot be opened.
-        ValueError: it holds no images, a folder, or a file that is no PNG or JPEG file.
+      OSError: the folder cannot be listed, or a file in it cannot be opened.
+      ValueError: it holds no images, a folder, or a file that is no PNG or JPEG file.
     """
     entries = visible(folder)
     if not entries:
-        raise DataFileError(f'{folder}: holds no images')
+        raise DataFileError('{}: holds no images'.format(folder))
     foreign = []
     for entry in entries:
         if os.path.isdir(entry):
-            raise DataFileError(f'{entry}: a folder, where images are expected')
+            raise DataFileError('{}: a folder, where images are expected'.format(entry))
         if not is_image(entry):
             foreign.append(entry)
     if foreign:
-        others = f', nor are {len(foreign) - 1} others beside it' if foreign[1:] else ''
-        raise DataFileError(f'{foreign[0]}: not a JPEG or PNG file{others}')
+        others = ', nor are {} others beside it'.format(len(foreign) - 1) if foreign[1:] else ''
+        raise DataFileError('{}: not a JPEG or PNG file{}'.format(foreign[0], others))
     return entries
 
 
@@ -162,30 +164,33 @@ def find_labelled_images(folder, labels):
     """The images of a tree that has a folder for each class, named by its label.
 
     Args:
-        folder: of the tree.
-        labels: the classes' names. One without a folder has no images.
+      folder: of the tree.
+      labels: the classes' names. One without a folder has no images.
 
     Returns:
-        A list of (path, class index), sorted by path.
+      A list of (path, class index), sorted by path.
 
     Raises:
-        OSError: a folder cannot be listed, or a file cannot be opened.
-        ValueError: something in the tree is no folder, or no image in the folder of a label; a
-            folder is no label, or that of two classes; or there are no images.
+      OSError: a folder cannot be listed, or a file cannot be opened.
+      ValueError: something in the tree is no folder, or no image in the folder of a label; a
+        folder is no label, or that of two classes; or there are no images.
     """
     files = []
     for path in visible(folder):
         name = os.path.basename(path)
         if not os.path.isdir(path):
-            raise DataFileError(f'{path}: not a folder; each image lies in the folder of its label')
+            raise DataFileError('{}: not a folder; each image lies in the folder of its '
+                                'label'.format(path))
         count = labels.count(name)
         if count != 1:
             shown = ', '.join(labels[:10]) + (', ...' if len(labels) > 10 else '')
-            raise ValueError(f'{path}: {count} of the net\'s labels are {name!r}, where a folder '
-                             f'needs one; its {len(labels)} labels are {shown}')
+            raise ValueError('{}: {} of the net\'s labels are {!r}, where a folder '
+                             'needs one; its {} labels are {}'.format(
+                                 path, count, name, len(labels), shown))
         files += [(image, labels.index(name)) for image in images_of_label(path)]
     if not files:
-        raise ValueError(f'{folder} has no PNG or JPEG images in folders that are named by labels')
+        raise ValueError('{} has no PNG or JPEG images in folders that are named by labels'.format(
+            folder))
     return files
 
 
@@ -193,16 +198,16 @@ def sample_images(paths, count):
     """The first images of files and folders.
 
     Args:
-        paths: of image files and of folders. A folder stands for the images in it; where it has
-            none, for those in the folders in it: the first of each, then the second of each, ...
-        count: how many to find, at most.
+      paths: of image files and of folders. A folder stands for the images in it; where it has
+        none, for those in the folders in it: the first of each, then the second of each, ...
+      count: how many to find, at most.
 
     Returns:
-        A list of at least one path, at most `count`.
+      A list of at least one path, at most `count`.
 
     Raises:
-        OSError: a folder cannot be listed.
-        ValueError: a folder has no images.
+      OSError: a folder cannot be listed.
+      ValueError: a folder has no images.
     """
     files = []
     for path in paths:
@@ -213,7 +218,7 @@ def sample_images(paths, count):
             each = [find_images(inner) for inner in visible(path) if os.path.isdir(inner)]
             found = [image for images in itertools.zip_longest(*each) for image in images if image]
         if not found:
-            raise ValueError(f'{path} has no PNG or JPEG images')
+            raise ValueError('{} has no PNG or JPEG images'.format(path))
         files += found
     return files[:count]
 
@@ -222,9 +227,9 @@ class Photos(Split):
     """Photos without labels, each made when its example is asked for.
 
     Args:
-        names: sequence of what the photos are called.
-        make: function of a name to uint8 [H, W, 3]; called in threads. What it raises comes out of
-            `__getitem__`.
+      names: sequence of what the photos are called.
+      make: function of a name to uint8 [H, W, 3]; called in threads. What it raises comes out of
+        `__getitem__`.
     """
 
     def __init__(self, names, make):
@@ -241,8 +246,8 @@ class ImageFiles(Split):
     """Photos of classes, each read and fitted when its example is asked for.
 
     Args:
-        files: sequence of (path, class index).
-        fit: function of uint8 [any height, any width, 3] to uint8 [H, W, 3]; called in threads.
+      files: sequence of (path, class index).
+      fit: function of uint8 [any height, any width, 3] to uint8 [H, W, 3]; called in threads.
     """
 
     def __init__(self, files, fit):

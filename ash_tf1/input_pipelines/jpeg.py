@@ -47,9 +47,9 @@ class Header(NamedTuple):
     """What a JPEG file says of its picture.
 
     Attributes:
-        width, height: of the stored picture, in pixels.
-        frame: the `Segment` that says so.
-        segments: list of all up to the end marker.
+      width, height: of the stored picture, in pixels.
+      frame: the `Segment` that says so.
+      segments: list of all up to the end marker.
     """
 
     width: int
@@ -62,10 +62,10 @@ def read_header(data):
     """Reads the markers of a JPEG file up to its end, without decoding.
 
     Args:
-        data: bytes of the file.
+      data: bytes of the file.
 
     Returns:
-        A `Header`; None where the file is no JPEG file or ends before its picture does.
+      A `Header`; None where the file is no JPEG file or ends before its picture does.
     """
     segments = _segments(data) if data.startswith(SIGNATURE) else []
     frames = [one for one in segments if one.marker in _FRAMES and one.end - one.start >= 9]
@@ -130,14 +130,14 @@ def decode(data, header):
     """Decodes a JPEG file, and turns the picture as the camera noted.
 
     Args:
-        data: bytes of the file.
-        header: what `read_header` gave for it.
+      data: bytes of the file.
+      header: what `read_header` gave for it.
 
     Returns:
-        uint8 array [height, width, 3], RGB.
+      uint8 array [height, width, 3], RGB.
 
     Raises:
-        ValueError: the picture is damaged, or its components are sampled as hardly any file's are.
+      ValueError: the picture is damaged, or its components are sampled as hardly any file's are.
     """
     pixels, stray = _decode(data, header)
     if _has_zeroed_data(data, header, stray):

@@ -18,18 +18,18 @@ def steps_per_epoch(split, batch_size):
     """Counts the whole batches in a split: the batches of one epoch of `epoch_batches`.
 
     Args:
-        split: a `Split` of N examples.
-        batch_size: examples in a batch, 1..N.
+      split: a `Split` of N examples.
+      batch_size: examples in a batch, 1..N.
 
     Returns:
-        N // batch_size.
+      N // batch_size.
 
     Raises:
-        ValueError: `batch_size` is smaller than 1 or larger than N.
+      ValueError: `batch_size` is smaller than 1 or larger than N.
     """
     if not 1 <= batch_size <= len(split):
-        raise ValueError(f'batch_size must be in 1..{len(split)}, the examples of this split, '
-                         f'got {batch_size!r}')
+        raise ValueError('batch_size must be in 1..{}, the examples of this split, '
+                         'got {!r}'.format(len(split), batch_size))
     return len(split) // batch_size
 
 
@@ -46,27 +46,28 @@ def epoch_batches(split, batch_size, seed, epoch, transforms=(), start=0, worker
     out, and as each epoch has its own order, others are left out in the next.
 
     Args:
-        split: a `Split` of N examples.
-        batch_size: B, examples in a batch, 1..N.
-        seed: the run's seed, 0..2**32 - 1.
-        epoch: number of the epoch, from 0, up to 2**32 - 1.
-        transforms: functions (example, rng) -> example, applied in order; see
-            `transforms.get_augmentation`. They must not keep rng.
-        start: index of the first batch to give, 0..steps_per_epoch; the last gives no batch.
-        workers: threads that make the examples; 0 for the caller's alone. None means 0 for a split
-            in memory, and else one for each core, 2 to `MOST_WORKERS`.
+      split: a `Split` of N examples.
+      batch_size: B, examples in a batch, 1..N.
+      seed: the run's seed, 0..2**32 - 1.
+      epoch: number of the epoch, from 0, up to 2**32 - 1.
+      transforms: functions (example, rng) -> example, applied in order; see
+        `transforms.get_augmentation`. They must not keep rng.
+      start: index of the first batch to give, 0..steps_per_epoch; the last gives no batch.
+      workers: threads that make the examples; 0 for the caller's alone. None means 0 for a split
+        in memory, and else one for each core, 2 to `MOST_WORKERS`.
 
     Returns:
-        A generator of batches, dicts of new arrays [B, ...], such as `image`, uint8 [B, H, W, 3],
-        and `label`, int64 [B]. Closing it ends the threads.
+      A generator of batches, dicts of new arrays [B, ...], such as `image`, uint8 [B, H, W, 3],
+      and `label`, int64 [B]. Closing it ends the threads.
 
     Raises:
-        ValueError: an argument is out of its range; raised by the call, before any batch is asked.
-            What an example raises comes out in the place of its batch.
+      ValueError: an argument is out of its range; raised by the call, before any batch is asked.
+        What an example raises comes out in the place of its batch.
     """
     steps = steps_per_epoch(split, batch_size)
     if not 0 <= start <= steps:
-        raise ValueError(f'start must be in 0..{steps} (the batches of an epoch), got {start!r}')
+        raise ValueError('start must be in 0..{} (the batches of an epoch), got {!r}'.format(
+            steps, start))
     order = np.random.RandomState(_key(seed, epoch, 0)).permutation(len(split))
     chosen = [order[index * batch_size:(index + 1) * batch_size] for index in range(start, steps)]
     # Seeding a state again takes a tenth of the time of making one, and gives the same numbers.
@@ -88,19 +89,19 @@ def ordered_batches(split, batch_size, workers=None):
     """Goes once through a split in its own order, for evaluation.
 
     Args:
-        split: a `Split` of N examples.
-        batch_size: B, examples in a batch, at least 1; may exceed N.
-        workers: as for `epoch_batches`.
+      split: a `Split` of N examples.
+      batch_size: B, examples in a batch, at least 1; may exceed N.
+      workers: as for `epoch_batches`.
 
     Returns:
-        A generator of batches as of `epoch_batches`, which gives every example once; the last
-        batch may be smaller.
+      A generator of batches as of `epoch_batches`, which gives every example once; the last
+      batch may be smaller.
 
     Raises:
-        ValueError: an argument is out of its range; raised by the call.
+      ValueError: an argument is out of its range; raised by the call.
     """
     if batch_size < 1:
-        raise ValueError(f'batch_size must be at least 1, got {batch_size!r}')
+        raise ValueError('batch_size must be at least 1, got {!r}'.format(batch_size))
     chosen = [np.arange(first, min(first + batch_size, len(split)))
               for first in range(0, len(split), batch_size)]
     return _batches(split, chosen, _count_workers(split, workers), None)
@@ -111,7 +112,7 @@ def _count_workers(split, workers):
         # Other examples are decoded from files, which OpenCV does without the interpreter's lock.
         return 0 if split.in_memory else max(2, min(MOST_WORKERS, len(os.sched_getaffinity(0))))
     if workers < 0:
-        raise ValueError(f'workers must be at least 0, got {workers!r}')
+        raise ValueError('workers must be at least 0, got {!r}'.format(workers))
     return workers
 
 
@@ -157,18 +158,18 @@ def prefetch(iterator, depth=4):
     the one item that is being made, makes no more, and closes `iterator` where that can be closed.
 
     Args:
-        iterator: any iterable; until the generator ends, only its thread may use it.
-        depth: items held ready, at least 1.
+      iterator: any iterable; until the generator ends, only its thread may use it.
+      depth: items held ready, at least 1.
 
     Returns:
-        A generator of the same items in the same order. An exception that `iterator` raises comes
-        out at the same place, with its traceback.
+      A generator of the same items in the same order. An exception that `iterator` raises comes
+      out at the same place, with its traceback.
 
     Raises:
-        ValueError: `depth` is smaller than 1; raised by the call.
+      ValueError: `depth` is smaller than 1; raised by the call.
     """
     if depth < 1:
-        raise ValueError(f'depth must be at least 1, got {depth!r}')
+        raise ValueError('depth must be at least 1, got {!r}'.format(depth))
     return _prefetched(iterator, depth)
 
 
@@ -232,5 +233,5 @@ def _key(seed, epoch, index):
     key = [operator.index(value) for value in (seed, epoch, index)]
     for name, value in zip(('seed', 'epoch', 'example index'), key):
         if not 0 <= value < 2 ** 32:
-            raise ValueError(f'{name} must be in 0..2**32 - 1, got {value!r}')
+            raise ValueError('{} must be in 0..2**32 - 1, got {!r}'.format(name, value))
     return key

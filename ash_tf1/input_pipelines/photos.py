@@ -17,24 +17,25 @@ def load(data_dir, image_size=None):
     fitted photos are kept there.
 
     Args:
-        data_dir: path of the folder.
-        image_size: (height, width) in pixels; None means `IMAGE_SIZE`.
+      data_dir: path of the folder.
+      image_size: (height, width) in pixels; None means `IMAGE_SIZE`.
 
     Returns:
-        `Images` named 'photos', sorted by path, all of them in the split train.
+      `Images` named 'photos', sorted by path, all of them in the split train.
 
     Raises:
-        ValueError: `data_dir` is None, `image_size` is too large, or there are no photos.
-        OSError: a folder cannot be listed, or a file cannot be opened.
+      ValueError: `data_dir` is None, `image_size` is too large, or there are no photos.
+      OSError: a folder cannot be listed, or a file cannot be opened.
     """
     if data_dir is None:
         raise ValueError('photos need data_dir: the path of a folder of JPEG or PNG files')
     height, width = image_size or IMAGE_SIZE
     if height * width > MAX_PIXELS:
-        raise ValueError(f'an image may have {MAX_PIXELS} pixels, image_size is {height} x {width}')
+        raise ValueError('an image may have {} pixels, image_size is {} x {}'.format(
+            MAX_PIXELS, height, width))
     paths = _find(os.fspath(data_dir))
     if not paths:
-        raise DataFileError(f'{data_dir}: has no JPEG or PNG files')
+        raise DataFileError('{}: has no JPEG or PNG files'.format(data_dir))
     return Images('photos', Remembered(Photos(paths, functools.partial(_make, height, width))),
                   None, None)
 

@@ -23,31 +23,32 @@ def load_pickle(content, name):
     """Reads a pickled dictionary of numbers, strings, lists and two-dimensional uint8 arrays.
 
     Args:
-        content: bytes of the file; the caller bounds their number before reading.
-        name: how messages call the file.
+      content: bytes of the file; the caller bounds their number before reading.
+      name: how messages call the file.
 
     Returns:
-        A dict with str keys. Strings of Python 2 come as bytes, arrays as read-only uint8 [N, M].
-        Everything inside is otherwise unchecked.
+      A dict with str keys. Strings of Python 2 come as bytes, arrays as read-only uint8 [N, M].
+      Everything inside is otherwise unchecked.
 
     Raises:
-        ValueError: the pickle is truncated or broken, names a global that is not allowed, holds
-            another kind of array, or is no dictionary.
+      ValueError: the pickle is truncated or broken, names a global that is not allowed, holds
+        another kind of array, or is no dictionary.
     """
     try:
         record = _Interpreter(content).run()
     except DataFileError as error:
-        raise DataFileError(f'{name}: {error}') from None
+        raise DataFileError('{}: {}'.format(name, error)) from None
     except Exception as error:  # broken pickles raise nearly every kind
-        raise DataFileError(f'{name}: truncated or not a pickle '
-                            f'({type(error).__name__}: {str(error):.200})') from None
+        raise DataFileError('{}: truncated or not a pickle '
+                            '({}: {:.200})'.format(
+                                name, type(error).__name__, str(error))) from None
     if not isinstance(record, dict):
-        raise DataFileError(f'{name}: holds a {type(record).__name__}, not a dict')
+        raise DataFileError('{}: holds a {}, not a dict'.format(name, type(record).__name__))
     try:
         return {_text(key): value.array if isinstance(value, _Array) else value
                 for key, value in record.items()}
     except DataFileError as error:
-        raise DataFileError(f'{name}: {error}') from None
+        raise DataFileError('{}: {}'.format(name, error)) from None
 
 
 def _text(key):
@@ -77,7 +78,7 @@ class _Dtype:
     def __init__(self, code, *_):
         if code not in (b'u1', 'u1'):
             shown = repr(code) if isinstance(code, (bytes, str)) and len(code) < 20 else 'another'
-            raise DataFileError(f'holds an array of dtype {shown}; only uint8 is allowed')
+            raise DataFileError('holds an array of dtype {}; only uint8 is allowed'.format(shown))
 
     def __setstate__(self, state):
         pass
@@ -97,7 +98,8 @@ class _Array:
             raise DataFileError('holds an array that is not of two dimensions')
         if shape[0] * shape[1] != len(data):
             raise DataFileError(
-                f'holds an array of declared shape {list(shape)} with {len(data)} bytes of data')
+                'holds an array of declared shape {} with {} bytes of data'.format(
+                    list(shape), len(data)))
         order = 'F' if fortran_order else 'C'
         self._array = np.frombuffer(data, np.uint8).reshape(shape, order=order)
 
@@ -132,9 +134,9 @@ class _Interpreter:
                 return self._pop()
             self._count += 1
             if self._count > _MOST_OPCODES:
-                raise DataFileError(f'has more than {_MOST_OPCODES} opcodes')
+                raise DataFileError('has more than {} opcodes'.format(_MOST_OPCODES))
             if opcode not in _OPCODES:
-                raise ValueError(f'the opcode {opcode!r} is not allowed')
+                raise ValueError('the opcode {!r} is not allowed'.format(opcode))
             _OPCODES[opcode](self)
 
     def _read(self, count):
@@ -150,13 +152,14 @@ class _Interpreter:
     def _line(self):
         end = self._content.find(b'\n', self._position, self._position + _LONGEST_LINE)
         if end < 0:
-            raise DataFileError(f'has a line of more than {_LONGEST_LINE} bytes, or without an end')
+            raise DataFileError('has a line of more than {} bytes, or without an end'.format(
+                _LONGEST_LINE))
         line, self._position = self._content[self._position:end], end + 1
         return line
 
     def _push(self, value, depth=0):
         if depth > _DEEPEST:
-            raise DataFileError(f'nests more than {_DEEPEST} containers')
+            raise DataFileError('nests more than {} containers'.format(_DEEPEST))
         self._stack.append((value, depth))
 
     def _pop(self):
@@ -167,7 +170,8 @@ class _Interpreter:
     def _top(self, kind):
         value = self._stack[-1][0]
         if type(value) is not kind:
-            raise TypeError(f'a {type(value).__name__} where a {kind.__name__} is expected')
+            raise TypeError('a {} where a {} is expected'.format(
+                type(value).__name__, kind.__name__))
         return value
 
     def _since_mark(self):
@@ -205,7 +209,7 @@ class _Interpreter:
 
     def remember(self, index):
         if index > self._count:
-            raise DataFileError(f'memo index {index} after {self._count} opcodes')
+            raise DataFileError('memo index {} after {} opcodes'.format(index, self._count))
         self._memo[index] = self._stack[-1]
 
     def recall(self, index):
@@ -213,8 +217,8 @@ class _Interpreter:
 
     def find(self, module, name):
         if (module, name) not in self._globals:
-            raise DataFileError(f'names the global {module:.80}.{name:.80}, which is not allowed; '
-                                'nothing of it was run')
+            raise DataFileError('names the global {:.80}.{:.80}, which is not allowed; '
+                                'nothing of it was run'.format(module, name))
         self._push(self._globals[module, name])
 
     def call(self):
@@ -265,7 +269,7 @@ def _integer(line):
 def _check_protocol(pickle):
     protocol = pickle._number('B')
     if protocol > 5:
-        raise ValueError(f'protocol {protocol} is not known')
+        raise ValueError('protocol {} is not known'.format(protocol))
 
 
 def _check_frame(pickle):

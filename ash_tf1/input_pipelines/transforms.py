@@ -12,18 +12,18 @@ def pad_and_crop(example, rng, padding=4):
     The place is uniform over the (2 * padding + 1) ** 2 possible ones.
 
     Args:
-        example: a dict with `image`, uint8 [H, W, C]; left as it is.
-        rng: `np.random.RandomState`; gives 2 integers.
-        padding: zero pixels added on each of the four sides, at least 0.
+      example: a dict with `image`, uint8 [H, W, C]; left as it is.
+      rng: `np.random.RandomState`; gives 2 integers.
+      padding: zero pixels added on each of the four sides, at least 0.
 
     Returns:
-        The example with a new `image` of the same shape.
+      The example with a new `image` of the same shape.
 
     Raises:
-        ValueError: `padding` is negative.
+      ValueError: `padding` is negative.
     """
     if padding < 0:
-        raise ValueError(f'padding must be at least 0, got {padding!r}')
+        raise ValueError('padding must be at least 0, got {!r}'.format(padding))
     image = example['image']
     height, width = image.shape[:2]
     # Where the window begins in the image: negative where it begins in the padding.
@@ -43,11 +43,11 @@ def flip(example, rng):
     """Mirrors the image left to right with probability 1/2.
 
     Args:
-        example: a dict with `image`, uint8 [H, W, C]; left as it is.
-        rng: `np.random.RandomState`; gives 1 integer.
+      example: a dict with `image`, uint8 [H, W, C]; left as it is.
+      rng: `np.random.RandomState`; gives 1 integer.
 
     Returns:
-        The example, with a new `image` of the same shape where it is mirrored.
+      The example, with a new `image` of the same shape where it is mirrored.
     """
     if not rng.randint(0, 2):
         return example
@@ -68,13 +68,13 @@ def get_augmentation(name):
     """Looks an augmentation up by its name.
 
     Args:
-        name: a key of `AUGMENTATIONS`.
+      name: a key of `AUGMENTATIONS`.
 
     Returns:
-        A tuple of functions (example, rng) -> example, to be applied in order.
+      A tuple of functions (example, rng) -> example, to be applied in order.
 
     Raises:
-        ValueError: no augmentation has this name.
+      ValueError: no augmentation has this name.
     """
     if name not in AUGMENTATIONS:
         raise ValueError('unknown augmentation {!r}; known are {}'.format(

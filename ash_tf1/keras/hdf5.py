@@ -59,7 +59,7 @@ def _read_config(path):
         with h5py.File(path, 'r') as file:
             _check_links(path, file)
             config = file.attrs.get('model_config')
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError, TypeError) as error:  # h5py raises any of them
         raise ValueError('{} cannot be read as HDF5: {}'.format(path, error)) from None
     if config is None:
         raise ValueError('{} holds no model. Perhaps save_weights wrote it: save the whole model '

@@ -125,7 +125,7 @@ def _resnet(inputs, stem, blocks, unit, stem_activation_fn, stride_placement, en
         net = layers.conv2d(inputs, stem.depth, stem.kernel, stride=stem.stride, scope='conv1')
     else:
         net = layers.conv_norm_activate(inputs, stem.depth, stem.kernel, stem.stride,
-                                           stem_activation_fn, 'conv1')
+                                        stem_activation_fn, 'conv1')
     end_points['conv1'] = net
     if stem.pool:
         net = slim.max_pool2d(net, 3, stride=2, padding='SAME', scope='pool1')

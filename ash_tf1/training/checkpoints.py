@@ -1,11 +1,12 @@
 """The checkpoints of a run. If the process ends while it writes one, the older ones remain."""
-import json
 import os
 import re
 
 import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint, files
+from ash_tf1.reading import read_json
+from ash_tf1.training.log_reading import METRICS_FILE, read_rows
 
 PREFIX, BEST_FOLDER = 'model.ckpt', 'best'
 _SCRATCH = '.partial-checkpoint'
@@ -47,11 +48,7 @@ def find_latest(folder):
 
 def _was_under_way(folder):
     """Whether the log in a folder has at least one row, so that the run has done steps."""
-    path = os.path.join(folder, 'metrics.csv')
-    if not os.path.exists(path):
-        return False
-    with open(path, encoding='utf-8') as handle:
-        return len(handle.readlines()) > 1
+    return bool(read_rows(os.path.join(folder, METRICS_FILE)))
 
 
 class Checkpoints:
@@ -86,14 +83,28 @@ class Checkpoints:
         """Restores the checkpoint that the run resumes from."""
         checkpoint.restore(session, self._resumed_from, self.saver)
 
-    def open_interval(self):
-        """The open interval that was saved with the checkpoint that the run resumes from; a list.
+    def open_interval(self, names):
+        """The open interval that was saved with the checkpoint that the run resumes from.
+
+        Args:
+          names: names of the metrics of a step.
+
+        Returns:
+          A list of dicts: name -> value.
+
+        Raises:
+          ValueError: its file is damaged.
         """
         path = '{}.interval.json'.format(self._resumed_from)
-        if not self._resumed_from or not os.path.exists(path):
+        if not self._resumed_from or not os.path.lexists(path):
             return []
-        with open(path, encoding='utf-8') as handle:
-            return json.load(handle)
+        steps = read_json(path)
+        if not isinstance(steps, list) or not all(
+                isinstance(step, dict) and sorted(step) == sorted(names) and
+                all(type(value) in (int, float) for value in step.values()) for step in steps):
+            raise ValueError('{} does not hold a list of steps, with {} of each'.format(
+                path, ', '.join(sorted(names))))
+        return steps
 
     def best_step(self):
         """The step of the best checkpoint; None if there is none."""

@@ -104,7 +104,7 @@ def _seed_by_name(getter, name, *args, **kwargs):
 def _layer_tensors():
     """(name, dict of tensors to log) of each layer of the ASH family in the evaluation's net.
 
-    The keys of the dict are columns of `run_log.ACTIVATIONS`.
+    The keys of the dict are columns of `log_reading.ACTIVATIONS`.
     """
     variables = {v.op.name: v for v in tf.trainable_variables()}
     rows = []

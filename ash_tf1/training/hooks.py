@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ash_tf1.input_pipelines.loading import ordered_batches
 from ash_tf1.training.evaluation import evaluate_split
-from ash_tf1.training.run_log import TRAIN, VALIDATION
+from ash_tf1.training.log_reading import TRAIN, VALIDATION
 
 DRAWN = 50  # examples that a task's pictures after each epoch are made of
 

@@ -25,9 +25,7 @@ class InitialWeights(NamedTuple):
 
     def check(self):
         """Raises ValueError if a value of the checkpoint cannot be read, as when a file is cut."""
-        for _ in checkpoint.read_variables(self.prefix, checkpoint.list_variables(self.prefix),
-                                           {name: name for name in self.sources}):
-            pass
+        checkpoint.check_values(self.prefix, self.sources)
 
     def __str__(self):
         """One line for the user."""

@@ -17,6 +17,7 @@ from ash_tf1.training import extending, hooks, plotting, schedules
 from ash_tf1.training.checkpoints import Checkpoints, find_latest
 from ash_tf1.training.graph import build_training_graph
 from ash_tf1.training.initial_weights import find_initial_weights
+from ash_tf1.training.log_reading import check_log
 from ash_tf1.training.run_dir import RunDir, load_settings
 from ash_tf1.training.run_log import RunLog
 
@@ -109,14 +110,15 @@ def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, tot
     """Runs the steps; returns (the last step, the number of the signal that stopped it or None)."""
     checkpoints = Checkpoints(folder.path, folder.resumed_from, settings.keep,
                               settings.keep_every * epoch_steps)
+    names, interval = _check_begun(task, graph, dataset, folder, checkpoints, epoch_steps)
     checkpoints.clean()
-    log = RunLog(folder, [metric.name for metric in task.metrics])
+    log = RunLog(folder, names)
     log.settings(folder.step, settings)
     batches = prefetch(_batches(dataset.train, settings, task.transforms(spec, settings),
                                 folder.step, total_steps, epoch_steps))
     stop = hooks.StopOnSignal()
     meter = hooks.LogMetrics(log, graph, task.metrics, settings.batch_size, settings.log_every,
-                             epoch_steps, total_steps, checkpoints.open_interval())
+                             epoch_steps, total_steps, interval)
     bar = hooks.ShowProgress(meter, total_steps, progress, report)
     save = hooks.SaveAndEvaluate(task, graph, dataset, checkpoints, log, meter, epoch_steps,
                                  total_steps, settings, report)
@@ -139,6 +141,16 @@ def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, tot
     if save.step < total_steps and stop.received is None:
         raise RuntimeError('the data ended at step {} of {}'.format(save.step, total_steps))
     return save.step, stop.received
+
+
+def _check_begun(task, graph, dataset, folder, checkpoints, epoch_steps):
+    """Checks the log of a run that is resumed; (names of the metrics, the log's open interval)."""
+    names = [metric.name for metric in task.metrics]
+    interval = checkpoints.open_interval(list(graph.metrics))
+    if folder.resumed_from:
+        check_log(folder.path, names, folder.step, epoch_steps, dataset.validation is not None,
+                  [name for name, _ in graph.layers], len(interval))
+    return names, interval
 
 
 def _step(session, train_ops, feeds):

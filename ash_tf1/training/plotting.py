@@ -6,8 +6,8 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ash_tf1.training.run_dir import load_settings, read_rows, replacing
-from ash_tf1.training.run_log import ACTIVATIONS_FILE, METRICS_FILE
+from ash_tf1.training.log_reading import ACTIVATIONS_FILE, METRICS_FILE, read_rows
+from ash_tf1.training.run_dir import load_settings, replacing
 
 CURVE_FILE = 'learning_curve.png'
 _STYLE = {'axes.grid': True, 'grid.alpha': 0.3, 'axes.spines.top': False,

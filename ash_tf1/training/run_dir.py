@@ -15,6 +15,7 @@ from ash_tf1 import files, reading
 from ash_tf1.records import make_record
 from ash_tf1.tasks import get_task
 from ash_tf1.training import checkpoints, extending
+from ash_tf1.training.log_reading import read_rows
 from ash_tf1.training.settings import Settings
 
 SETTINGS_FILE, MODEL_FILE, LOCK_FILE = 'settings.json', 'model.json', '.lock'
@@ -82,18 +83,6 @@ def replacing(run_dir, name):
     return files.replacing(os.path.join(run_dir, name))
 
 
-def read_rows(path):
-    """The rows of a CSV file as dictionaries of strings; none if the file is missing.
-
-    A last line without a line end is ignored: its process ended while it wrote the line.
-    """
-    if not os.path.exists(path):
-        return []
-    with open(path, newline='', encoding='utf-8') as handle:
-        text = handle.read()
-    return list(csv.DictReader(io.StringIO(text[:text.rfind('\n') + 1])))
-
-
 class RunDir:
     """The folder of a running run. Close it when the run is over.
 
@@ -156,7 +145,7 @@ class RunDir:
 
     def keep_rows(self, name, columns, keep):
         """Makes a CSV file, or drops the rows of it for which `keep` is false."""
-        rows = [row for row in read_rows(self.file(name)) if keep(row)]
+        rows = [row for row in read_rows(self.file(name), columns) if keep(row)]
         text = io.StringIO(newline='')
         writer = csv.DictWriter(text, columns)
         writer.writeheader()

@@ -5,17 +5,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.training import pictures
-from ash_tf1.training.run_dir import read_rows
-
-METRICS_FILE = 'metrics.csv'
-ACTIVATIONS_FILE = 'activations.csv'
-TRAIN, VALIDATION = 'train', 'validation'  # values of the column `split`
-ACTIVATIONS = ('step', 'layer', 'z_k', 'alpha', 'pass_share')
-
-
-def metrics_columns(names):
-    """The columns of `metrics.csv` for a task whose metrics have these names."""
-    return ('step', 'epoch', 'split') + tuple(names) + ('learning_rate', 'images_per_second')
+from ash_tf1.training.log_reading import (
+    ACTIVATIONS,
+    ACTIVATIONS_FILE,
+    METRICS_FILE,
+    VALIDATION,
+    metrics_columns,
+    read_rows,
+)
 
 
 class RunLog:

@@ -1,20 +1,27 @@
 """Runs a case in a child with limits, and judges it by the one rule that holds for all of them.
 
 A command ends with 0 and the right answer; or with 1 or 2 and at most three lines on stderr, which
-name the input and hold no traceback. Nothing outside what it is to write has changed.
+name the input and hold no traceback. In its folder, in its current folder, which is the same, and
+in that of temporary files nothing outside what it is to write has changed.
 """
+import argparse
+import atexit
+import functools
 import hashlib
 import os
 import resource
 import shutil
 import signal
+import stat
 import sys
+import tempfile
 import time
 import traceback
 import zlib
 from typing import Any, Callable, NamedTuple
 
 SECONDS, GIGABYTES = 60, 6
+TEMPORARY = 'tmp'  # folder for temporary files, in that of a case
 
 
 class Case(NamedTuple):
@@ -27,6 +34,8 @@ class Case(NamedTuple):
       run: function (argv) -> exit status, as a command's main.
       right: function (stdout, about) -> whether what exit status 0 came with is right.
       names: what a refusal must name at least one of.
+      writes: paths in the folder that may change where the exit status is 0.
+      leaves: those that may change where it is another.
     """
 
     kind: str
@@ -35,19 +44,21 @@ class Case(NamedTuple):
     run: Callable
     right: Callable = lambda out, about: True
     names: Any = ('input',)
+    writes: Any = ()
+    leaves: Any = ()
 
 
 def faults(case, folder, seed):
     """What is wrong with how a case ended: a list of words, empty where nothing is."""
     import numpy as np
-    os.makedirs(folder)
-    argv, about = case.make(folder, np.random.RandomState(seed))
+    os.makedirs(os.path.join(folder, TEMPORARY))
     with open(os.path.join(folder, 'precious.txt'), 'w') as handle:
         handle.write('precious')
+    argv, about = case.make(folder, np.random.RandomState(seed))
     before, start = listing(folder), time.monotonic()
     status, out, err = in_child(lambda: case.run(argv), folder)
     found = [] if time.monotonic() - start < SECONDS else ['it took too long']
-    changed = sorted(name for name, value in before.items() if listing(folder).get(name) != value)
+    changed = _changed(before, listing(folder), case.writes if status == 0 else case.leaves)
     if changed:
         found.append('it changed {}'.format(changed))
     if status == 0:
@@ -70,16 +81,56 @@ def faults(case, folder, seed):
 
 
 def listing(folder):
-    """path -> SHA-256 of all files in a folder, but for those that only claim to be huge."""
+    """What a folder holds, at any depth: path in it -> kind and rights, and the content's SHA-256.
+
+    Files that only claim to be huge are known by their size.
+    """
     found = {}
-    for home, _, names in os.walk(folder):
-        for name in names:
+    for home, folders, names in os.walk(folder):
+        for name in folders + names:
             path = os.path.join(home, name)
-            if os.path.isfile(path) and not os.path.islink(path) and (
-                    os.path.getsize(path) < 2 ** 30):
-                with open(path, 'rb') as handle:
-                    found[path] = hashlib.sha256(handle.read()).hexdigest()
+            status = os.lstat(path)
+            content = ''
+            if stat.S_ISLNK(status.st_mode):
+                content = os.readlink(path)
+            elif stat.S_ISREG(status.st_mode):
+                content = status.st_size
+                if status.st_size < 2 ** 30:
+                    with open(path, 'rb') as handle:
+                        content = hashlib.sha256(handle.read()).hexdigest()
+            found[os.path.relpath(path, folder)] = status.st_mode, content
     return found
+
+
+def _changed(before, after, allowed):
+    """The paths that are new, gone or different, but for those that are allowed and their parts."""
+    return sorted(path for path in set(before) | set(after) if before.get(path) != after.get(path)
+                  and not any((path + '/').startswith(one + '/') for one in allowed))
+
+
+@functools.lru_cache(maxsize=None)
+def made(function):
+    """The folder that a function (folder) has filled, once, in a process of its own.
+
+    That is for what needs a session: its threads must not be in the process that forks the others.
+    """
+    folder = tempfile.mkdtemp(prefix='hostile-made-')
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.mkdir(os.path.join(folder, TEMPORARY))
+    status, out, err = in_child(lambda: function(folder) or 0, folder)
+    if status:
+        raise RuntimeError('{} ended with {}: {}'.format(function.__name__, status, out + err))
+    return folder
+
+
+def reading(function):
+    """What runs a function of a path as a command of the TensorFlow side does."""
+    def run(argv):
+        from ash_tf1.commands import running
+        parser = argparse.ArgumentParser(prog='reading')
+        parser.add_argument('path')
+        return running.run(parser, lambda args: function(args.path) and 0 or 0, argv)
+    return run
 
 
 def in_child(function, folder):
@@ -87,7 +138,7 @@ def in_child(function, folder):
     logs = [folder + '.out', folder + '.err']
     child = os.fork()
     if not child:
-        _child(function, logs)
+        _child(function, folder, logs)
     deadline, status = time.monotonic() + SECONDS, None
     while status is None:
         ended, code = os.waitpid(child, os.WNOHANG)
@@ -106,9 +157,11 @@ def in_child(function, folder):
     return (status, *texts)
 
 
-def _child(function, logs):
+def _child(function, folder, logs):
     status = 99
     try:
+        os.chdir(folder)
+        tempfile.tempdir = os.environ['TMPDIR'] = os.path.join(folder, TEMPORARY)
         for stream, log in zip((1, 2), logs):
             os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
         sys.stdout = open(1, 'w', closefd=False)

@@ -1,6 +1,6 @@
 """Judges hostile inputs, all or every n-th, and prints a table: a kind, its cases and its faults.
 
-    run.py serve|train [EVERY]
+    run.py serve|train [EVERY [KIND]]
 
 Run by the Python of that side, from the checkout; the exit status is 1 where there is a fault.
 """
@@ -16,21 +16,22 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 
 
-def main(side, every=1):
+def main(side, every=1, kind=None):
     importlib.import_module('_{}_side'.format(side))  # as every tool does first
     from tests.hostile import judging
     module = importlib.import_module('tests.hostile.{}_cases'.format(side))
     counts, wrong = collections.Counter(), collections.Counter()
     with tempfile.TemporaryDirectory(prefix='hostile-') as scratch:
-        for case, faults in judging.judge(module.cases(), scratch, int(every)):
+        cases = [case for case in module.cases() if kind in (None, case.kind)]
+        for case, faults in judging.judge(cases, scratch, int(every)):
             counts[case.kind] += 1
             wrong[case.kind] += bool(faults)
             for fault in faults:
                 print('{} {}: {}'.format(case.kind, case.name, fault), flush=True)
     print('{:<24} {:>6} {:>7}'.format('kind', 'cases', 'faults'))
-    for kind in list(counts) + ['all']:
-        values = [sum(c.values()) if kind == 'all' else c[kind] for c in (counts, wrong)]
-        print('{:<24} {:>6} {:>7}'.format(kind, *values))
+    for name in list(counts) + ['all']:
+        values = [sum(c.values()) if name == 'all' else c[name] for c in (counts, wrong)]
+        print('{:<24} {:>6} {:>7}'.format(name, *values))
     return int(sum(wrong.values()) > 0)
 
 

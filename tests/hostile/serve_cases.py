@@ -11,7 +11,7 @@ import onnx
 
 from tests.hostile import mutations
 from tests.hostile.judging import Case, in_child
-from tests.serve import conftest as mini
+from tests.serve import miniature as mini
 from tools import evaluate_onnx, predict, verify_onnx
 
 COUNTS = {'image': 700, 'model bytes': 300, 'model graph': 300, 'metadata': 250, 'test data': 200,

@@ -1,5 +1,4 @@
 """Hostile inputs of the TensorFlow side: checkpoints, records, archives, texts, folders."""
-import argparse
 import dataclasses
 import gzip
 import io
@@ -15,7 +14,7 @@ import numpy as np
 
 from ash_tf1 import checkpoint
 from ash_tf1.checkpoint_import.rules import read_rules
-from ash_tf1.commands import import_checkpoint, running
+from ash_tf1.commands import import_checkpoint
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.images import find_labelled_images, read_image
 from ash_tf1.input_pipelines.restricted_pickle import load_pickle
@@ -23,21 +22,14 @@ from ash_tf1.marking import check_replaceable, mark
 from ash_tf1.tasks.classification.labels import read_labels
 from ash_tf1.training.run_dir import MODEL_FILE, SETTINGS_FILE, load_model, load_settings
 from ash_tf1.training.settings import Settings
-from tests.hostile import mutations, tables
-from tests.hostile.judging import Case
+from tests.hostile import argument_cases, graph_cases, mutations, tables
+from tests.hostile.judging import Case, reading
+from tests.hostile.log_cases import log
+from tests.hostile.old_checkpoint_cases import old_checkpoint
 
 PREFIX = str(Path(__file__).resolve().parents[2] / (
     'checkpoints/resnet20-cifar10-ash/run/model.ckpt-2730'))
 INDEX, DATA = PREFIX + '.index', PREFIX + '.data-00000-of-00001'
-
-
-def reading(function):
-    """What runs a function of a path as a command does."""
-    def run(argv):
-        parser = argparse.ArgumentParser(prog='reading')
-        parser.add_argument('path')
-        return running.run(parser, lambda args: function(args.path) and 0 or 0, argv)
-    return run
 
 
 def checkpoint_index(number):
@@ -216,8 +208,10 @@ def replaced(number):
         lambda path: check_replaceable(path, True)), lambda out, about: False)
 
 
-MAKERS = ((checkpoint_index, 300), (checkpoint_data, 100), (checkpoint_list, 100), (record, 400),
-          (pickled, 300), (archive, 200), (text, 150), (label_folder, 150), (replaced, 100))
+MAKERS = ((checkpoint_index, 300), (old_checkpoint, 240), (checkpoint_data, 100),
+          (checkpoint_list, 100), (record, 400), (pickled, 300), (archive, 200), (text, 150),
+          (label_folder, 150), (replaced, 100), (log, 120), *graph_cases.MAKERS,
+          *argument_cases.MAKERS)
 
 
 def cases():

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import ash_onnx
+from tests.serve import miniature
 
 pytestmark = pytest.mark.fast
 
@@ -20,22 +21,22 @@ RTOL, ATOL = 1e-5, 1e-6  # float32 against the float64 oracle, on values up to 8
 
 @pytest.mark.parametrize('file', ['', 'model.onnx'])
 @pytest.mark.parametrize('n', [1, 7])
-def test_answers_as_the_oracle(artifact, mini, file, n):
+def test_answers_as_the_oracle(artifact, file, n):
     model = ash_onnx.load_model(artifact / file, threads=1)
     images = np.random.RandomState(n).randint(0, 256, [n, 6, 8, 3]).astype(np.uint8)
     logits, probabilities = model.run(images)
-    expected_logits, expected_probabilities = mini.oracle(images)
+    expected_logits, expected_probabilities = miniature.oracle(images)
     assert logits.dtype == probabilities.dtype == np.float32
     np.testing.assert_allclose(logits, expected_logits, RTOL, ATOL)
     np.testing.assert_allclose(probabilities, expected_probabilities, RTOL, ATOL)
 
 
-def test_an_open_height_or_width_is_any(make_artifact, mini):
+def test_an_open_height_or_width_is_any(make_artifact):
     model = ash_onnx.load_model(make_artifact(sizes=('height', 8)))
     assert model.input_shape == (6, 8, 3)  # of photos
     for height in (6, 9):
         images = np.random.RandomState(0).randint(0, 256, [2, height, 8, 3]).astype(np.uint8)
-        np.testing.assert_allclose(model.run(images)[0], mini.oracle(images)[0], RTOL, ATOL)
+        np.testing.assert_allclose(model.run(images)[0], miniature.oracle(images)[0], RTOL, ATOL)
     with pytest.raises(ValueError, match=r'\[N, any, 8, 3\] .* got \[2, 6, 9, 3\]'):
         model.run(np.zeros([2, 6, 9, 3], np.uint8))
     with pytest.raises(ValueError, match=r'got \[2, 0, 8, 3\]'):
@@ -52,10 +53,10 @@ def test_says_what_it_is(artifact):
     assert model.metadata['versions'] == {'onnx': '1.14.1'}
 
 
-def test_takes_a_view_that_is_not_contiguous(artifact, mini):
+def test_takes_a_view_that_is_not_contiguous(artifact):
     images = np.random.RandomState(0).randint(0, 256, [2, 6, 8, 3]).astype(np.uint8)[..., ::-1]
     logits, _ = ash_onnx.load_model(artifact).run(images)
-    np.testing.assert_allclose(logits, mini.oracle(images)[0], RTOL, ATOL)
+    np.testing.assert_allclose(logits, miniature.oracle(images)[0], RTOL, ATOL)
 
 
 @pytest.mark.parametrize('images, message', [
@@ -99,14 +100,14 @@ def test_refuses_a_file_beyond_the_limit(artifact, monkeypatch):
 
 
 @pytest.mark.parametrize('key', ['labels', 'net', 'input_shape', 'versions'])
-def test_names_missing_metadata(make_artifact, mini, key):
-    metadata = {name: value for name, value in mini.METADATA.items() if name != key}
+def test_names_missing_metadata(make_artifact, key):
+    metadata = {name: value for name, value in miniature.METADATA.items() if name != key}
     with pytest.raises(ValueError, match=f'metadata lacks {key};'):
         ash_onnx.load_model(make_artifact(metadata=metadata))
 
 
-def test_takes_an_import_without_a_data_set_and_with_a_label_twice(make_artifact, mini):
-    metadata = {name: value for name, value in mini.METADATA.items() if name != 'dataset'}
+def test_takes_an_import_without_a_data_set_and_with_a_label_twice(make_artifact):
+    metadata = {name: value for name, value in miniature.METADATA.items() if name != 'dataset'}
     model = ash_onnx.load_model(make_artifact(metadata={**metadata,
                                                         'labels': '["crane", "red", "crane"]'}))
     assert model.labels == ('crane', 'red', 'crane')
@@ -131,8 +132,8 @@ def test_takes_an_import_without_a_data_set_and_with_a_label_twice(make_artifact
     ('versions', '["1.14.1"]'),
     ('versions', 'onnx 1.14.1'),
 ])
-def test_refuses_metadata(make_artifact, mini, key, value):
-    artifact = make_artifact(metadata={**mini.METADATA, key: value})
+def test_refuses_metadata(make_artifact, key, value):
+    artifact = make_artifact(metadata={**miniature.METADATA, key: value})
     with pytest.raises(ValueError, match=r'model\.onnx: .*(metadata)') as error:
         ash_onnx.load_model(artifact)
     assert len(str(error.value)) < 400
@@ -159,15 +160,15 @@ def test_refuses_text_that_is_not_utf_8(artifact, old, new):
         ash_onnx.load_model(artifact)
 
 
-def test_refuses_a_third_output(make_artifact, mini):
-    model = mini.build_model()
+def test_refuses_a_third_output(make_artifact):
+    model = miniature.build_model()
     model.graph.output.append(helper.make_tensor_value_info('mean', TensorProto.FLOAT, ['N', 3]))
     with pytest.raises(ValueError, match='mean'):
         ash_onnx.load_model(make_artifact(model=model))
 
 
-def test_refuses_an_answer_of_another_shape(make_artifact, mini):
-    model = mini.build_model()
+def test_refuses_an_answer_of_another_shape(make_artifact):
+    model = miniature.build_model()
     for output in model.graph.output:
         output.type.tensor_type.ClearField('shape')
     for tensor in model.graph.initializer:  # two classes, and nothing in the file says so
@@ -179,13 +180,13 @@ def test_refuses_an_answer_of_another_shape(make_artifact, mini):
 
 
 @pytest.mark.parametrize('where', ['initializer', 'attribute', 'subgraph', 'function'])
-def test_refuses_external_data(make_artifact, mini, where, tmp_path):
+def test_refuses_external_data(make_artifact, where, tmp_path):
     (tmp_path / 'secret').write_bytes(bytes(64))
     tensor = TensorProto(name='leak', data_type=TensorProto.FLOAT, dims=[4],
                          data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key='location', value='../secret')
     constant = helper.make_node('Constant', [], ['leak'], value=tensor)
-    model = mini.build_model()
+    model = miniature.build_model()
     if where == 'initializer':
         model.graph.initializer.append(tensor)
     elif where == 'attribute':
@@ -201,8 +202,8 @@ def test_refuses_external_data(make_artifact, mini, where, tmp_path):
         ash_onnx.load_model(make_artifact(model=model))
 
 
-def test_reports_a_model_that_onnxruntime_refuses(make_artifact, mini):
-    model = mini.build_model()
+def test_reports_a_model_that_onnxruntime_refuses(make_artifact):
+    model = miniature.build_model()
     model.graph.node[0].op_type = 'NoSuchOp'
     with pytest.raises(ValueError, match=r'model\.onnx: onnxruntime cannot run it .*NoSuchOp'):
         ash_onnx.load_model(make_artifact(model=model))

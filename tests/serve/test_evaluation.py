@@ -9,6 +9,7 @@ import pytest
 import ash_onnx
 from ash_onnx.kinds.classifier import evaluation
 from ash_onnx.kinds.classifier.evaluation import format_evaluation
+from tests.serve import miniature
 
 pytestmark = pytest.mark.fast
 
@@ -67,8 +68,8 @@ def test_a_folder_that_is_no_label_is_an_error(model, tree):
         ash_onnx.evaluate(model, tree)
 
 
-def test_a_label_that_stands_for_two_classes_is_an_error(make_artifact, mini, tree):
-    metadata = {**mini.METADATA, 'labels': json.dumps(['red', 'green', 'red'])}
+def test_a_label_that_stands_for_two_classes_is_an_error(make_artifact, tree):
+    metadata = {**miniature.METADATA, 'labels': json.dumps(['red', 'green', 'red'])}
     model = ash_onnx.load_model(make_artifact('twice', metadata=metadata))
     with pytest.raises(ValueError, match="label 'red' 2 times"):
         ash_onnx.evaluate(model, tree)

@@ -10,6 +10,7 @@ import pytest
 
 from ash_onnx import images
 from ash_onnx.images import find_images, fit_image, read_image
+from tests.serve import miniature
 
 pytestmark = pytest.mark.fast
 
@@ -50,9 +51,10 @@ def test_alpha_is_dropped_and_the_colours_under_it_stay(tmp_path):
     np.testing.assert_array_equal(got, bgra[..., 2::-1])
 
 
-def test_gray_with_alpha(tmp_path, mini):
+def test_gray_with_alpha(tmp_path):
     pixels = noise(6, 8, 2)
-    (tmp_path / 'a.png').write_bytes(mini.png_bytes(8, 6, 4, [row.tobytes() for row in pixels]))
+    rows = [row.tobytes() for row in pixels]
+    (tmp_path / 'a.png').write_bytes(miniature.png_bytes(8, 6, 4, rows))
     got = read_image(tmp_path / 'a.png', SHAPE)
     np.testing.assert_array_equal(got, np.repeat(pixels[..., :1], 3, axis=2))
 
@@ -153,8 +155,8 @@ def test_a_flipped_bit_is_an_error(save_image):
 
 
 @pytest.mark.parametrize('width, height', [(100000, 100000), (2**26 + 1, 1), (0, 5)])
-def test_huge_dimensions_are_refused_before_decoding(tmp_path, mini, monkeypatch, width, height):
-    (tmp_path / 'a.png').write_bytes(mini.png_bytes(width, height, 2, [bytes(100)]))
+def test_huge_dimensions_are_refused_before_decoding(tmp_path, monkeypatch, width, height):
+    (tmp_path / 'a.png').write_bytes(miniature.png_bytes(width, height, 2, [bytes(100)]))
     monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('it was decoded'))
     with pytest.raises(ValueError, match=rf'a\.png: {width} x {height} pixels'):
         read_image(tmp_path / 'a.png', SHAPE)
@@ -170,9 +172,9 @@ def test_huge_jpeg_dimensions_are_refused(save_image):
         read_image(path, SHAPE)
 
 
-def test_opencv_s_own_limit_is_a_clear_error(tmp_path, mini, monkeypatch):
+def test_opencv_s_own_limit_is_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr(images, 'MAX_PIXELS', 2**40)
-    (tmp_path / 'a.png').write_bytes(mini.png_bytes(2**17, 2**17, 2, [bytes(100)]))
+    (tmp_path / 'a.png').write_bytes(miniature.png_bytes(2**17, 2**17, 2, [bytes(100)]))
     with pytest.raises(ValueError, match=r'a\.png: OpenCV refuses .*131072 x 131072'):
         read_image(tmp_path / 'a.png', SHAPE)
 

@@ -9,6 +9,7 @@ import pytest
 import ash_onnx
 from ash_onnx.kinds.classifier import annotation, prediction
 from ash_onnx.kinds.classifier.prediction import format_predictions
+from tests.serve import miniature
 
 pytestmark = pytest.mark.fast
 
@@ -26,13 +27,13 @@ def files(save_image):
 
 
 @pytest.mark.parametrize('batch_size', [1, 2, 32])
-def test_predicts_in_the_order_of_the_paths(model, files, monkeypatch, mini, batch_size):
+def test_predicts_in_the_order_of_the_paths(model, files, monkeypatch, batch_size):
     monkeypatch.setattr(prediction, 'BATCH_SIZE', batch_size)
     results = ash_onnx.predict(model, files[::-1], top=2)
     assert [result.path for result in results] == [str(path) for path in files[::-1]]
     assert [result.top[0][0] for result in results] == ['blue', 'green', 'red']
     image = np.broadcast_to(np.array(COLOURS['blue'], np.uint8), [1, 6, 8, 3])
-    expected = np.sort(mini.oracle(image)[1][0])[::-1]
+    expected = np.sort(miniature.oracle(image)[1][0])[::-1]
     assert [p for _, p in results[0].top] == pytest.approx(expected[:2], rel=1e-5)
     assert type(results[0].top[0][1]) is float
 

@@ -8,6 +8,7 @@ import pytest
 
 import ash_onnx
 from ash_onnx.preprocessing import MAX_EXCESS, Preprocessing, fit_image
+from tests.serve import miniature
 
 pytestmark = pytest.mark.fast
 
@@ -105,9 +106,9 @@ def test_no_fit_takes_much_memory(monkeypatch, size, resize, crop, interpolation
 
 
 @pytest.fixture
-def open_with(make_artifact, mini):
+def open_with(make_artifact):
     """Function that opens a miniature model with other metadata."""
-    return lambda **metadata: ash_onnx.load_model(make_artifact(metadata={**mini.METADATA,
+    return lambda **metadata: ash_onnx.load_model(make_artifact(metadata={**miniature.METADATA,
                                                                           **metadata}))
 
 
@@ -199,8 +200,8 @@ def test_refuses_a_version(open_with, version):
         open_with(model_version=version)
 
 
-def test_refuses_a_version_that_is_no_utf_8(make_artifact, mini):
-    artifact = make_artifact(metadata={**mini.METADATA, 'model_version': 'version'})
+def test_refuses_a_version_that_is_no_utf_8(make_artifact):
+    artifact = make_artifact(metadata={**miniature.METADATA, 'model_version': 'version'})
     data = (artifact / 'model.onnx').read_bytes()
     (artifact / 'model.onnx').write_bytes(data.replace(b'\x12\x07version',
                                                        b'\x12\x07versio\xff'))

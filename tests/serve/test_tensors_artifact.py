@@ -14,6 +14,7 @@ from ash_onnx.kinds.classifier.agreement import count_agreeing
 from ash_onnx.kinds.tensors import MAX_RANK
 from ash_onnx.signature import MAX_SAMPLE
 from ash_onnx.verify import Verification, format_verification
+from tests.serve import miniature
 
 pytestmark = pytest.mark.fast
 
@@ -257,10 +258,10 @@ def test_a_number_that_is_not_finite_fails_on_both_sides(scaler, value):
 
 
 @pytest.mark.parametrize('relative, passes', [(0.2, True), (0.01, False)])
-def test_a_classifier_may_have_a_tolerance_too(make_artifact, mini, relative, passes):
+def test_a_classifier_may_have_a_tolerance_too(make_artifact, relative, passes):
     """The logits are recorded 5 percent too large, and the classes stay."""
     tolerance = json.dumps({'relative': relative})
-    folder = make_artifact(metadata={**mini.METADATA, 'tolerance': tolerance})
+    folder = make_artifact(metadata={**miniature.METADATA, 'tolerance': tolerance})
     path = folder / 'test_data_set_0' / 'output_0.pb'
     logits = numpy_helper.to_array(onnx.TensorProto.FromString(path.read_bytes()))
     path.write_bytes(numpy_helper.from_array(logits * np.float32(1.05), 'logits')

@@ -8,6 +8,7 @@ import pytest
 
 import ash_onnx
 from ash_onnx.kinds.classifier.interface import OUTPUTS
+from tests.serve import miniature
 
 pytestmark = pytest.mark.fast
 
@@ -38,11 +39,11 @@ def test_passes_on_a_sound_artifact(artifact):
     assert all(row.max_abs_difference < 1e-5 for row in result.differences)
 
 
-def test_takes_every_data_set_in_the_order_of_its_number(artifact, mini):
+def test_takes_every_data_set_in_the_order_of_its_number(artifact):
     images = np.full([2, 6, 8, 3], 9, np.uint8)
-    outputs = [output.astype(np.float32) for output in mini.oracle(images)]
+    outputs = [output.astype(np.float32) for output in miniature.oracle(images)]
     for k in (10, 2):
-        mini.write_test_data(artifact / f'test_data_set_{k}', images, *outputs)
+        miniature.write_test_data(artifact / f'test_data_set_{k}', images, *outputs)
     (artifact / 'test_data_set_old').mkdir()
     result = ash_onnx.verify(ash_onnx.load_model(artifact))
     assert [row.data_set for row in result.differences[::2]] == [
@@ -92,8 +93,8 @@ def test_a_number_that_is_not_finite_fails(artifact, value, file):
     assert row['max_abs_difference'] is None and row['within_tolerance'] is False
 
 
-def test_a_model_that_answers_nan_fails(make_artifact, mini):
-    model = mini.build_model()
+def test_a_model_that_answers_nan_fails(make_artifact):
+    model = miniature.build_model()
     shift = next(tensor for tensor in model.graph.initializer if tensor.name == 'shift')
     shift.CopyFrom(onnx.numpy_helper.from_array(np.full(3, np.nan, np.float32), 'shift'))
     result = ash_onnx.verify(ash_onnx.load_model(make_artifact(model=model)))

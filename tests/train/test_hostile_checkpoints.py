@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint
+from ash_tf1 import checkpoint, checkpoint_reading
+from ash_tf1.checkpoint_import import writing
 from tests.hostile import tables
+from tests.hostile.judging import made
+from tests.hostile.old_checkpoint_cases import PARTS, VALUES, originals
 
 PREFIX = str(Path(__file__).resolve().parents[2] / (
     'checkpoints/resnet20-cifar10-ash/run/model.ckpt-2730'))
@@ -23,7 +27,8 @@ def copy(tmp_path):
 
 
 def read_all(prefix):
-    stored = checkpoint.list_variables(checkpoint.find_checkpoint(prefix))
+    prefix = checkpoint.find_checkpoint(prefix, v1=True)
+    stored = checkpoint.list_variables(prefix)
     return dict(checkpoint.read_variables(prefix, stored, {name: name for name in stored}))
 
 
@@ -41,6 +46,81 @@ def test_an_index_with_right_checksums_ends_no_process(copy, seed):
         read_all(copy)
 
 
+# Seeds of a change of a V1 checkpoint with which TensorFlow ended the process that read a variable.
+@pytest.mark.parametrize('kind, seeds', [('one', (5, 122, 172)), ('two', (18, 60, 70))])
+def test_values_with_right_checksums_end_no_process(tmp_path, kind, seeds):
+    home = Path(made(originals), kind)
+    *_, last = sorted(os.listdir(str(home)))
+    prefix = str(home / 'input')
+    assert sorted(read_all(prefix)) == sorted([*VALUES, PARTS])
+    for seed in seeds:
+        folder = tmp_path / str(seed)
+        shutil.copytree(str(home), str(folder))
+        (folder / last).write_bytes(tables.changed((folder / last).read_bytes(),
+                                                   np.random.RandomState(seed)))
+        with pytest.raises(ValueError, match='input.* is damaged at [a-z/]+$'):
+            read_all(str(folder / 'input'))
+
+
+def test_what_ends_the_reader_of_a_value_ends_no_session(copy, monkeypatch):
+    """Neither a read for an import, nor a restore; and no variable has changed."""
+    send = checkpoint_reading._send_values
+
+    def crash(sender, prefix, variables, whole):
+        send(sender, prefix, variables[:1], whole)
+        os.abort()
+    monkeypatch.setattr(checkpoint_reading, '_send_values', crash)
+    stored = checkpoint.list_variables(copy)
+    names = [name for name in stored if name.startswith('resnet')][:3]
+    values = checkpoint.read_variables(copy, stored, {name: name for name in names})
+    assert next(values)[0] == names[0]
+    with pytest.raises(ValueError, match='is damaged at {}$'.format(names[1])):
+        next(values)
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = {name: tf.Variable(tf.zeros(stored[name].shape)) for name in names}
+        session.run(tf.global_variables_initializer())
+        with pytest.raises(ValueError, match='is damaged at {}$'.format(names[1])):
+            checkpoint.restore(session, copy, variables=variables)
+        assert not any(value.any() for value in session.run(list(variables.values())))
+        monkeypatch.undo()
+        os.utime(copy + '.index', (1, 1))
+        checkpoint.restore(session, copy, variables=variables)
+        for name, value in zip(names, session.run(list(variables.values()))):
+            np.testing.assert_array_equal(value, dict(checkpoint.read_variables(
+                copy, stored, {name: name}))[name])
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64, np.int64, np.bool_, np.complex64,
+                                   np.float16, tf.bfloat16.as_numpy_dtype])
+def test_values_come_from_the_child_as_they_are(tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr(checkpoint_reading, '_CHUNK', 100)
+    rng = np.random.RandomState(0)
+    expected = {'v{}'.format(number): np.asarray(3 * rng.standard_normal(shape)).astype(dtype)
+                for number, shape in enumerate([(), (7,), (0, 3), (5, 30), (2, 3, 4)])}
+    writing.write_checkpoint(str(tmp_path / 'm'), {
+        name: (value, tf.as_dtype(dtype)) for name, value in expected.items()})
+    found = read_all(str(tmp_path / 'm'))
+    assert sorted(found) == sorted(expected)
+    for name, value in expected.items():
+        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
+        assert found[name].tobytes() == value.tobytes()
+
+
+def children():
+    """Ids of the processes that this one has started, those that ended and wait included."""
+    return Path('/proc/{0}/task/{0}/children'.format(os.getpid())).read_text().split()
+
+
+def test_a_reader_that_is_not_read_to_its_end_leaves_no_process(copy):
+    before = children()
+    stored = checkpoint.list_variables(copy)
+    values = checkpoint.read_variables(copy, stored, {name: name for name in stored})
+    next(values)
+    assert len(children()) == len(before) + 1
+    values.close()
+    assert children() == before
+
+
 def test_the_child_is_asked_again_when_the_files_have_changed(copy):
     whole = read_all(copy)
     assert len(whole) > 50
@@ -53,8 +133,8 @@ def test_the_child_is_asked_again_when_the_files_have_changed(copy):
 
 
 def test_an_index_that_takes_for_ever_is_given_up(copy, monkeypatch):
-    monkeypatch.setattr(checkpoint, 'INDEX_SECONDS', 0.2)
-    monkeypatch.setattr(checkpoint, '_open_reader', lambda prefix: os.read(os.pipe()[0], 1))
+    monkeypatch.setattr(checkpoint_reading, 'SECONDS', 0.2)
+    monkeypatch.setattr(checkpoint_reading, '_send_index', lambda *args: os.read(os.pipe()[0], 1))
     with pytest.raises(ValueError, match=r'm\.ckpt .*takes more than 0\.2 seconds'):
         checkpoint.list_variables(copy)
 

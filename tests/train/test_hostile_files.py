@@ -2,13 +2,14 @@
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.checkpoint_import.rules import read_rules
-from ash_tf1.commands import running
-from ash_tf1.converting import samples, sources
+from ash_tf1.commands import convert, running
+from ash_tf1.converting import containment, samples, sources
 from ash_tf1.converting.graphs import Tensor
 from ash_tf1.keras import hdf5
 from ash_tf1.reading import read_json
@@ -77,6 +78,29 @@ def test_an_error_is_one_line(capsys, error, status, line):
         raise error
     assert running.run(Parser(), function, []) == status
     assert capsys.readouterr().err == line + '\n'
+
+
+@pytest.mark.parametrize('kind, status', [(ValueError, 2), (RuntimeError, 1)])
+@pytest.mark.parametrize('message', ['it has no node x', '{} holds no graph'])
+def test_an_error_of_a_conversion_names_its_source_once(
+        tmp_path, capsys, monkeypatch, kind, status, message):
+    source = str(tmp_path / 'graph.pb')
+
+    def call(*args):
+        raise kind(message.format(source))
+    monkeypatch.setattr(containment, 'call', call)
+    assert convert.main([source, str(tmp_path / 'out')]) == status
+    assert capsys.readouterr().err.endswith(': error: {}\n'.format(
+        '{} holds no graph'.format(source) if '{}' in message else source + ': ' + message))
+
+
+def test_groups_that_hold_themselves_are_no_keras_file(tmp_path):
+    path = str(tmp_path / 'model.h5')
+    with h5py.File(path, 'w') as file:
+        group = file.create_group('group')
+        group['again'] = group
+    with pytest.raises(ValueError, match=r'model\.h5 cannot be read as HDF5: .*recursion'):
+        hdf5.read(path)
 
 
 @pytest.mark.parametrize('name', ['run_dir', 'out_dir', 'checkpoint_dir', 'source', 'old', 'new'])

@@ -26,8 +26,8 @@ class WithLatent(Split):
     """The images of a split, each with the fixed z of its number.
 
     Args:
-        split: a `Split` whose examples have an `image`.
-        size: of a z.
+      split: a `Split` whose examples have an `image`.
+      size: of a z.
     """
 
     def __init__(self, split, size):

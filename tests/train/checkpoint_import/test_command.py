@@ -1,10 +1,12 @@
 import importlib
+import json
 import sys
 
 import numpy as np
 import pytest
 
 from ash_tf1 import checkpoint
+from tests.train.checkpoint_import.checkpoints import save
 from tests.train.miniature import contents
 
 pytestmark = pytest.mark.fast
@@ -33,6 +35,8 @@ def test_the_command_reports_what_it_did(command, old_tiny, tiny_values, tmp_pat
                  'swish_beta', '--ignore-unmatched', '--initialize-missing', '--seed', '3']
     status, dry, err = command(*arguments, '--dry-run')
     assert (status, err) == (0, '')
+    record = json.loads(command(*arguments, '--dry-run', '--json')[1])
+    assert (record['new'], record['unmatched'], record['checked']) == (None, ['other'], True)
     assert not list(tmp_path.glob('new*'))
     status, out, err = command(*arguments)
     assert (status, err) == (0, '')
@@ -52,7 +56,7 @@ def test_the_command_reports_what_it_did(command, old_tiny, tiny_values, tmp_pat
     assert checkpoint.find_checkpoint(str(tmp_path)) == str(tmp_path / 'new.ckpt')
 
 
-def test_the_command_says_what_was_not_checked(command, tmp_path, to_new, save, small):
+def test_the_command_says_what_was_not_checked(command, tmp_path, to_new, small):
     old = save(tmp_path / 'm.ckpt', small)
     status, out, _ = command(old, tmp_path / 'new.ckpt', '--map', to_new[0])
     assert status == 0
@@ -60,7 +64,7 @@ def test_the_command_says_what_was_not_checked(command, tmp_path, to_new, save, 
 
 
 @pytest.mark.parametrize('kind', FORMATS)
-def test_the_command_lists_variables(command, tmp_path, kind, save, small):
+def test_the_command_lists_variables(command, tmp_path, kind, small):
     old = save(tmp_path / 'm.ckpt', small, kind)
     status, out, err = command(old, '--list')
     assert (status, err) == (0, '')
@@ -93,8 +97,7 @@ def test_the_command_lists_variables(command, tmp_path, kind, save, small):
     (['OLD', 'NEW', '--net', 'lenet', '--classes', '3'], ['lenet', 'vgg_19']),
     (['OLD', 'OLD', '--map', 'GOOD', '--overwrite'], ['is the checkpoint to import']),
 ], ids=' '.join)
-def test_the_command_refuses_bad_input_in_one_line(command, tmp_path, arguments, words, save,
-                                                   small):
+def test_the_command_refuses_bad_input_in_one_line(command, tmp_path, arguments, words, small):
     paths = {'OLD': save(tmp_path / 'm.ckpt', small), 'NEW': tmp_path / 'new.ckpt',
              'BAD': tmp_path / 'bad.txt', 'GOOD': tmp_path / 'good.txt',
              'LABELS': tmp_path / 'labels.txt', 'EMPTY': tmp_path / 'empty.txt'}

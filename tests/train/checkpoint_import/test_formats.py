@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1 import checkpoint
 from ash_tf1.checkpoint_import import import_checkpoint, writing
+from tests.train.checkpoint_import.checkpoints import save
 from tests.train.miniature import read_weights
 
 pytestmark = pytest.mark.fast
@@ -25,7 +26,7 @@ def restored(prefix, shapes):
 @pytest.mark.parametrize('kind, form', [
     ('v2', '.index'), ('v2', '.data-00000-of-00001')] + [
     (kind, form) for kind in FORMATS for form in ('prefix', 'folder', '.meta')])
-def test_a_checkpoint_of_any_format_is_imported(tmp_path, to_new, kind, form, save, small):
+def test_a_checkpoint_of_any_format_is_imported(tmp_path, to_new, kind, form, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small, kind, meta=True)
     path = {'prefix': old, 'folder': os.path.dirname(old)}.get(form, old + form)
     new = tmp_path / 'new' / 'm.ckpt'
@@ -44,7 +45,7 @@ def test_a_checkpoint_of_any_format_is_imported(tmp_path, to_new, kind, form, sa
 
 
 @pytest.mark.parametrize('kind', FORMATS)
-def test_a_folder_may_name_a_path_of_another_machine(tmp_path, kind, save, small):
+def test_a_folder_may_name_a_path_of_another_machine(tmp_path, kind, small):
     prefix = save(tmp_path / 'old' / 'm.ckpt', small, kind)
     state = tmp_path / 'old' / 'checkpoint'
     state.write_text(state.read_text().replace('"m.ckpt', '"/home/somebody/run/m.ckpt'))
@@ -53,14 +54,14 @@ def test_a_folder_may_name_a_path_of_another_machine(tmp_path, kind, save, small
     assert checkpoint.list_variables(found).keys() == small.keys()
 
 
-def test_a_v1_checkpoint_may_be_named_like_a_data_file(tmp_path, save, small):
+def test_a_v1_checkpoint_may_be_named_like_a_data_file(tmp_path, small):
     prefix = save(tmp_path / 'm.data', small, 'v1 sharded')
     found = checkpoint.find_checkpoint(prefix + '-00000-of-00002', v1=True)
     assert checkpoint.list_variables(found).keys() == small.keys()
 
 
 @pytest.mark.parametrize('spelling', ['-00001-of-00002', '-?????-of-00002'])
-def test_a_sharded_checkpoint_is_found_by_a_file_or_pattern(tmp_path, spelling, save, small):
+def test_a_sharded_checkpoint_is_found_by_a_file_or_pattern(tmp_path, spelling, small):
     prefix = save(tmp_path / 'm.ckpt-7', small, 'v1 sharded')
     (tmp_path / 'm.ckpt-7-00000-of-00005').write_bytes(b'of another checkpoint')
     found = checkpoint.find_checkpoint(prefix + spelling, v1=True)
@@ -69,7 +70,7 @@ def test_a_sharded_checkpoint_is_found_by_a_file_or_pattern(tmp_path, spelling, 
 
 
 @pytest.mark.parametrize('kind', FORMATS)
-def test_variables_in_parts_are_imported_whole(tmp_path, to_new, kind, save):
+def test_variables_in_parts_are_imported_whole(tmp_path, to_new, kind):
     with tf.Graph().as_default(), tf.Session() as session:
         with tf.variable_scope('old'):
             variable = tf.get_variable('a', [10, 4], partitioner=tf.fixed_size_partitioner(3))
@@ -94,8 +95,7 @@ def test_strings_are_imported(tmp_path, to_new):
 
 
 @pytest.mark.parametrize('kind', ['v1', 'v1 sharded'])  # TensorFlow reads no V2 from there
-def test_a_v1_checkpoint_may_be_in_a_folder_named_like_a_pattern(
-        tmp_path, to_new, kind, save, small):
+def test_a_v1_checkpoint_may_be_in_a_folder_named_like_a_pattern(tmp_path, to_new, kind, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small, kind)
     os.rename(os.path.dirname(old), str(tmp_path / 'o[ab]*?'))
     import_checkpoint(str(tmp_path / 'o[ab]*?' / 'm.ckpt'), str(tmp_path / 'new.ckpt'), to_new)
@@ -103,7 +103,7 @@ def test_a_v1_checkpoint_may_be_in_a_folder_named_like_a_pattern(
 
 
 @pytest.mark.parametrize('kind', ['v1', 'v1 sharded'])
-def test_a_v1_checkpoint_is_refused_where_only_v2_will_do(tmp_path, kind, save, small):
+def test_a_v1_checkpoint_is_refused_where_only_v2_will_do(tmp_path, kind, small):
     prefix = save(tmp_path / 'm.ckpt', small, kind)
     with pytest.raises(ValueError, match='m.ckpt is of the old format V1; .*import_checkpoint.py'):
         checkpoint.find_checkpoint(prefix)
@@ -143,7 +143,7 @@ def flip(path, position):
      'm.ckpt-.* of several checkpoints, of 2 and 3 files'),
 ])
 def test_what_is_damaged_is_refused_and_nothing_written(tmp_path, to_new, kind, file_name, damage,
-                                                        message, save, small):
+                                                        message, small):
     values = dict(small, **{'old/aa': np.ones(100, np.float32),
                             'old/z': np.ones(299900, np.float32)})
     old = save(tmp_path / 'old' / 'm.ckpt', values, kind)

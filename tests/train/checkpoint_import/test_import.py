@@ -3,6 +3,7 @@ import pytest
 
 from ash_tf1.checkpoint_import import import_checkpoint
 from ash_tf1.commands.import_checkpoint import classifier_target
+from tests.train.checkpoint_import.checkpoints import save
 from tests.train.miniature import read_weights
 
 FORMATS = ['v2', 'v1', 'v1 sharded']
@@ -16,14 +17,14 @@ FORMATS = ['v2', 'v1', 'v1 sharded']
     (['rename old/b new/_b', 'rename old/a _x'], r"old/a becomes '_x', .* line 2: rename old/a _x"),
     (['regex (x)?.+ \\1'], "old/a becomes '', which is no name"),
 ])
-def test_what_the_rules_cannot_do_is_refused(tmp_path, rules, lines, message, save, small):
+def test_what_the_rules_cannot_do_is_refused(tmp_path, rules, lines, message, small):
     old = save(tmp_path / 'm.ckpt', small)
     with pytest.raises(ValueError, match=message):
         import_checkpoint(old, str(tmp_path / 'new' / 'm.ckpt'), rules(*lines))
     assert not (tmp_path / 'new').exists()
 
 
-def test_unmatched_variables_are_left_out_on_request(tmp_path, rules, save, small):
+def test_unmatched_variables_are_left_out_on_request(tmp_path, rules, small):
     old = save(tmp_path / 'm.ckpt', small)
     report = import_checkpoint(old, str(tmp_path / 'new.ckpt'),
                                rules('drop .*/b', 'rename old/a x', r'regex (.+/c) \1'),
@@ -33,7 +34,7 @@ def test_unmatched_variables_are_left_out_on_request(tmp_path, rules, save, smal
     assert sorted(read_weights(tmp_path / 'new.ckpt')) == ['old/c', 'x']
 
 
-def test_of_several_files_the_first_rule_decides(tmp_path, rules, save, small):
+def test_of_several_files_the_first_rule_decides(tmp_path, rules, small):
     old = save(tmp_path / 'm.ckpt', small)
     first = tmp_path / 'first.txt'
     first.write_text('drop old/[ad]')
@@ -55,14 +56,14 @@ def test_all_of_a_net_is_imported(old_tiny, tiny_values, tmp_path, kind, tiny_ta
         np.testing.assert_array_equal(actual[name], value)
 
 
-def test_names_that_are_right_need_no_rule(tiny_values, tmp_path, save, tiny_target):
+def test_names_that_are_right_need_no_rule(tiny_values, tmp_path, tiny_target):
     old = save(tmp_path / 'm.ckpt', tiny_values, 'v1')
     report = import_checkpoint(old, str(tmp_path / 'new.ckpt'), [], tiny_target)
     assert report.imported == [(name, name) for name in sorted(tiny_values)]
     assert sorted(read_weights(tmp_path / 'new.ckpt')) == sorted(tiny_values)
 
 
-def test_the_scope_of_the_net_may_be_another(tiny_values, tmp_path, save):
+def test_the_scope_of_the_net_may_be_another(tiny_values, tmp_path):
     values = {name.replace('tiny', 'mine'): value for name, value in tiny_values.items()}
     old = save(tmp_path / 'm.ckpt', values)
     target = classifier_target('tiny', 3, (8, 8, 3), 'relu', scope='mine')

@@ -8,6 +8,7 @@ from tf_slim.nets import resnet_utils, resnet_v1, vgg
 from ash_tf1 import ASH, VGG11, checkpoint, nets
 from ash_tf1.checkpoint_import import import_checkpoint, importing
 from ash_tf1.commands.import_checkpoint import classifier_target
+from tests.train.checkpoint_import.checkpoints import random_values, save
 
 
 def set_values(session, values):
@@ -17,7 +18,7 @@ def set_values(session, values):
 
 
 @pytest.mark.slow
-def test_tf_slims_resnet_gives_its_own_answers(tmp_path, save, random_values):
+def test_tf_slims_resnet_gives_its_own_answers(tmp_path):
     images = np.random.RandomState(0).normal(size=(2, 64, 64, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         with slim.arg_scope(resnet_utils.resnet_arg_scope()):
@@ -46,7 +47,7 @@ def test_tf_slims_resnet_gives_its_own_answers(tmp_path, save, random_values):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('depth', [101, 152])
-def test_the_names_of_tf_slims_deeper_resnets_become_ours(tmp_path, monkeypatch, depth, save):
+def test_the_names_of_tf_slims_deeper_resnets_become_ours(tmp_path, monkeypatch, depth):
     name = 'resnet_v1_%d' % depth
     with tf.Graph().as_default(), slim.arg_scope(resnet_utils.resnet_arg_scope()):
         getattr(resnet_v1, name)(tf.placeholder(tf.float32, (1, 64, 64, 3)), 10)
@@ -66,8 +67,7 @@ def test_the_names_of_tf_slims_deeper_resnets_become_ours(tmp_path, monkeypatch,
     ('vgg_a', 'vgg_11', 'vgg_layer_13', 'slim-vgg-11'),
     ('vgg_19', 'vgg_19', 'vgg_layer_18', 'slim-vgg-19'),
 ])
-def test_tf_slims_vgg_gives_its_own_feature_maps(tmp_path, theirs, ours, last, rules_name, save,
-                                                 random_values):
+def test_tf_slims_vgg_gives_its_own_feature_maps(tmp_path, theirs, ours, last, rules_name):
     images = np.random.RandomState(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         pixels = tf.placeholder(tf.float32, (None, None, None, 3))  # else fc6 were too large
@@ -95,7 +95,7 @@ def test_tf_slims_vgg_gives_its_own_feature_maps(tmp_path, theirs, ours, last, r
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
-def test_the_authors_checkpoint_gives_their_answers(tmp_path, save, random_values):
+def test_the_authors_checkpoint_gives_their_answers(tmp_path):
     images = np.random.RandomState(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         answers = VGG11(tf.constant(images), activation=ASH, num_classes=7)

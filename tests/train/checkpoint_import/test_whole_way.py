@@ -24,6 +24,7 @@ from ash_tf1.nets import resnet, vgg
 from ash_tf1.preprocessing import parse
 from ash_tf1.training import plotting
 from ash_tf1.training.run_dir import load_model
+from tests.train.checkpoint_import.checkpoints import random_values, save
 
 LABELS = ('crane', 'cat', 'crane', 'dog', 'owl')  # as in ImageNet, where two are cranes
 PREPROCESS = ['vgg', 'std=64']
@@ -137,8 +138,8 @@ def authors_vgg(monkeypatch):
      ['--net', 'vgg_19', '--init-exclude', 'dense03'],
      ', scope vgg; 4 that only the activation has (alpha, z_k) with their initial values; 2 anew '
      '(dense03)')])
-def test_from_a_checkpoint_to_training_evaluation_and_export(
-        request, command, photos, tmp_path, save, random_values, theirs, imported, trained, begins):
+def test_from_a_checkpoint_to_training_evaluation_and_export(request, command, photos, tmp_path,
+                                                             theirs, imported, trained, begins):
     build, rename = request.getfixturevalue(theirs)
     mean, std = parse(PREPROCESS).mean, parse(PREPROCESS).std
     images = ((photos.images - np.array(mean)) / np.array(std)).astype(np.float32)

@@ -12,6 +12,7 @@ from ash_tf1.preprocessing import parse
 from ash_tf1.tasks import TASKS
 from ash_tf1.tasks.classification.spec import ClassifierSpec
 from ash_tf1.training.run_dir import load_model
+from tests.train.checkpoint_import.checkpoints import save
 from tests.train.miniature import contents, read_weights
 
 TASK = TASKS['classification']
@@ -20,7 +21,7 @@ FORMATS = ['v2', 'v1', 'v1 sharded']
 
 
 @pytest.fixture
-def existing(tmp_path, save):
+def existing(tmp_path):
     """A folder with an older checkpoint and, as the latest, one of the name that is imported to."""
     folder = tmp_path / 'new'
     for name in ('first.ckpt', 'm.ckpt'):
@@ -32,7 +33,7 @@ def existing(tmp_path, save):
 
 
 @pytest.mark.parametrize('name', ['m.ckpt', 'm.ckpt.index', 'm.ckpt-00000-of-00002'])
-def test_nothing_is_overwritten_unasked(tmp_path, to_new, name, save, small):
+def test_nothing_is_overwritten_unasked(tmp_path, to_new, name, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     (tmp_path / 'new').mkdir()
     (tmp_path / 'new' / name).write_text('of a checkpoint')
@@ -42,7 +43,7 @@ def test_nothing_is_overwritten_unasked(tmp_path, to_new, name, save, small):
     assert contents(tmp_path / 'new') == before
 
 
-def test_a_checkpoint_is_replaced_on_request(tmp_path, to_new, existing, save, small):
+def test_a_checkpoint_is_replaced_on_request(tmp_path, to_new, existing, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     import_checkpoint(old, str(existing / 'm.ckpt'), to_new, overwrite=True)
     assert sorted(read_weights(existing / 'm.ckpt')) == ['new/a', 'new/b', 'new/c', 'new/d']
@@ -54,7 +55,7 @@ def test_a_checkpoint_is_replaced_on_request(tmp_path, to_new, existing, save, s
         'first.ckpt', 'm.ckpt']
 
 
-def test_the_new_checkpoint_becomes_the_latest(tmp_path, to_new, existing, save, small):
+def test_the_new_checkpoint_becomes_the_latest(tmp_path, to_new, existing, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     import_checkpoint(old, str(existing / 'later.ckpt'), to_new)
     assert checkpoint.find_checkpoint(str(existing)) == str(existing / 'later.ckpt')
@@ -63,7 +64,7 @@ def test_the_new_checkpoint_becomes_the_latest(tmp_path, to_new, existing, save,
         'first.ckpt', 'm.ckpt', 'later.ckpt']
 
 
-def test_a_moved_folder_lists_what_is_in_it(tmp_path, to_new, existing, save, small):
+def test_a_moved_folder_lists_what_is_in_it(tmp_path, to_new, existing, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     (existing / 'checkpoint').write_text('model_checkpoint_path: "/gone/m.ckpt"\n' + ''.join(
         'all_model_checkpoint_paths: "/gone/%s.ckpt"\n' % name for name in ('lost', 'm')))
@@ -74,7 +75,7 @@ def test_a_moved_folder_lists_what_is_in_it(tmp_path, to_new, existing, save, sm
 
 
 @pytest.mark.parametrize('content', [b'', b'\xff\xfe', b'model'])
-def test_a_damaged_state_file_is_replaced(tmp_path, to_new, existing, content, save, small):
+def test_a_damaged_state_file_is_replaced(tmp_path, to_new, existing, content, small):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     (existing / 'checkpoint').write_bytes(content)
     import_checkpoint(old, str(existing / 'later.ckpt'), to_new)
@@ -82,7 +83,7 @@ def test_a_damaged_state_file_is_replaced(tmp_path, to_new, existing, content, s
 
 
 @pytest.mark.parametrize('kind', FORMATS)
-def test_a_checkpoint_never_replaces_itself(tmp_path, to_new, kind, save, small):
+def test_a_checkpoint_never_replaces_itself(tmp_path, to_new, kind, small):
     old = save(tmp_path / 'm.ckpt', small, kind)
     before = contents(tmp_path)
     with pytest.raises(ValueError, match='m.ckpt is the checkpoint to import'):
@@ -91,7 +92,7 @@ def test_a_checkpoint_never_replaces_itself(tmp_path, to_new, kind, save, small)
 
 
 @pytest.mark.parametrize('new', ['folder', 'folder/'])
-def test_a_folder_is_no_prefix(tmp_path, to_new, new, save, small):
+def test_a_folder_is_no_prefix(tmp_path, to_new, new, small):
     old = save(tmp_path / 'm.ckpt', small)
     (tmp_path / 'folder').mkdir()
     with pytest.raises(ValueError, match='folder/? is a folder: .*folder/model.ckpt'):
@@ -180,7 +181,7 @@ def test_after_a_failure_all_is_as_before(existing, monkeypatch, target, name, r
 
 
 @pytest.mark.parametrize('name', ['i[1]/m', 'm\\k', 'a*', 'what?/m.ckpt'])
-def test_a_name_that_nothing_reads_is_not_written(tmp_path, to_new, save, small, name):
+def test_a_name_that_nothing_reads_is_not_written(tmp_path, to_new, small, name):
     old = save(tmp_path / 'old' / 'm.ckpt', small)
     with pytest.raises(ValueError, match='it restores nothing from .*' + re.escape(name)):
         import_checkpoint(old, str(tmp_path / 'new' / name), to_new)
@@ -189,7 +190,7 @@ def test_a_name_that_nothing_reads_is_not_written(tmp_path, to_new, save, small,
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize('dtype', [np.float32, np.float64, np.float16])
-def test_weights_that_are_no_numbers_are_not_imported(tmp_path, to_new, save, small, value, dtype):
+def test_weights_that_are_no_numbers_are_not_imported(tmp_path, to_new, small, value, dtype):
     small = dict(small)
     name = sorted(small)[0]
     small[name] = small[name].astype(dtype)

@@ -84,5 +84,5 @@ def test_augmentations_by_name(name, expected):
 
 
 def test_unknown_augmentation_lists_the_known():
-    with pytest.raises(ValueError, match="'mixup'; known are crop, crop_flip, none"):
+    with pytest.raises(ValueError, match="'mixup'; known are crop, crop_flip, flip, none"):
         transforms.get_augmentation('mixup')

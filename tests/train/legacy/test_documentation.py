@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from tests.train.legacy.page import run_program
+
 SECTIONS = {  # heading -> number of blocks: each is run by a test
     'A loop around a Session': 1,
     'is_training as a placeholder': 1,
@@ -53,7 +55,7 @@ def test_each_block_has_a_test(blocks):
     assert {heading: len(found) for heading, found in blocks.items()} == SECTIONS
 
 
-def test_towers_have_the_gradient_of_one_on_the_whole_batch(blocks, run_program, tmp_path):
+def test_towers_have_the_gradient_of_one_on_the_whole_batch(blocks, tmp_path):
     """Sums over 16384 positions of two halves: 1e-5 of a variable's largest gradient."""
     code, = blocks['Several towers, averaged gradients']
     output, (names, averaged, whole, devices) = run_program(
@@ -72,7 +74,7 @@ def test_towers_have_the_gradient_of_one_on_the_whole_batch(blocks, run_program,
 
 
 @pytest.mark.slow
-def test_an_estimator_trains_on_two_devices_and_evaluates(blocks, run_program, tmp_path):
+def test_an_estimator_trains_on_two_devices_and_evaluates(blocks, tmp_path):
     """40 steps of 64 images: 62, 76 and 73 % correct with the seeds 1 to 3; chance is a tenth."""
     code, = blocks['tf.estimator with MirroredStrategy']
     output, replicas = run_program(tmp_path, code, 'strategy.num_replicas_in_sync')
@@ -89,7 +91,7 @@ def test_an_estimator_trains_on_two_devices_and_evaluates(blocks, run_program, t
 
 
 @pytest.mark.slow
-def test_tensorpack_trains_it(blocks, run_program, tmp_path):
+def test_tensorpack_trains_it(blocks, tmp_path):
     output, _ = run_program(tmp_path, blocks['tensorpack'][0])
     scores = re.findall(r'accuracy: ([\d.]+)', output)
     assert len(scores) == 2 and 'Training has finished!' in output
@@ -101,7 +103,7 @@ def test_tensorpack_trains_it(blocks, run_program, tmp_path):
 
 @pytest.mark.sweep(chosen=lambda native: native == 'auto')
 @pytest.mark.parametrize('native', ['auto', '0'])
-def test_another_process_reads_the_graph(blocks, run_program, tmp_path, native):
+def test_another_process_reads_the_graph(blocks, tmp_path, native):
     """In the forms that are the default: native where it is built, and recompute."""
     write, read = blocks['Graphs that are read from files']
     before, after = (losses_of(run_program(tmp_path, code, ASH_NATIVE=native)[0])
@@ -112,7 +114,7 @@ def test_another_process_reads_the_graph(blocks, run_program, tmp_path, native):
 
 @pytest.mark.sweep(chosen=lambda form: form == 'recompute')
 @pytest.mark.parametrize('form', ['native', 'recompute', 'plain'])
-def test_what_a_graph_is_without_ash_tf1(blocks, run_program, tmp_path, native_built, form):
+def test_what_a_graph_is_without_ash_tf1(blocks, tmp_path, native_built, form):
     """Native: nothing. The others: values and the train op, but no new gradients."""
     if form == 'native' and not native_built:
         pytest.skip('native ASH is not built')
@@ -128,7 +130,7 @@ def test_what_a_graph_is_without_ash_tf1(blocks, run_program, tmp_path, native_b
         assert run_program(tmp_path, alone + NEW_GRADIENTS, 'found')[1] == 'LookupError'
 
 
-def test_one_ash_in_several_places(blocks, run_program, tmp_path):
+def test_one_ash_in_several_places(blocks, tmp_path):
     _, sums = run_program(tmp_path, ''.join(blocks['One ASH in several places']) + GRADIENT_SUMS,
                           'sums')
     assert {name for name in sums if name.endswith(('z_k', 'alpha'))} == {
@@ -137,14 +139,14 @@ def test_one_ash_in_several_places(blocks, run_program, tmp_path):
     assert all(0.0 < value < np.inf for value in sums.values()), sums
 
 
-def test_plain_ash_in_a_cell_says_which_variable(blocks, run_program, tmp_path):
+def test_plain_ash_in_a_cell_says_which_variable(blocks, tmp_path):
     code = blocks['One ASH in several places'][0].replace("ash_tf1.scoped_ash('gate')",
                                                           'ash_tf1.ASH')
     with pytest.raises(AssertionError, match='ValueError: Variable rnn/lstm_cell/z_k already'):
         run_program(tmp_path, code)
 
 
-def test_weights_from_before_ash_are_restored(blocks, run_program, tmp_path):
+def test_weights_from_before_ash_are_restored(blocks, tmp_path):
     _, values = run_program(
         tmp_path, blocks['What to watch'][0].rstrip('\n') + '\n    values = session.run('
         '{v.op.name: v for v in tf.global_variables()})\n',

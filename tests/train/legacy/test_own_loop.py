@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from ash_tf1.training.recipes import get_recipe
 from ash_tf1.training.run_dir import read_rows
+from tests.train.legacy.page import run_program
 from tests.train.miniature import train_quietly
 
 pytestmark = pytest.mark.slow
@@ -31,7 +32,7 @@ TEST = re.compile(r'^test ([\d.]+)$', re.MULTILINE)
 
 
 @pytest.fixture(scope='module')
-def own(blocks, run_program, tmp_path_factory):
+def own(blocks, tmp_path_factory):
     """(folder, output, shares): the page's loop, and after it the section about shares."""
     folder = tmp_path_factory.mktemp('own')
     (first,), (loop,), (shares,) = blocks[LOOP], blocks[PLACEHOLDER], blocks[SHARES]
@@ -61,14 +62,14 @@ def test_the_accuracies_are_those_of_the_training_here(own, theirs):
         np.testing.assert_allclose(ours, reference, rtol=0, atol=2.5 / count, err_msg=split)
 
 
-def test_another_process_restores_what_was_saved(own, blocks, run_program):
+def test_another_process_restores_what_was_saved(own, blocks):
     folder, output, _ = own
     _, restored = run_program(folder, blocks[LOOP][0] + blocks[EVALUATION][0],
                               'float(test_accuracy)')
     assert restored == pytest.approx(float(TEST.findall(output)[0]), abs=1e-6)
 
 
-def test_two_towers_learn_as_the_placeholder_does(own, blocks, run_program, tmp_path):
+def test_two_towers_learn_as_the_placeholder_does(own, blocks, tmp_path):
     """The first epoch alone, with the rate that the whole run has there."""
     shorter = 'EPOCHS = 1\n'
     towers = blocks[TOWERS][0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import tensorflow.compat.v1 as tf
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -14,6 +15,7 @@ import ash_tf1
 from ash_tf1 import input_pipelines
 from ash_tf1.checkpoint import find_checkpoint
 from ash_tf1.tasks import TASKS
+from ash_tf1.tasks.classification.net import Classifier
 from ash_tf1.training.evaluation import evaluate
 from ash_tf1.training.run_dir import read_rows
 from ash_tf1.training.settings import Settings
@@ -29,6 +31,7 @@ WORDS = re.compile(r'label|top_?[15]|num_classes|cross_entropy')
 ALLOWED = {
     'training/plotting.py': {'label', 'ylabel', 'xlabel'},
     'training/settings.py': {'label_smoothing'},
+    'measuring/drawing.py': {'set_ylabel'},
     # A discriminator has two classes of its own: images and samples.
     'tasks/generation/task.py': {'label_smoothing', 'labels', '_cross_entropy',
                                  'sigmoid_cross_entropy_with_logits'},
@@ -100,3 +103,17 @@ def test_a_task_of_ones_own_trains_resumes_evaluates_and_exports(toy, before_ste
         for name in ('input_0.pb', 'output_0.pb'))
     np.testing.assert_allclose(ReferenceEvaluator(model).run(['estimate'], {'x': x})[0], estimate,
                                rtol=1e-5, atol=1e-5)
+
+
+def test_smoothed_labels():
+    """Cross-entropy with 1 - s on the label and s spread over all; float32 rounding."""
+    logits = np.array([[2.0, -1.0, 0.5], [0.0, 3.0, 1.0]])
+    labels, smoothing = np.array([0, 2]), 0.3
+    with tf.Graph().as_default(), tf.Session() as session:
+        objective, = TASKS['classification'].objectives(
+            Classifier(tf.constant(logits, tf.float32), None, {}), {'label': tf.constant(labels)},
+            Settings(label_smoothing=smoothing))
+        found = session.run(objective.loss)
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    targets = np.eye(3)[labels] * (1 - smoothing) + smoothing / 3
+    assert found == pytest.approx(-(targets * log_softmax).sum(axis=1).mean(), rel=1e-5)
