@@ -149,7 +149,7 @@ COPY --from=serve-build /opt/venv /opt/venv
 COPY --from=serve-op /opt/ash/ash_onnx ash_onnx
 COPY ash_distribution ash_distribution
 COPY tools/_serve_side.py tools/verify_onnx.py tools/predict.py tools/evaluate_onnx.py \
-     tools/optimize.py tools/generate.py tools/serve.py tools/
+     tools/optimize.py tools/generate.py tools/serve.py tools/export_triton.py tools/
 # What the endpoint says that it is, since the image holds no .git.
 ARG COMMIT
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 ASH_COMMIT=$COMMIT \

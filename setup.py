@@ -24,7 +24,8 @@ VERSION = re.search(r"^__version__ = '(.+)'$",
                     re.MULTILINE).group(1)
 # The commands: ash_distribution.commands.main finds out which one was called.
 COMMANDS = ['train', 'evaluate', 'export', 'convert', 'import-checkpoint', 'save-images',
-            'summarize', 'verify', 'predict', 'evaluate-onnx', 'generate', 'optimize']
+            'summarize', 'measure-samples', 'verify', 'predict', 'evaluate-onnx', 'generate',
+            'optimize']
 TF1 = "python_version < '3.9'"
 STOCK_TF1 = "python_version < '3.8'"
 MODERN = "python_version >= '3.10'"

@@ -46,7 +46,7 @@ class Side:
           The module.
         """
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, end_at_once)  # until a command begins, which undoes this
+            signal.signal(signal.SIGINT, end)  # until a command begins, which undoes this
         try:
             self._prepare()
             return importlib.import_module('{}.commands.{}'.format(self.package, module)
@@ -89,7 +89,7 @@ class Side:
         return self._needs.format(extra, extra)
 
 
-def end_at_once(number, frame):
+def end(number, frame):
     """Ends the process at Ctrl-C, which packages that are being imported may catch or show."""
     del number, frame
     os.write(2, '{}: interrupted\n'.format(os.path.basename(sys.argv[0])).encode())

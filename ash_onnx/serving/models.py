@@ -1,5 +1,6 @@
 """An artifact as a model of KServe."""
 
+from ash_onnx.protocol import NAMES
 from ash_onnx.serving import tensors
 from ash_onnx.serving.kserve_sdk import InferOutput, InferResponse, Model
 from ash_onnx.serving.messages import Signature
@@ -37,7 +38,7 @@ class ArtifactModel(Model):
 
     def make_signature(self, max_batch):
         """The `Signature` of the artifact's own inputs and outputs."""
-        inputs, outputs = (tuple(tensors.Spec(value.name, tensors.NAMES[value.dtype],
+        inputs, outputs = (tuple(tensors.Spec(value.name, NAMES[value.dtype],
                                               tuple(-1 if size is None else size
                                                     for size in value.shape))
                                  for value in values) for values in self.artifact.values)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from ash_onnx.serving.kinds import image_name
+from ash_onnx.protocol import image_name
 
 _TEMPLATE = (Path(__file__).parent / 'page.html').read_text(encoding='utf-8')
 

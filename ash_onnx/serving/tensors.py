@@ -6,17 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ash_onnx.protocol import DTYPES
 from ash_onnx.serving.refusals import invalid
 
 MAX_ELEMENTS = 2**28  # sizes of 0 do not count, so that no shape overflows
 _CHUNK = 2**15  # values of JSON that are made an array at once; other threads run in between
 
-# The names that the protocol gives dtypes.
-DTYPES = {'BOOL': np.dtype(bool), 'FP16': np.dtype('f2'), 'FP32': np.dtype('f4'),
-          'FP64': np.dtype('f8'), 'BYTES': np.dtype(object),
-          **{f'{kind}{8 * size}': np.dtype(f'{kind[0].lower()}{size}')
-             for kind in ('INT', 'UINT') for size in (1, 2, 4, 8)}}
-NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _PYTHON = {'b': {bool}, 'i': {int}, 'u': {int}, 'f': {int, float}, 'O': {str}}
 _CONTENTS = {'BOOL': 'bool_contents', 'INT64': 'int64_contents', 'UINT64': 'uint64_contents',
              'FP32': 'fp32_contents', 'FP64': 'fp64_contents', 'BYTES': 'bytes_contents',
@@ -30,7 +25,7 @@ class Spec:
 
     Attributes:
       name: a string.
-      datatype: a key of `DTYPES`.
+      datatype: a key of `protocol.DTYPES`.
       shape: tuple of sizes, -1 for one that is open.
     """
 

@@ -67,6 +67,7 @@ def main(argv=None):
                        help='give initial values to variables of the net that OLD does not have')
     group.add_argument('--seed', type=int, default=0, metavar='N',
                        help='seed of these initial values (default: %(default)s)')
+    options.add_json(parser)
     return run(parser, _import_checkpoint, argv)
 
 
@@ -79,6 +80,9 @@ def _import_checkpoint(args):
     report = checkpoint_import.import_checkpoint(
         args.old, args.new, args.map, target, args.ignore_unmatched, args.initialize_missing,
         args.seed, args.overwrite, args.dry_run)
+    if args.json:
+        print(json.dumps(dict(report._asdict(), new=None if args.dry_run else args.new), indent=2))
+        return 0
     _print_import(report)
     if target is not None and target.described:
         print('{} for {} labels, images {}, {}'.format(

@@ -18,17 +18,17 @@ def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
     parser = Parser(
         'measure-samples',
-        'Measure the samples of generators beside the real images of the first run, at one or '
-        'several epochs. The Frechet distance is that of features to the training images; less is '
-        'better. It is called FID only where the features are those of Inception. "faces" is the '
-        'share of samples in which OpenCV finds a face. "nearest" is the median distance of a '
-        'sample to its nearest training image, in grey levels: far below that of real images, '
-        'samples are copies. OUT_DIR gets samples.csv, grids.png, and nearest.png, which shows the '
+        'Measure the samples of generators beside the real images of the first run, at '
+        'one or several epochs. The Frechet distance is that of features to the '
+        'training images; less is better. It is called FID only where the features are '
+        'those of Inception. "faces" is the share of samples in which OpenCV finds a '
+        'face. "nearest" is the median distance of a sample to its nearest training '
+        'image, in grey levels: far below that of real images, samples are copies. '
+        'OUT_DIR gets samples.csv, grids.png, and nearest.png, which shows the '
         'nearest training image below each sample of the last run and epoch.',
-        ['runs/faces --out measured',
-         'runs/faces --face-count 1000 --features checkpoints/resnet20-cifar10-ash/run --out '
-         'measured',
-         'runs/ash runs/relu --epochs 10 50 100 --out measured'])
+        ['runs/ash --out measured', 'runs/ash runs/relu --epochs 10 50 100 --out measured '
+         '--features checkpoints/resnet20-cifar10-ash/run',
+         'runs/ash --face-count 1000 --out measured --json'])
     parser.add_argument('runs', metavar='RUN_DIR', nargs='+', help='folder of a run')
     parser.add_argument('--out', required=True, metavar='OUT_DIR', dest='out_dir',
                         help='folder to write to; files of these names in it are replaced')

@@ -5,7 +5,7 @@ import sys
 
 import tensorflow.compat.v1 as tf
 
-from ash_distribution.commands import end_at_once
+from ash_distribution.commands import end
 from ash_distribution.parser import shown
 
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
@@ -20,7 +20,7 @@ def run(parser, function, argv):
     outside of training gives 130. If the reader of the output has gone, the status is 141.
     """
     args = parser.parse_args(argv)
-    if signal.getsignal(signal.SIGINT) is end_at_once:  # as it is during imports
+    if signal.getsignal(signal.SIGINT) is end:  # as it is during imports
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not

@@ -6,8 +6,8 @@ import textwrap
 
 from ash_tf1.checkpoint import find_checkpoint
 from ash_tf1.tasks.base import finite
-from ash_tf1.training import checkpoints, run_log
-from ash_tf1.training.run_dir import read_rows
+from ash_tf1.training import checkpoints
+from ash_tf1.training.log_reading import METRICS_FILE, TRAIN, VALIDATION, read_rows
 from ash_tf1.training.settings import Settings
 
 WIDTH = 80
@@ -64,17 +64,17 @@ def figures(run_dir, result):
       the latest and the best checkpoint (`checkpoint`, `best`; None if there is none), and of the
       last rows of the log: `train`, `validation` and, at the best checkpoint, `best_validation`.
     """
-    rows = read_rows(os.path.join(run_dir, run_log.METRICS_FILE))
+    rows = read_rows(os.path.join(run_dir, METRICS_FILE))
     by_split = {split: [_numbers(row) for row in rows if row['split'] == split]
-                for split in (run_log.TRAIN, run_log.VALIDATION)}
+                for split in (TRAIN, VALIDATION)}
     best = os.path.join(run_dir, checkpoints.BEST_FOLDER)
     best = find_checkpoint(best) if os.path.isdir(best) else None
-    at_best = [row for row in by_split[run_log.VALIDATION]
+    at_best = [row for row in by_split[VALIDATION]
                if best and row['step'] == checkpoints.step_of(best)]
     return dict(
         run_dir=run_dir, step=result.step, total_steps=result.total_steps, signal=result.signal,
         learning_curve=result.curve, checkpoint=find_checkpoint(run_dir), best=best,
-        train=_last(by_split[run_log.TRAIN]), validation=_last(by_split[run_log.VALIDATION]),
+        train=_last(by_split[TRAIN]), validation=_last(by_split[VALIDATION]),
         best_validation=_last(at_best))
 
 

@@ -44,7 +44,7 @@ def test_what_is_general_knows_no_label():
     found = {}
     for path in sorted(PACKAGE.rglob('*.py')):
         name = str(path.relative_to(PACKAGE))
-        if name.startswith(('kinds/', 'serving/kinds/')):
+        if name.startswith(('kinds/', 'serving/kinds/', 'triton/classifier.py')):
             continue
         words = {word for word in identifiers(ast.parse(path.read_text(encoding='utf-8')))
                  if WORDS.search(word)} - ALLOWED.get(name, set())

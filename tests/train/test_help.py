@@ -63,7 +63,7 @@ def test_help_shows_three_uses_that_parse_in_80_columns(name, capsys, monkeypatc
 @pytest.mark.parametrize('name', TRAIN.modules)
 def test_messages_show_no_control_characters(name, capsys):
     with pytest.raises(SystemExit) as stop:
-        call(name, *['x'] * 9, '--colour=\x1b[31mred\nline')
+        call(name, *['x'] * 9, '--out=x', '--colour=\x1b[31mred\nline')
     assert stop.value.code == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert '\x1b' not in line and r'\x1b[31mred\nline' in line

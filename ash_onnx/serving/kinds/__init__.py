@@ -3,15 +3,11 @@
 A kind without a room here is one `ArtifactModel`, whose first sizes are no batch.
 """
 
+from ash_onnx.protocol import image_name
 from ash_onnx.serving.kinds import classifier, generator, keras_model, tensors
 from ash_onnx.serving.models import ArtifactModel
 
 _MODELS = {room.KIND: room.models for room in (classifier, generator, keras_model, tensors)}
-
-
-def image_name(name):
-    """What the model is called that takes or gives image files, beside the model `name`."""
-    return f'{name}_image'
 
 
 def models_of(name, artifact, settings, gate, metrics):

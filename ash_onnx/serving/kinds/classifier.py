@@ -4,13 +4,13 @@ import numpy as np
 
 from ash_onnx.images import decode_image
 from ash_onnx.kinds.classifier import KIND as _KIND
+from ash_onnx.protocol import IMAGE
 from ash_onnx.serving.messages import Signature
 from ash_onnx.serving.models import ArtifactModel
 from ash_onnx.serving.refusals import invalid
 from ash_onnx.serving.tensors import Spec
 
 KIND = _KIND.name
-IMAGE = 'image'
 
 
 def models(name, image_name, artifact, settings, gate, metrics):

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 
 from ash_onnx.kinds.generator import KIND as _KIND
+from ash_onnx.protocol import IMAGE
 from ash_onnx.serving.messages import Signature
 from ash_onnx.serving.models import ArtifactModel
 from ash_onnx.serving.tensors import Spec
 
 KIND = _KIND.name
-IMAGE = 'image'
 
 
 def models(name, image_name, artifact, settings, gate, metrics):
