@@ -79,7 +79,7 @@ test-all: test-ci ## also every net at its full size, nets of other libraries, 2
 	$(TRAIN)/$(PYTEST) -m full_size tests/train
 	$(SERVE)/python -m pytest -q tests/project -m full_size
 
-hostile: setup ## judge 4,860 hostile inputs of both sides, with a table (about 15 minutes on 2 cores)
+hostile: setup ## judge 5,000 hostile inputs of both sides, with a table (about 15 minutes on 2 cores)
 	$(SERVE)/python tests/hostile/run.py serve
 	$(TRAIN)/python -W ignore tests/hostile/run.py train
 
