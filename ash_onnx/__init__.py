@@ -5,6 +5,13 @@
     logits, probabilities = model.run(images)        # uint8 RGB [N, H, W, 3]
 """
 
+import sys
+
+if sys.version_info < (3, 10):
+    raise ImportError('ash_onnx needs Python 3.10 or newer; here is Python {}.{}'.format(
+        *sys.version_info[:2]), name=__name__)
+
+from ash_distribution import __version__
 from ash_onnx.artifact import Artifact
 from ash_onnx.images import read_image
 from ash_onnx.kinds.classifier.annotation import annotate
@@ -27,6 +34,7 @@ __all__ = [
     'Prediction',
     'Preprocessing',
     'Verification',
+    '__version__',
     'annotate',
     'evaluate',
     'generate',

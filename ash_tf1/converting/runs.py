@@ -1,16 +1,17 @@
-"""From a checkpoint of one of our nets to an artifact."""
+"""Converts a checkpoint of a net of this package to an artifact."""
 import json
 import os
 from typing import List, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, files, marking
+from ash_tf1 import checkpoint, marking
 from ash_tf1.converting import artifact, graphs, onnx_model, opsets, proof
 from ash_tf1.converting.samples import base_names, choose_inputs
 from ash_tf1.input_pipelines.images import sample_images
 from ash_tf1.input_pipelines.loading import ordered_batches
 from ash_tf1.ops import AUTO, get_activation
+from ash_tf1.reading import sha256
 from ash_tf1.sessions import session_config
 from ash_tf1.training import evaluation
 from ash_tf1.training import run_dir as run_dirs
@@ -224,7 +225,7 @@ def metadata(task, spec, prefix, samples, training):
         'dataset': spec.dataset,
         'samples': samples,
         'checkpoint': os.path.basename(prefix),
-        'checkpoint_sha256': files.sha256(checkpoint.checkpoint_files(prefix)),
+        'checkpoint_sha256': sha256(checkpoint.checkpoint_files(prefix)),
     })
     if training:
         properties['training'] = json.dumps(training)

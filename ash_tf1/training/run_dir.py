@@ -11,10 +11,11 @@ import stat
 
 import tensorflow.compat.v1 as tf
 
+from ash_distribution.commands import to_paste
 from ash_tf1 import files, reading
 from ash_tf1.records import make_record
 from ash_tf1.tasks import get_task
-from ash_tf1.training import checkpoints
+from ash_tf1.training import checkpoints, extending
 from ash_tf1.training.log_reading import ACTIVATIONS_FILE, METRICS_FILE, read_rows
 from ash_tf1.training.settings import Settings
 
@@ -93,7 +94,7 @@ class RunDir:
       step: step of that checkpoint, or 0.
     """
 
-    def __init__(self, path, settings, task, spec, resume):
+    def __init__(self, path, settings, task, spec, resume, may_differ=()):
         """Makes the folder, or checks that it fits. If it does not fit, nothing in it changes.
 
         Args:
@@ -102,6 +103,7 @@ class RunDir:
           task: the `Task`.
           spec: the `ModelSpec`.
           resume: whether to go on with the run in the folder.
+          may_differ: names of settings that a resumed run may have otherwise.
 
         Raises:
           ValueError: for a new run: the folder holds a run already. To resume: the folder holds no
@@ -112,7 +114,7 @@ class RunDir:
                              'TensorFlow reads these as a pattern; got {!r}'.format(str(path)))
         self.path = path
         if resume:
-            _check_resumable(path, settings, task, spec)
+            _check_resumable(path, settings, task, spec, may_differ)
             _check_folders(path)
         else:
             _check_free(path)
@@ -198,8 +200,8 @@ def _check_free(path):
     """
     if os.path.exists(os.path.join(path, SETTINGS_FILE)) or glob.glob(
             os.path.join(glob.escape(path), checkpoints.PREFIX + '*')):
-        raise ValueError('{} holds a run already: go on with it by --resume, or give another '
-                         'folder'.format(path))
+        raise ValueError('{} holds a run already: give another folder, or go on with it: {}'
+                         .format(path, to_paste('train', '--resume', '--run-dir', path)))
     for name in ('checkpoint', METRICS_FILE, ACTIVATIONS_FILE, *FOLDERS):
         if os.path.lexists(os.path.join(path, name)):
             raise ValueError('{} has {}, as the folder of a run, but no {}: give another '
@@ -214,7 +216,7 @@ def _check_folders(path):
                 os.path.join(path, name)))
 
 
-def _check_resumable(path, settings, task, spec):
+def _check_resumable(path, settings, task, spec, may_differ):
     """Raises ValueError, naming what differs, if a folder holds no run or another one."""
     before, (old_task, old_spec) = load_settings(path), load_model(path)
     if 'validation_share' not in _read_json(path, SETTINGS_FILE):
@@ -224,6 +226,11 @@ def _check_resumable(path, settings, task, spec):
     for old_record, record in pairs:
         for field in dataclasses.fields(record):
             old, new = getattr(old_record, field.name), getattr(record, field.name)
-            if old != new and field.name not in RESUMABLE_WITH_ANOTHER:
-                raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}'
-                                 .format(path, field.name, old, new))
+            if old != new and field.name not in RESUMABLE_WITH_ANOTHER + tuple(may_differ):
+                raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}{}'
+                                 .format(path, field.name, old, new, _to_extend(path, settings)
+                                         if field.name in ('epochs', 'steps') else ''))
+
+
+def _to_extend(path, settings):
+    return '; if that is longer, lengthen the run: ' + extending.command(path, settings)
