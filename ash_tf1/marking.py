@@ -1,4 +1,5 @@
 """Marks the folders that this package writes, so that only unchanged ones are ever replaced."""
+import contextlib
 import os
 
 from ash_tf1 import files, reading
@@ -45,6 +46,18 @@ def check_replaceable(folder, overwrite):
             raise _in_the_way(folder, name, 'is not of what was written')
         if name != MARK_FILE and written[name] != _sha256(os.path.join(folder, name)):
             raise _in_the_way(folder, name, 'has changed since it was written')
+
+
+@contextlib.contextmanager
+def replacing_folder(folder, overwrite):
+    """As `files.replacing_folder`, for a folder that `check_replaceable` lets be replaced.
+
+    It is asked before, and again at the end: somebody may have put something there meanwhile.
+    """
+    check_replaceable(folder, overwrite)
+    with files.replacing_folder(folder) as fresh:
+        yield fresh
+        check_replaceable(folder, overwrite)
 
 
 def _in_the_way(folder, name, problem):

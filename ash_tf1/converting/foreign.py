@@ -93,7 +93,8 @@ def convert(source, out_dir, options=Options()):
             artifact.describe_input(
                 name, [None] * value.ndim if tensor.shape is None else tensor.shape, value)
             for name, tensor, value in zip(names, found, inputs)])
-    return artifact.write(out_dir, proof.prove(graph_def, signature, inputs), properties,
+    return artifact.write(out_dir, options.overwrite,
+                          proof.prove(graph_def, signature, inputs), properties,
                           options.keep_graph, options.opset, texts)
 
 

@@ -61,7 +61,7 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
     batch, source = _samples(task, spec, run_dir, data_dir, images, samples)
     settings = _settings(run_dir)
     frozen = freeze(task, spec, prefix, _form(settings), any_size)
-    return _write(out_dir, frozen, [batch[key] for key in frozen.keys],
+    return _write(out_dir, overwrite, frozen, [batch[key] for key in frozen.keys],
                   metadata(task, spec, prefix, source, _training(task, run_dir, settings, prefix)),
                   keep_graph, opset, task.texts(spec))
 
@@ -92,17 +92,17 @@ def convert_checkpoint(path, task, spec, out_dir, samples_path=None, seed=0, kee
     frozen = freeze(task, spec, prefix, any_size=any_size)
     inputs, origin = choose_inputs(samples_path, frozen.signature.input_names, frozen.inputs, seed,
                                    getattr(spec, 'preprocessing', None))
-    return _write(out_dir, frozen, inputs, metadata(task, spec, prefix, origin, {}),
+    return _write(out_dir, overwrite, frozen, inputs, metadata(task, spec, prefix, origin, {}),
                   keep_graph, opset, task.texts(spec))
 
 
-def _write(out_dir, frozen, inputs, properties, keep_graph, opset, texts):
+def _write(out_dir, overwrite, frozen, inputs, properties, keep_graph, opset, texts):
     if properties['kind'] == 'tensors':
         properties['inputs'] = json.dumps([
             artifact.describe_input(name, tensor.shape, value) for name, tensor, value
             in zip(frozen.signature.input_names, frozen.inputs, inputs)])
-    return artifact.write(out_dir, proof.prove(frozen.graph_def, frozen.signature, inputs,
-                                              frozen.levels),
+    return artifact.write(out_dir, overwrite,
+                          proof.prove(frozen.graph_def, frozen.signature, inputs, frozen.levels),
                           properties, keep_graph, opset, texts)
 
 
