@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import orjson
+from pydantic_core import from_json
 
 from ash_onnx.serving import tensors
 from ash_onnx.serving.kserve_sdk import (
@@ -181,8 +182,9 @@ class _Binary:
 
 def _parse(text):
     try:
-        header = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        # Not orjson 3.13, which fails to take memory for some long lists of short numbers.
+        header = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
         raise invalid(f'the request is no JSON: {error}') from None
     if not isinstance(header, dict):
         raise invalid(f'the request must be a JSON object, got {header!r:.40}')

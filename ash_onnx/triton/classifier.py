@@ -17,14 +17,14 @@ from ash_onnx.protocol import IMAGE, image_name
 from ash_onnx.triton.config import LABELS_FILE, VERSION_POLICY, tensor, type_name
 
 KIND = _KIND.name
-LABELED = OUTPUTS
+NAMED = OUTPUTS  # outputs whose entries have labels
 DECODING = ('files.py', 'images.py', 'jpeg.py', 'preprocessing.py')  # of this package
 PACKAGES = ('numpy', 'opencv-python-headless', 'simplejpeg')  # that these need
 MAX_PIXELS = 2**24  # of a file; as the endpoint has it
 
 
-def write_labels(artifact, folder):
-    """Writes labels.txt."""
+def write_beside(artifact, folder):
+    """Writes labels.txt into the model's folder."""
     text = '\n'.join(artifact.labels) + '\n'
     (folder / LABELS_FILE).write_text(text, encoding='utf-8', newline='\n')
 

@@ -19,6 +19,7 @@ from ash_onnx.triton.readme import make_readme
 from ash_onnx.verify import prove
 
 CONFIG = 'config.pbtxt'
+_ROOMS = {room.KIND: room for room in (classifier,)}  # of kinds that have more than a model
 MAX_VERSION = 2**31 - 1
 
 
@@ -76,7 +77,7 @@ def export(artifacts, repository, options, fused=False, version=None, mount='/mo
 
 def _models(name, artifact, options, fused, mount):
     """Dict of name -> (config, function for the model's folder, function for the version's)."""
-    labeled = artifact.kind == classifier.KIND
+    room = _ROOMS.get(artifact.kind)
     library = None
     proto = onnx.load(artifact.path)
     if fused:
@@ -86,18 +87,18 @@ def _models(name, artifact, options, fused, mount):
     batched = artifact.kind != 'tensors'
     config = onnx_config(
         name, artifact.values, options, _probe(artifact, batched), batched,
-        classifier.LABELED if labeled else (),
+        room.NAMED if room else (),
         library and f'{mount.rstrip("/")}/{name}/{library.name}')
 
     def write_once(folder):
-        if labeled:
-            classifier.write_labels(artifact, folder)
+        if room:
+            room.write_beside(artifact, folder)
         if library:
             shutil.copy(library, folder)
 
     models = {name: (config, write_once, lambda folder: onnx.save(proto, folder / MODEL_FILE))}
-    if labeled:
-        for model, (text, write) in classifier.companions(name, artifact, options).items():
+    if room:
+        for model, (text, write) in room.companions(name, artifact, options).items():
             models[model] = (text, lambda folder: None, write)
     return models
 

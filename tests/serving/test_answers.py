@@ -88,6 +88,16 @@ def test_json_answers_are_those_of_onnxruntime(endpoint, session, batch, flat):
         np.testing.assert_array_equal(found, expected)
 
 
+def test_json_with_line_breaks_and_short_numbers(endpoint, session):
+    """orjson 3.13 failed to take memory for it."""
+    body = ('{\n    "inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 32, 32, 3], '
+            '"data": [' + ','.join(['0'] * 3072) + ']}]}')
+    status, _, answer = endpoint.infer(RESNET, body.encode())
+    assert status == 200, answer
+    expected = session.run(np.zeros([1, 32, 32, 3], np.uint8))[0]
+    np.testing.assert_array_equal(np.array(answer['outputs'][0]['data'], 'f4'), expected[0])
+
+
 def test_typed_contents_of_grpc_are_read(endpoint, session):
     from grpc import insecure_channel
     from tritonclient.grpc import service_pb2, service_pb2_grpc
