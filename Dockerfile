@@ -128,8 +128,8 @@ RUN if [ "$DEVICE" = cpu ]; then python3 native/build.py --host onnxruntime; \
 FROM ${SERVE_BASE} AS serve-build
 ARG DEVICE
 WORKDIR /opt/ash
-COPY requirements/serve.txt requirements/serve-gpu.txt requirements/
-RUN if [ "$DEVICE" = cpu ]; then set=serve; else set=serve-gpu; fi \
+COPY requirements/serving.txt requirements/serving-gpu.txt requirements/
+RUN if [ "$DEVICE" = cpu ]; then set=serving; else set=serving-gpu; fi \
  && python -m venv --without-pip /opt/venv \
  && python -m pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes \
         -r "requirements/$set.txt"
@@ -137,7 +137,7 @@ RUN if [ "$DEVICE" = cpu ]; then set=serve; else set=serve-gpu; fi \
 
 FROM ${SERVE_BASE} AS serve
 LABEL org.opencontainers.image.title="ash-tf1 serve" \
-      org.opencontainers.image.description="Verifies and runs exported ASH nets under onnxruntime, without TensorFlow" \
+      org.opencontainers.image.description="Serves, verifies and runs exported ASH nets under onnxruntime, without TensorFlow" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends tini \
@@ -149,10 +149,13 @@ COPY --from=serve-build /opt/venv /opt/venv
 COPY --from=serve-op /opt/ash/ash_onnx ash_onnx
 COPY ash_distribution ash_distribution
 COPY tools/_serve_side.py tools/verify_onnx.py tools/predict.py tools/evaluate_onnx.py \
-     tools/optimize.py tools/generate.py tools/
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 \
+     tools/optimize.py tools/generate.py tools/serve.py tools/export_triton.py tools/
+# What the endpoint says that it is, since the image holds no .git.
+ARG COMMIT
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1 ASH_COMMIT=$COMMIT \
     CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
 USER 1000
 VOLUME ["/runs", "/data"]
+EXPOSE 8080 8081
 ENTRYPOINT ["tini", "--"]
-CMD ["python", "tools/predict.py", "--help"]
+CMD ["python", "tools/serve.py", "/model", "--host", "0.0.0.0"]

@@ -1,11 +1,16 @@
 # `make demo` and `make test` are enough to begin with. `make` alone lists all targets.
 TRAIN := .venv/train/bin
 SERVE := .venv/serve/bin
+SERVING := .venv/serving/bin
+TASK ?= classification
 DATASET ?= digits
 DATA_DIR ?=
 NET ?=
 ACTIVATION ?= ash
 EPOCHS ?=
+MODEL ?= checkpoints/resnet20-cifar10-ash
+HTTP_PORT ?= 8080
+GRPC_PORT ?= 8081
 export CUDA ?=
 BUILD_CUDA := $(if $(filter-out 0,$(CUDA)),--cuda)
 NATIVE := ash_tf1/native/built.json
@@ -15,18 +20,23 @@ NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu*' -o -name '*.
 export ORT_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native cuda-harness demo test test-fast test-ci test-all hostile image-test lint bench lock clean
+.PHONY: help setup setup-serving native serve cuda-harness demo test test-fast test-ci test-all hostile image-test serving-test lint bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make demo DATASET=cifar10 DATA_DIR=cifar-10-python.tar.gz   (about an hour on 2 cores)'
 	@echo '  make demo NET=resnet_v2_20 ACTIVATION=relu EPOCHS=4'
+	@echo '  make demo TASK=generation                        (a GAN; 3 minutes)'
 
 setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+) and native ASH; CUDA=1: for a GPU
 	@tools/setup_env.sh train
 	@tools/setup_env.sh serve
 	@$(MAKE) -s $(NATIVE) $(FUSED)
+
+setup-serving: ## make .venv/serving, for the endpoint, and the fused op for onnxruntime
+	@tools/setup_env.sh serving
+	@$(MAKE) -s $(FUSED) SERVE=$(SERVING)
 
 # If native ASH cannot be built, the build says so. It is not tried again until `make native`.
 $(NATIVE): $(NATIVE_SOURCES) .venv/train/.made-from
@@ -41,13 +51,16 @@ native: ## build native ASH again for TensorFlow and onnxruntime; CUDA=1: for a 
 	@$(TRAIN)/python -W ignore native/build.py $(BUILD_CUDA)
 	@$(SERVE)/python native/build.py --host onnxruntime $(BUILD_CUDA)
 
+serve: setup-serving ## serve MODEL="artifact..." over HTTP and gRPC on this machine (docs/serving.md)
+	@exec $(SERVING)/python tools/serve.py $(MODEL) --http-port $(HTTP_PORT) --grpc-port $(GRPC_PORT)
+
 cuda-harness: ## check and time the CUDA kernels without TensorFlow; needs nvcc and a GPU
 	@mkdir -p runs/bench
 	python3 native/build.py --cuda-harness runs/bench/cuda-harness
 	runs/bench/cuda-harness
 
 demo: setup ## train, evaluate, export, verify and predict (about 2 minutes on 2 cores)
-	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
+	@tools/demo.sh '$(TASK)' '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
 
 # Which tests: an expression of the markers in pyproject.toml, where the one of `make test` is.
 PYTEST = python -m pytest -q -n auto --dist loadfile $(if $(MARKED),-m '$(MARKED)')
@@ -66,7 +79,7 @@ test-all: test-ci ## also every net at its full size, nets of other libraries, 2
 	$(TRAIN)/$(PYTEST) -m full_size tests/train
 	$(SERVE)/python -m pytest -q tests/project -m full_size
 
-hostile: setup ## judge 4,860 hostile inputs of both sides, with a table (about 15 minutes on 2 cores)
+hostile: setup ## judge 5,000 hostile inputs of both sides, with a table (about 15 minutes on 2 cores)
 	$(SERVE)/python tests/hostile/run.py serve
 	$(TRAIN)/python -W ignore tests/hostile/run.py train
 
@@ -74,6 +87,12 @@ image-test: setup ## build the images on stand-in bases and use them; needs root
 	@{ command -v buildah && command -v debootstrap; } >/dev/null || \
 	  (apt-get update -qq && apt-get install -qqy buildah debootstrap)
 	$(SERVE)/python -m pytest -s -v tests/images --timeout 900
+
+serving-test: setup-serving ## test the endpoint: clients, load, Chromium, Triton; needs Debian or Ubuntu
+	@tools/setup_env.sh triton
+	@{ command -v chromium && command -v npm && command -v ss && command -v wrk; } >/dev/null || \
+	  (apt-get update -qq && apt-get install -qqy chromium npm iproute2 wrk)
+	$(SERVING)/python -m pytest -q tests/serving --timeout 900
 
 lint: setup ## check style (ruff), imports between packages, the Dockerfile and compose.yaml
 	$(SERVE)/ruff check .

@@ -50,6 +50,7 @@ SERVE = ['onnxruntime; ' + MODERN, 'onnx; ' + MODERN]
 # The last for CUDA 12, and the last cuDNN for Pascal and Volta: docs/docker.md says why.
 SERVE_GPU = ['onnxruntime-gpu[cuda,cudnn]<1.27; ' + MODERN, 'nvidia-cudnn-cu12<9.11; ' + MODERN,
              'onnx; ' + MODERN]
+SERVING = ["kserve==0.21.0; python_version >= '3.10' and python_version < '3.14'"]
 DEV = ['pytest', 'pytest-timeout', 'ruff; ' + MODERN, 'import-linter; ' + MODERN, 'uv; ' + MODERN]
 
 # What the native ops are built for on this Python. Python 3.9 belongs to neither side.
@@ -96,13 +97,13 @@ setup(
                                       for name in COMMANDS]},
     cmdclass={'build_py': BuildWithNative},
     distclass=MaybeBinary,
-    package_data={'ash_tf1.checkpoint_import.rules': ['*.txt']},
+    package_data={'ash_tf1.checkpoint_import.rules': ['*.txt'], 'ash_onnx.serving': ['*.html']},
     python_requires='>=3.7',
     # opencv-python-headless has no windows, so it needs no display and runs on servers too.
     install_requires=['numpy', 'opencv-python-headless', 'shtab', 'simplejpeg', 'tqdm'],
     extras_require={'train': TENSORFLOW + TRAIN, 'train-gpu': TENSORFLOW_GPU + TRAIN,
                     'convert': TRAIN + CONVERT, 'serve': SERVE,
-                    'serve-gpu': SERVE_GPU, 'dev': DEV},
+                    'serve-gpu': SERVE_GPU, 'serving': SERVE + SERVING, 'dev': DEV},
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         'Programming Language :: Python :: 3',

@@ -4,10 +4,11 @@
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from ash_onnx.session import run_session
+from ash_onnx.session import TimeLimitReached, run_session, session_values
 
 MODEL_FILE = 'model.onnx'
 
@@ -73,6 +74,11 @@ class Artifact:
         """The artifact's folder, in which the `test_data_set_K` lie."""
         return self.path.parent
 
+    @cached_property
+    def values(self):
+        """(inputs, outputs): tuples of `session.Value`, in the order of their names here."""
+        return session_values(self._session, (self.input_names, self.output_names))
+
     def answer(self, *inputs):
         """Runs the model; safe to call from several threads.
 
@@ -87,7 +93,7 @@ class Artifact:
 
         Raises:
           ValueError: inputs of another number, type, dtype or shape; or onnxruntime cannot run
-            the model, or not in `time_limit`.
+            the model, or, as a `session.TimeLimitReached`, not in `time_limit`.
         """
         # Not ascontiguousarray, which makes rank 1 of rank 0.
         feeds = {name: np.asarray(value, order='C')
@@ -125,6 +131,8 @@ class Artifact:
     def _run(self, outputs, feeds):
         try:
             return run_session(self._session, outputs, feeds, self.time_limit, self.overdue)
+        except TimeLimitReached as error:
+            raise TimeLimitReached(f'{self.path}: {error}') from error
         except ValueError as error:
             raise ValueError(f'{self.path}: {error}') from error
 

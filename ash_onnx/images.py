@@ -40,47 +40,67 @@ def read_image(path, input_shape, preprocessing=DEFAULT):
         regular file, or one of more than `MAX_PIXELS` pixels or `MAX_FILE_BYTES` bytes.
     """
     data = read_bounded(path, MAX_FILE_BYTES)
+    try:
+        return decode_image(data, input_shape, preprocessing, MAX_PIXELS)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def decode_image(data, input_shape, preprocessing=DEFAULT, max_pixels=MAX_PIXELS):
+    """Decodes the bytes of a JPEG or PNG file, and fits it, as `read_image` does.
+
+    Args:
+      data: bytes.
+      input_shape, preprocessing: as for `read_image`.
+      max_pixels: of the file's image; its header is checked before it is decoded.
+
+    Returns:
+      uint8 array [height, width, 3], RGB.
+
+    Raises:
+      ValueError: as `read_image`, without a name.
+    """
     if not data:
-        raise ValueError(f'{path}: the file is empty')
+        raise ValueError('the file is empty')
     if data.startswith(_PNG_SIGNATURE):
-        pixels = _decode_png(path, data)
+        pixels = _decode_png(data, max_pixels)
     elif data.startswith(jpeg.SIGNATURE):
-        pixels = _decode_jpeg(path, data)
+        pixels = _decode_jpeg(data, max_pixels)
     else:
-        raise ValueError(f'{path}: neither a JPEG nor a PNG image')
+        raise ValueError('neither a JPEG nor a PNG image')
     return fit_image(pixels, input_shape, preprocessing)
 
 
-def _decode_jpeg(path, data):
+def _decode_jpeg(data, max_pixels):
     header = jpeg.read_header(data)
     if header is None:
-        raise ValueError(f'{path}: a truncated or damaged JPEG file')
-    _check_size(path, header.width, header.height)
+        raise ValueError('a truncated or damaged JPEG file')
+    _check_size(header.width, header.height, max_pixels)
     try:
         return jpeg.decode(data, header)
     except ValueError as error:
-        raise ValueError(f'{path}: a truncated or damaged JPEG file: {error}') from error
+        raise ValueError(f'a truncated or damaged JPEG file: {error}') from error
 
 
-def _decode_png(path, data):
+def _decode_png(data, max_pixels):
     size = _png_size(data)
     if size is None:
-        raise ValueError(f'{path}: a truncated or damaged PNG file')
-    _check_size(path, *size)
+        raise ValueError('a truncated or damaged PNG file')
+    _check_size(*size, max_pixels)
     try:
         # IMREAD_COLOR: 8 bits, 3 channels, no alpha.
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:  # OpenCV's own limits, which its environment variables can lower
-        raise ValueError(f'{path}: OpenCV refuses this image of {size[0]} x {size[1]} pixels: '
+        raise ValueError(f'OpenCV refuses this image of {size[0]} x {size[1]} pixels: '
                          f'{error.err}') from error
     if bgr is None:
-        raise ValueError(f'{path}: a damaged PNG file')
+        raise ValueError('a damaged PNG file')
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
-def _check_size(path, width, height):
-    if not 1 <= width * height <= MAX_PIXELS:
-        raise ValueError(f'{path}: {width} x {height} pixels, expected 1 to {MAX_PIXELS} in all')
+def _check_size(width, height, max_pixels):
+    if not 1 <= width * height <= max_pixels:
+        raise ValueError(f'{width} x {height} pixels, expected 1 to {max_pixels} in all')
 
 
 def find_images(folder):

@@ -23,8 +23,10 @@ import io
 import json
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 
 PROVIDERS = ('cpu', 'cuda', 'tensorrt')
@@ -41,7 +43,31 @@ _INSTALL = {
     'tensorrt': 'install "onnxruntime-gpu[cuda,cudnn]" in place of onnxruntime (the two overwrite '
                 'each other), an NVIDIA driver and TensorRT 10 on the library path',
 }
+# The types of arrays that onnxruntime exchanges, by the names that it gives them.
+_DTYPES = {f'tensor({name})': np.dtype(dtype) for name, dtype in (
+    ('float16', 'f2'), ('float', 'f4'), ('double', 'f8'), ('bool', '?'), ('string', object),
+    ('int8', 'i1'), ('int16', 'i2'), ('int32', 'i4'), ('int64', 'i8'),
+    ('uint8', 'u1'), ('uint16', 'u2'), ('uint32', 'u4'), ('uint64', 'u8'))}
 _FLOATS = ('float', 'float16', 'bfloat16', 'double')
+
+
+class TimeLimitReached(ValueError):  # noqa: N818  what happened; the ValueError says how it ended
+    """A run was stopped by its time limit."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output of a session.
+
+    Attributes:
+      name: a string.
+      dtype: a `numpy.dtype`; that of objects for `str`.
+      shape: tuple of sizes, None for one that is open.
+    """
+
+    name: str
+    dtype: np.dtype
+    shape: tuple
 
 
 def open_session(model, provider, probe, threads=None, tf32=False, library=None,
@@ -128,7 +154,8 @@ def run_session(session, outputs, feeds, time_limit=None, overdue=None):
       A list of arrays.
 
     Raises:
-      ValueError: onnxruntime's error, or the time is over.
+      ValueError: onnxruntime's error.
+      TimeLimitReached: the time is over.
     """
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4
@@ -147,12 +174,27 @@ def run_session(session, outputs, feeds, time_limit=None, overdue=None):
         return session.run(outputs, feeds, options)
     except Exception as error:  # onnxruntime raises a dozen types with no public base
         if options.terminate:
-            raise ValueError(f'a run takes more than {time_limit:g} seconds: give it more by '
-                             '--time-limit, or fewer images') from error
+            raise TimeLimitReached(f'a run takes more than {time_limit:g} seconds: give it more by '
+                                   '--time-limit, or fewer images') from error
         raise ValueError(' '.join(str(error).split())) from error
     finally:
         done.set()
         timer.cancel()
+
+
+def session_values(session, names):
+    """(inputs, outputs) of a session: tuples of `Value`.
+
+    Args:
+      session: as from `open_session`.
+      names: (names of the inputs, names of the outputs), which give the order.
+    """
+    found = [{value.name: value for value in values}
+             for values in (session.get_inputs(), session.get_outputs())]
+    return tuple(tuple(Value(name, _DTYPES[values[name].type],
+                             tuple(size if isinstance(size, int) else None
+                                   for size in values[name].shape)) for name in ordered)
+                 for values, ordered in zip(found, names, strict=True))
 
 
 def check_placement(events, provider):

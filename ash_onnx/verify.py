@@ -143,6 +143,28 @@ def _explain(result):
     return [f'likely cause: {cause}', f'what to do: {remedy}']
 
 
+def prove(artifact):
+    """Verifies an artifact that is going to be served, where it has test data.
+
+    Args:
+      artifact: an `Artifact`.
+
+    Returns:
+      Whether it has any.
+
+    Raises:
+      OSError, ValueError: as `verify`; it does not answer as they say.
+    """
+    try:
+        find_test_data(artifact.folder)
+    except FileNotFoundError:
+        return False
+    if not verify(artifact).passed:
+        raise ValueError(f'{artifact.path}: does not answer as its test data say; '
+                         'tools/verify_onnx.py says by how much')
+    return True
+
+
 def format_verification(result):
     """Returns a `Verification` as text for people, several lines; why, where it failed."""
     rule = result.tolerance or AllClose(result.rtol, result.atol)

@@ -22,3 +22,7 @@ train='--python-platform x86_64-manylinux2014 --python-version'
 lock serve --universal --python-version 3.10
 lock dev --universal --python-version 3.10
 lock serve-gpu --universal --python-version 3.11
+lock serving --universal --python-version 3.10
+lock serving-gpu --universal --python-version 3.11
+lock serving-dev --universal --python-version 3.10 -c serving.txt
+lock triton --python-platform x86_64-manylinux_2_35 --python-version 3.11

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes one of the two environments, .venv/train or .venv/serve, from its locked, hashed set.
+# Makes an environment, .venv/train, .venv/serve or .venv/serving, from its locked, hashed set.
 #
-#   tools/setup_env.sh train|serve
+#   tools/setup_env.sh train|serve|serving|triton
 #
+# serving is the endpoint, with its tests; triton a server of NVIDIA's that only those tests use.
 # CUDA=1 installs the TensorFlow for GPUs, which needs CUDA 10.0 and cuDNN 7. An environment that
 # has it keeps it until `make clean`. TRAIN_PYTHON and SERVE_PYTHON choose the interpreter. If uv
 # is installed, it is used because it is faster than pip; the result is the same.
@@ -44,18 +45,26 @@ END
     return 1
 }
 
-find_serve_python() {
-    test='sys.version_info >= (3, 10)'
+find_serving_python() { # KServe takes none newer
+    find_serve_python 'sys.version_info[:2] < (3, 14)' '>=3.10,<3.14'
+}
+
+find_triton_python() { # numpy 1.26, which its server needs, has no wheels for newer ones
+    find_serve_python '(3, 11) <= sys.version_info[:2] < (3, 13)' '>=3.11,<3.13'
+}
+
+find_serve_python() { # TEST, RANGE: what its version has to be beyond 3.10, for it and for uv
+    test="sys.version_info >= (3, 10) and (${1:-True})"
     if [ -n "${SERVE_PYTHON:-}" ]; then
         runs "$test" "$SERVE_PYTHON" && echo "$SERVE_PYTHON" && return
-        echo "SERVE_PYTHON=$SERVE_PYTHON does not run, or is older than Python 3.10." >&2; return 1
+        echo "SERVE_PYTHON=$SERVE_PYTHON does not run, or is not Python ${2:->=3.10}." >&2; return 1
     fi
     first_running "$test" python3 python3.14 python3.13 python3.12 python3.11 python3.10 \
         "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[0-9].*/bin/python3 && return
     if command -v uv >/dev/null 2>&1; then
-        uv python find '>=3.10' 2>/dev/null && return
+        uv python find "${2:->=3.10}" 2>/dev/null && return
     fi
-    echo 'The modern side needs Python 3.10 or newer that can make virtual environments' >&2
+    echo "The modern side needs Python ${2:->=3.10} that can make virtual environments" >&2
     echo '(on Debian and Ubuntu: apt-get install python3 python3-venv), or SERVE_PYTHON=...' >&2
     return 1
 }
@@ -76,7 +85,9 @@ case "${1:-}" in
             locks='train.txt train-dev.txt'
         fi ;;
     serve) locks=dev.txt ;;
-    *) echo "usage: tools/setup_env.sh train|serve" >&2; exit 2 ;;
+    serving) locks='serving.txt serving-dev.txt' ;;
+    triton) locks=triton.txt ;;
+    *) echo "usage: tools/setup_env.sh train|serve|serving|triton" >&2; exit 2 ;;
 esac
 
 # shellcheck disable=SC2086  # the names of locks have no spaces

@@ -5,6 +5,8 @@ import itertools
 import re
 from pathlib import Path
 
+import numpy as np
+
 from ash_distribution.parser import Parser
 from ash_onnx.commands.options import add_model_arguments
 from ash_onnx.commands.running import OK, open_model, print_json, print_text, run
@@ -73,17 +75,17 @@ def _generate(args):
     if separate is not None and same_file(separate, Path(args.out).parent):
         raise ValueError(f'{args.out}: OUT must not be in the folder of --separate')
     model = open_model(load_generator, args)
+    seed = args.walk[0] if args.walk else args.seed or 0
+    grid = (1, STEPS if args.steps is None else args.steps) if args.walk else args.grid or GRID
+    first = model.run(model.draw(seed)[np.newaxis])[0]
+    check_grid(*grid, *first.shape[:2])  # before the others are made
     if args.walk:
-        vectors = model.walk(*args.walk, STEPS if args.steps is None else args.steps)
-        count, grid = len(vectors), (1, len(vectors))
+        count, vectors = grid[1], model.walk(*args.walk, grid[1])
     else:
-        seed, grid = args.seed or 0, args.grid or GRID
         count = grid[0] * grid[1] if args.count is None else args.count
         vectors = (model.draw(seed, i) for i in range(count))
     images = stream(model, vectors, count, args.batch_size, args.quiet)
-    shown = [next(images)]
-    check_grid(*grid, *shown[0].shape[:2])  # before the others are made
-    shown += itertools.islice(images, grid[0] * grid[1] - 1)
+    shown = list(itertools.islice(images, grid[0] * grid[1]))
     picture = draw_grid(shown, *grid)
     if separate is not None:
         separate.mkdir(exist_ok=True)

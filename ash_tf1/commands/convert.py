@@ -5,7 +5,7 @@ import os
 
 from ash_distribution.commands import to_paste
 from ash_distribution.parser import Parser
-from ash_tf1 import files, marking, plugins, preprocessing
+from ash_tf1 import marking, plugins, preprocessing
 from ash_tf1.commands import export_onnx, options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
 from ash_tf1.commands.import_checkpoint import INPUT_SHAPE, classifier_target
@@ -107,8 +107,7 @@ def _convert(args):
         return _convert_run(args)
     containment = needing_tf2onnx('containment')
     convert = _net_conversion(args) if args.net else _conversion(args)
-    marking.check_replaceable(args.out_dir, args.overwrite)
-    with files.replacing_folder(args.out_dir) as folder:
+    with marking.replacing_folder(args.out_dir, args.overwrite) as folder:
         os.rmdir(folder)  # the child process makes it anew, if it succeeds
         gigabytes = (containment.default_gigabytes() if args.memory_limit is None
                      else args.memory_limit)

@@ -1,16 +1,18 @@
 """Options that several commands share."""
 import argparse
+import collections
 import dataclasses
 
 from ash_tf1 import preprocessing
 from ash_tf1.converting import opsets
 from ash_tf1.input_pipelines import DATASETS
-from ash_tf1.nets import NETS
+from ash_tf1.nets import GANS, NETS
 from ash_tf1.ops import ACTIVATIONS
 from ash_tf1.tasks import TASKS
 from ash_tf1.training.settings import Settings
 
-NAMES = {'task': TASKS, 'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
+NAMES = {'task': TASKS, 'net': collections.ChainMap(NETS, GANS), 'activation': ACTIVATIONS,
+         'dataset': DATASETS}
 LISTED = 'train --list shows all'  # of those names
 
 

@@ -2,7 +2,7 @@
 import json
 
 from ash_distribution.parser import Parser
-from ash_tf1 import files, marking
+from ash_tf1 import marking
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
 from ash_tf1.input_pipelines import load_dataset
@@ -37,8 +37,7 @@ def main(argv=None):
 def _save_images(args):
     dataset = load_dataset(args.dataset, args.data_dir, image_size=args.image_size)
     split = find_split(dataset, args.split)
-    marking.check_replaceable(args.out_dir, args.overwrite)
-    with files.replacing_folder(args.out_dir) as folder:
+    with marking.replacing_folder(args.out_dir, args.overwrite) as folder:
         count = save_image_folder(split, dataset.labels, folder, args.per_class)
         marking.mark(folder)
     if args.json:

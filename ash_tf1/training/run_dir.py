@@ -7,6 +7,7 @@ import glob
 import io
 import os
 import socket
+import stat
 
 import tensorflow.compat.v1 as tf
 
@@ -15,11 +16,12 @@ from ash_tf1 import files, reading
 from ash_tf1.records import make_record
 from ash_tf1.tasks import get_task
 from ash_tf1.training import checkpoints, extending
-from ash_tf1.training.log_reading import read_rows
+from ash_tf1.training.log_reading import ACTIVATIONS_FILE, METRICS_FILE, read_rows
 from ash_tf1.training.settings import Settings
 
 SETTINGS_FILE, MODEL_FILE, LOCK_FILE = 'settings.json', 'model.json', '.lock'
 PICTURES_FOLDER = 'pictures'
+FOLDERS = (checkpoints.BEST_FOLDER, PICTURES_FOLDER)  # in that of a run
 DEFAULT_TASK = 'classification'  # for a model.json that names no task
 # Settings that change no weight. A resumed run needs the same data set, but it may have been moved.
 RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size', 'save_every', 'keep')
@@ -113,6 +115,7 @@ class RunDir:
         self.path = path
         if resume:
             _check_resumable(path, settings, task, spec, may_differ)
+            _check_folders(path)
         else:
             _check_free(path)
         os.makedirs(path, exist_ok=True)
@@ -174,7 +177,12 @@ def _lock(path):
     Raises:
       ValueError: another process holds the lock. The message says which, as the lock file does.
     """
-    descriptor = os.open(os.path.join(path, LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o666)
+    # What a link led to would lose its content below.
+    descriptor = os.open(os.path.join(path, LOCK_FILE),
+                         os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError('{}: not a regular file'.format(os.path.join(path, LOCK_FILE)))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -188,11 +196,24 @@ def _lock(path):
 
 
 def _check_free(path):
-    """Raises ValueError if a folder holds a run."""
+    """Raises ValueError if a folder holds a run, or what a run would replace or take for its own.
+    """
     if os.path.exists(os.path.join(path, SETTINGS_FILE)) or glob.glob(
             os.path.join(glob.escape(path), checkpoints.PREFIX + '*')):
         raise ValueError('{} holds a run already: give another folder, or go on with it: {}'
                          .format(path, to_paste('train', '--resume', '--run-dir', path)))
+    for name in ('checkpoint', METRICS_FILE, ACTIVATIONS_FILE, *FOLDERS):
+        if os.path.lexists(os.path.join(path, name)):
+            raise ValueError('{} has {}, as the folder of a run, but no {}: give another '
+                             'folder'.format(path, name, SETTINGS_FILE))
+
+
+def _check_folders(path):
+    """Raises ValueError if a folder of a run leads to another one, where files would be removed."""
+    for name in FOLDERS:
+        if os.path.islink(os.path.join(path, name)):
+            raise ValueError('{} is a link: a run goes on in its own folder alone'.format(
+                os.path.join(path, name)))
 
 
 def _check_resumable(path, settings, task, spec, may_differ):

@@ -165,7 +165,8 @@ def _child(function, folder, logs):
         for stream, log in zip((1, 2), logs):
             os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
         sys.stdout = open(1, 'w', closefd=False)
-        sys.stderr = open(2, 'w', closefd=False, errors='backslashreplace')  # as Python has it
+        # As Python has it; 3.7 alone keeps lines back if it is no terminal.
+        sys.stderr = open(2, 'w', 1, closefd=False, errors='backslashreplace')
         limit = int(GIGABYTES * 1e9)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,4 +1,5 @@
 """The Dockerfile, compose.yaml and their documentation agree; `make image-test` builds them."""
+import json
 import re
 from pathlib import Path
 
@@ -73,9 +74,19 @@ def test_a_service_has_a_gpu_where_its_image_is_for_one(name):
 
 def test_what_listens_is_offered_to_this_machine_alone_and_checked():
     listening = [service for service in SERVICES.values() if 'ports' in service]
-    assert listening == [SERVICES['tensorboard']]
-    assert all(port.startswith('127.0.0.1:') for port in listening[0]['ports'])
-    assert listening[0]['healthcheck']['test']
+    assert listening == [SERVICES[name] for name in ('tensorboard', 'serve', 'serve-cpu')]
+    assert all(port.startswith('127.0.0.1:')
+               for service in listening for port in service['ports'])
+    assert all(service['healthcheck']['test'] for service in listening)
+
+
+def test_the_serve_image_is_the_endpoint():
+    """Within the container on all addresses, so that its ports can be published."""
+    command = json.loads(re.search(r'^CMD (.*)', stages()['serve'], re.MULTILINE).group(1))
+    assert command == ['python', 'tools/serve.py', '/model', '--host', '0.0.0.0']
+    assert SERVICES['serve']['command'] == [*command, '--provider', 'cuda']
+    for name in ('serve', 'serve-cpu'):
+        assert [volume for volume in SERVICES[name]['volumes'] if volume.endswith(':/model:ro')]
 
 
 @pytest.mark.parametrize('page', DOCS)

@@ -79,7 +79,18 @@ def test_both_packages_and_all_extras_are_there(setup_arguments):
             'ash_tf1.keras', 'ash_tf1.native',
             'ash_tf1.checkpoint_import.rules', 'ash_onnx', 'ash_onnx.native'} <= packages
     assert set(setup_arguments['extras_require']) == {
-        'train', 'train-gpu', 'convert', 'serve', 'serve-gpu', 'dev'}
+        'train', 'train-gpu', 'convert', 'serve', 'serve-gpu', 'serving', 'dev'}
+
+
+def test_both_packages_have_one_version(setup_arguments):
+    text = (ROOT / 'ash_onnx/__init__.py').read_text()
+    assert f"\n__version__ = '{setup_arguments['version']}'\n" in text
+
+
+def test_the_endpoint_of_the_extra_is_that_of_the_lock(setup_arguments):
+    kserve, = [Requirement(text) for text in setup_arguments['extras_require']['serving']
+               if text.startswith('kserve')]
+    assert f'\nkserve{kserve.specifier} ' in (ROOT / 'requirements/serving.txt').read_text()
 
 
 def test_a_command_is_installed_for_each_tool(setup_arguments):

@@ -51,8 +51,8 @@ def versions(name):
 
 
 def test_there_is_a_lock_for_each_set():
-    assert SETS == ['dev', 'pip', 'serve', 'serve-gpu', 'train', 'train-dev', 'train-gpu',
-                    'train-ngc']
+    assert SETS == ['dev', 'pip', 'serve', 'serve-gpu', 'serving', 'serving-dev', 'serving-gpu',
+                    'train', 'train-dev', 'train-gpu', 'train-ngc', 'triton']
     assert all((REQUIREMENTS / f'{name}.txt').exists() for name in SETS)
 
 
@@ -77,7 +77,7 @@ def test_a_lock_holds_what_its_source_asks_for(name):
     packages = versions(name)
     for requirement in wanted(name):
         package, relation, version = re.match(
-            r'([a-z0-9._-]+)(?:\[.*\])?(==|<)?(.*)', requirement).groups()
+            r'([a-z0-9._-]+)(?:\[.*\])?(==|<)?([^;]*)', requirement).groups()
         assert package in packages, f'{name}.txt lacks {requirement}: make lock'
         if relation == '==':
             assert packages[package] == [version], f'{requirement}: make lock'
@@ -121,6 +121,22 @@ def test_tests_run_on_the_versions_that_users_get():
     assert {name: ours[name] for name in ours} == {name: theirs.get(name) for name in ours}
 
 
-@pytest.mark.parametrize('name', ['serve', 'serve-gpu'])
+@pytest.mark.parametrize(('name', 'other'), [('serving', 'serve'), ('serving-gpu', 'serve-gpu')])
+def test_the_endpoint_runs_models_on_the_versions_of_the_serve_side(name, other):
+    ours, theirs = versions(name), versions(other)
+    for package in ('onnxruntime', 'onnxruntime-gpu', 'onnx', 'numpy', 'opencv-python-headless',
+                    'simplejpeg'):
+        assert ours.get(package) == theirs.get(package), f'{package}: make lock'
+
+
+def test_the_endpoint_is_tested_on_the_versions_that_users_get():
+    ours, theirs = versions('serving'), versions('serving-dev')
+    shared = set(ours) & set(theirs)
+    assert 'numpy' in shared
+    assert {package: ours[package] for package in shared} == {
+        package: theirs[package] for package in shared}
+
+
+@pytest.mark.parametrize('name', ['serve', 'serve-gpu', 'serving', 'serving-gpu'])
 def test_the_serving_sets_hold_no_tensorflow(name):
     assert not [package for package in locked(name) if package.startswith(('tensor', 'tf'))]

@@ -1,3 +1,4 @@
+"""The commands of the TensorFlow side: what they do, print and refuse."""
 import dataclasses
 import importlib
 import json

@@ -1,3 +1,4 @@
+"""tools/import_checkpoint.py: what it reports, lists and refuses."""
 import importlib
 import json
 import sys

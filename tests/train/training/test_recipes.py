@@ -1,3 +1,4 @@
+"""Recipes: those of the table, and those in JSON files."""
 import pytest
 
 from ash_tf1.input_pipelines import DATASETS

@@ -1,0 +1,1 @@
+"""Writes artifacts as a model repository of NVIDIA's Triton Inference Server."""
