@@ -49,7 +49,7 @@ NOT_RUN = {
     'pipx': 'downloads a tool and a list of weaknesses',
 }
 # Documents of which nothing is run, and why.
-NOT_RUN_DOCUMENTS = {'docs/generation.md': 'needs CelebA, and hours; its tools have tests of theirs'}
+NOT_RUN_DOCUMENTS = {'docs/generation.md': 'needs CelebA, and hours; other tests run its tools'}
 
 needs_training = pytest.mark.skipif(not Path(TRAIN_PYTHON).exists(),
                                     reason='needs the training environment: make setup')
