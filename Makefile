@@ -20,7 +20,7 @@ NATIVE_SOURCES := $(shell find native -name '*.cc' -o -name '*.cu*' -o -name '*.
 export ORT_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-serving native serve cuda-harness demo test test-fast test-ci test-all hostile image-test serving-test lint bench lock clean
+.PHONY: help setup setup-serving native serve web cuda-harness demo test test-fast test-ci test-all hostile image-test serving-test lint bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,15 @@ native: ## build native ASH again for TensorFlow and onnxruntime; CUDA=1: for a 
 
 serve: setup-serving ## serve MODEL="artifact..." over HTTP and gRPC on this machine (docs/serving.md)
 	@exec $(SERVING)/python tools/serve.py $(MODEL) --http-port $(HTTP_PORT) --grpc-port $(GRPC_PORT)
+
+# Where npm is missing: apt-get install npm, or https://nodejs.org
+web/node_modules/.package-lock.json: web/package-lock.json
+	@cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+web: setup web/node_modules/.package-lock.json ## a page that runs MODEL in the browser, on localhost:8090, from runs/web
+	@$(SERVE)/python web/build.py $(firstword $(MODEL)) runs/web
+	@echo 'http://127.0.0.1:8090/   (Ctrl-C ends it)'
+	@exec $(SERVE)/python -m http.server 8090 --bind 127.0.0.1 --directory runs/web
 
 cuda-harness: ## check and time the CUDA kernels without TensorFlow; needs nvcc and a GPU
 	@mkdir -p runs/bench
@@ -92,6 +101,7 @@ serving-test: setup-serving ## test the endpoint: clients, load, Chromium, Trito
 	@tools/setup_env.sh triton
 	@{ command -v chromium && command -v npm && command -v ss && command -v wrk; } >/dev/null || \
 	  (apt-get update -qq && apt-get install -qqy chromium npm iproute2 wrk)
+	@$(MAKE) -s web/node_modules/.package-lock.json
 	$(SERVING)/python -m pytest -q tests/serving --timeout 900
 
 lint: setup ## check style (ruff), imports between packages, the Dockerfile and compose.yaml
@@ -110,5 +120,5 @@ lock: setup ## renew the locked, hashed requirements from their .in files
 	@tools/lock.sh
 
 clean: ## remove the environments, demos and caches (not your other runs, and not checkpoints/)
-	rm -rf .venv ash_tf1/native/libash_ops.so ash_onnx/native/libash_onnx.so $(NATIVE) $(FUSED) runs/demo-* runs/bench build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv web/node_modules ash_tf1/native/libash_ops.so ash_onnx/native/libash_onnx.so $(NATIVE) $(FUSED) runs/demo-* runs/bench runs/web build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -117,7 +117,7 @@ def made(function):
     folder = tempfile.mkdtemp(prefix='hostile-made-')
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.mkdir(os.path.join(folder, TEMPORARY))
-    status, out, err = in_child(lambda: function(folder) or 0, folder)
+    status, out, err = in_child(lambda: function(folder) or 0, folder, 10 * SECONDS)
     if status:
         raise RuntimeError('{} ended with {}: {}'.format(function.__name__, status, out + err))
     return folder
@@ -133,20 +133,20 @@ def reading(function):
     return run
 
 
-def in_child(function, folder):
+def in_child(function, folder, seconds=SECONDS):
     """(exit status or -signal, stdout, stderr) of a function in a child process."""
     logs = [folder + '.out', folder + '.err']
     child = os.fork()
     if not child:
         _child(function, folder, logs)
-    deadline, status = time.monotonic() + SECONDS, None
+    deadline, status = time.monotonic() + seconds, None
     while status is None:
         ended, code = os.waitpid(child, os.WNOHANG)
         if ended:
             status = -os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
         elif time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
-            deadline += SECONDS
+            deadline += seconds
         else:
             time.sleep(0.002)
     texts = []

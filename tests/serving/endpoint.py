@@ -32,7 +32,7 @@ class Endpoint:
             env=dict(os.environ, ASH_COMMIT='c0ffee'))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while (match := self._find(r'http://\S*:(\d+), gRPC on \S*:(\d+)')) is None:
             if time.monotonic() > end or self.process.poll() is not None:
                 self.process.kill()
