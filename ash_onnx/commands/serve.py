@@ -1,9 +1,10 @@
-"""Serves artifacts over HTTP and gRPC, by the Open Inference Protocol v2, on KServe's server."""
+"""Serves artifacts over HTTP and gRPC, on KServe's server."""
 
 import argparse
 import dataclasses
 
-from ash_onnx.commands.options import FUSED, Parser
+from ash_distribution.parser import Parser
+from ash_onnx.commands.options import FUSED
 from ash_onnx.commands.running import OK, run
 from ash_onnx.serving.loading import load_models
 from ash_onnx.serving.log import configure
@@ -12,13 +13,10 @@ from ash_onnx.serving.settings import Settings
 from ash_onnx.serving.version import describe_version
 from ash_onnx.session import PROVIDERS
 
-_EPILOG = """\
-A model is called by its folder. Beside a classifier NAME there is NAME_image, which takes JPEG and
-PNG files. http://HOST:PORT/ is a page to try them. docs/serving.md has clients, and says what this
-is not: it has no TLS and no users.
-
-example:
-  python tools/serve.py checkpoints/NAME --http-port 8080 --grpc-port 8081
+_NOTES = """\
+The protocol is the Open Inference Protocol v2. A model is called by its folder. Beside a classifier
+NAME there is NAME_image, which takes JPEG and PNG files. http://HOST:PORT/ is a page to try them.
+docs/serving.md has clients, and says what this is not: it has no TLS and no users.
 
 SIGTERM: it is no longer ready, answers what has arrived, and ends.
 
@@ -45,12 +43,14 @@ _OPTIONS = {
 
 def main(argv=None):
     """Parses argv and serves; returns the exit status."""
-    return run(_parser(), _serve, argv)
+    return run(build_parser(), _serve, argv)
 
 
-def _parser():
-    parser = Parser(prog='serve.py', description=__doc__, epilog=_EPILOG,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+def build_parser():
+    """The parser of the command's arguments."""
+    parser = Parser('serve', __doc__, [
+        'checkpoints/NAME', 'artifacts/A artifacts/B --provider cuda',
+        'checkpoints/NAME --host 0.0.0.0 --http-port 8080 --grpc-port 8081'], _NOTES)
     parser.add_argument('artifacts', nargs='+', metavar='artifact',
                         help='artifact folder, or the model.onnx in it')
     parser.add_argument('--provider', choices=PROVIDERS, default='cpu',
