@@ -61,6 +61,7 @@ WORKDIR /opt/ash
 COPY --from=train-build /opt/venv /opt/venv
 COPY --from=train-build /opt/ash/ash_tf1 ash_tf1
 COPY --from=train-tools /tools tools
+COPY ash_distribution ash_distribution
 # On many RTX cards cuDNN 7 fails to start for lack of memory unless TensorFlow's allocation grows.
 # The cache keeps what the driver compiles for a card that is newer than the image.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib \
@@ -101,6 +102,7 @@ WORKDIR /opt/ash
 COPY --from=train-ngc-build /opt/packages /opt/packages
 COPY --from=train-ngc-build /opt/ash/ash_tf1 ash_tf1
 COPY --from=train-tools /tools tools
+COPY ash_distribution ash_distribution
 ENV PYTHONPATH=/opt/packages PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp/matplotlib \
     TF_FORCE_GPU_ALLOW_GROWTH=true CUDA_CACHE_PATH=/runs/.cuda-cache CUDA_CACHE_MAXSIZE=4294967296
 USER 1000
@@ -145,6 +147,7 @@ RUN apt-get update \
 WORKDIR /opt/ash
 COPY --from=serve-build /opt/venv /opt/venv
 COPY --from=serve-op /opt/ash/ash_onnx ash_onnx
+COPY ash_distribution ash_distribution
 COPY tools/_serve_side.py tools/verify_onnx.py tools/predict.py tools/evaluate_onnx.py \
      tools/optimize.py tools/generate.py tools/serve.py tools/export_triton.py tools/
 # What the endpoint says that it is, since the image holds no .git.

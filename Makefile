@@ -2,6 +2,7 @@
 TRAIN := .venv/train/bin
 SERVE := .venv/serve/bin
 SERVING := .venv/serving/bin
+TASK ?= classification
 DATASET ?= digits
 DATA_DIR ?=
 NET ?=
@@ -26,6 +27,7 @@ help: ## list the targets
 	@echo
 	@echo '  make demo DATASET=cifar10 DATA_DIR=cifar-10-python.tar.gz   (about an hour on 2 cores)'
 	@echo '  make demo NET=resnet_v2_20 ACTIVATION=relu EPOCHS=4'
+	@echo '  make demo TASK=generation                        (a GAN; 3 minutes)'
 
 setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+) and native ASH; CUDA=1: for a GPU
 	@tools/setup_env.sh train
@@ -67,7 +69,7 @@ cuda-harness: ## check and time the CUDA kernels without TensorFlow; needs nvcc 
 	runs/bench/cuda-harness
 
 demo: setup ## train, evaluate, export, verify and predict (about 2 minutes on 2 cores)
-	@tools/demo.sh '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
+	@tools/demo.sh '$(TASK)' '$(DATASET)' '$(DATA_DIR)' '$(NET)' '$(ACTIVATION)' '$(EPOCHS)'
 
 # Which tests: an expression of the markers in pyproject.toml, where the one of `make test` is.
 PYTEST = python -m pytest -q -n auto --dist loadfile $(if $(MARKED),-m '$(MARKED)')
@@ -86,7 +88,7 @@ test-all: test-ci ## also every net at its full size, nets of other libraries, 2
 	$(TRAIN)/$(PYTEST) -m full_size tests/train
 	$(SERVE)/python -m pytest -q tests/project -m full_size
 
-hostile: setup ## judge 4,860 hostile inputs of both sides, with a table (about 15 minutes on 2 cores)
+hostile: setup ## judge 5,000 hostile inputs of both sides, with a table (about 15 minutes on 2 cores)
 	$(SERVE)/python tests/hostile/run.py serve
 	$(TRAIN)/python -W ignore tests/hostile/run.py train
 

@@ -1,4 +1,5 @@
 """Two packages: ash_tf1 for TensorFlow 1.15 on Python 3.7, ash_onnx for Python 3.10 or newer.
+Beside them, ash_distribution starts the commands of both.
 
 TensorFlow 1.15 is required only on the Pythons that it has releases for. It is not required on
 Python 3.8 either: that is the Python of NVIDIA's TensorFlow 1 image, which has its own TensorFlow.
@@ -18,8 +19,13 @@ from setuptools import Distribution, find_packages, setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
-VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'ash_tf1' / '__init__.py').read_text(),
+VERSION = re.search(r"^__version__ = '(.+)'$",
+                    (HERE / 'ash_distribution' / '__init__.py').read_text(),
                     re.MULTILINE).group(1)
+# The commands: ash_distribution.commands.main finds out which one was called.
+COMMANDS = ['train', 'evaluate', 'export', 'convert', 'import-checkpoint', 'save-images',
+            'summarize', 'measure-samples', 'verify', 'predict', 'evaluate-onnx', 'generate',
+            'optimize', 'serve', 'export-triton']
 TF1 = "python_version < '3.9'"
 STOCK_TF1 = "python_version < '3.8'"
 MODERN = "python_version >= '3.10'"
@@ -37,10 +43,13 @@ TRAIN = [
     'scipy; ' + TF1,
     'scikit-learn; ' + TF1,
     'matplotlib; ' + TF1,
+    "importlib-metadata; python_version < '3.8'",
 ]
 CONVERT = ['tf2onnx~=1.16.0; ' + TF1, 'onnx~=1.14.0; ' + TF1]
 SERVE = ['onnxruntime; ' + MODERN, 'onnx; ' + MODERN]
-SERVE_GPU = ['onnxruntime-gpu; ' + MODERN, 'onnx; ' + MODERN]
+# The last for CUDA 12, and the last cuDNN for Pascal and Volta: docs/docker.md says why.
+SERVE_GPU = ['onnxruntime-gpu[cuda,cudnn]<1.27; ' + MODERN, 'nvidia-cudnn-cu12<9.11; ' + MODERN,
+             'onnx; ' + MODERN]
 SERVING = ["kserve==0.21.0; python_version >= '3.10' and python_version < '3.14'"]
 DEV = ['pytest', 'pytest-timeout', 'ruff; ' + MODERN, 'import-linter; ' + MODERN, 'uv; ' + MODERN]
 
@@ -82,13 +91,16 @@ setup(
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    packages=find_packages(include=['ash_tf1', 'ash_tf1.*', 'ash_onnx', 'ash_onnx.*']),
+    packages=find_packages(include=['ash_tf1', 'ash_tf1.*', 'ash_onnx', 'ash_onnx.*',
+                                    'ash_distribution']),
+    entry_points={'console_scripts': ['ash-{} = ash_distribution.commands:main'.format(name)
+                                      for name in COMMANDS]},
     cmdclass={'build_py': BuildWithNative},
     distclass=MaybeBinary,
     package_data={'ash_tf1.checkpoint_import.rules': ['*.txt'], 'ash_onnx.serving': ['*.html']},
     python_requires='>=3.7',
     # opencv-python-headless has no windows, so it needs no display and runs on servers too.
-    install_requires=['numpy', 'opencv-python-headless', 'simplejpeg', 'tqdm'],
+    install_requires=['numpy', 'opencv-python-headless', 'shtab', 'simplejpeg', 'tqdm'],
     extras_require={'train': TENSORFLOW + TRAIN, 'train-gpu': TENSORFLOW_GPU + TRAIN,
                     'convert': TRAIN + CONVERT, 'serve': SERVE,
                     'serve-gpu': SERVE_GPU, 'serving': SERVE + SERVING, 'dev': DEV},

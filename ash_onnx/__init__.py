@@ -5,6 +5,13 @@
     logits, probabilities = model.run(images)        # uint8 RGB [N, H, W, 3]
 """
 
+import sys
+
+if sys.version_info < (3, 10):
+    raise ImportError('ash_onnx needs Python 3.10 or newer; here is Python {}.{}'.format(
+        *sys.version_info[:2]), name=__name__)
+
+from ash_distribution import __version__
 from ash_onnx.artifact import Artifact
 from ash_onnx.images import read_image
 from ash_onnx.kinds.classifier.annotation import annotate
@@ -18,8 +25,6 @@ from ash_onnx.preprocessing import Preprocessing
 from ash_onnx.session import PROVIDERS
 from ash_onnx.verify import Verification, verify
 
-__version__ = '0.1.0'
-
 __all__ = [
     'PROVIDERS',
     'Artifact',
@@ -29,6 +34,7 @@ __all__ = [
     'Prediction',
     'Preprocessing',
     'Verification',
+    '__version__',
     'annotate',
     'evaluate',
     'generate',

@@ -1,4 +1,4 @@
-"""How far an answer is from the recorded one, and the two rules that say how far it may be."""
+"""Compares an answer with the recorded one, by one of two rules: `AllClose` or `Tolerance`."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -31,7 +31,7 @@ class AllClose:
                 raise ValueError(f'{name} must be a finite number >= 0, got {value}')
 
     def allowed(self, expected):
-        """Returns by how much each element of a float64 array may be missed."""
+        """Returns by how much an answer may differ from each element of a float64 array."""
         return self.atol + self.rtol * np.abs(expected)
 
     def __str__(self):
@@ -40,7 +40,7 @@ class AllClose:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The rule that an artifact brings along, for a whole output.
+    """The rule in an artifact's own metadata, for a whole output.
 
     Attributes:
       relative: how much of the largest |expected| of an output each of its elements may differ by,
@@ -52,7 +52,7 @@ class Tolerance:
     integer_levels: int = 0
 
     def allowed(self, expected):
-        """Returns by how much any element of a float64 array may be missed, one number."""
+        """Returns by how much any element may differ from those of a float64 array, one number."""
         return self.relative * np.abs(expected).max(initial=0)
 
     def __str__(self):
@@ -70,11 +70,12 @@ class Difference:
       max_abs_difference: max |got - expected|, in float64 but for integers, which are subtracted
         as such; 1 where bools or strings are not equal. NaN where either holds a NaN or an
         infinity, 0 for an empty output.
-      max_rel_difference: max |got - expected| / max |expected|, one number for the whole output:
-        element by element, a probability of 1e-12 would decide it. NaN as above; infinite where
-        all expected values are 0 and the answer is not; the absolute one for bools and strings.
-      within_tolerance: whether the rule allows it, `AllClose` or `Tolerance`: floating point may
-        be missed by as much as its `allowed`, integers by its `integer_levels`; bools and strings
+      max_rel_difference: max |got - expected| / max |expected|, one number for the whole output.
+        (Relative differences of single elements would be decided by the smallest ones, such as
+        a probability of 1e-12.) NaN as above; infinite where all expected values are 0 and the
+        answer is not; the absolute one for bools and strings.
+      within_tolerance: whether the rule, an `AllClose` or a `Tolerance`, allows it: floating
+        point may differ by its `allowed`, integers by its `integer_levels`; bools and strings
         must be equal. False where either holds a NaN or an infinity.
       dtype: numpy's name of the output's dtype, `str` for strings.
     """

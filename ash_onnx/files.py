@@ -3,6 +3,8 @@
 import os
 import stat
 
+from ash_distribution.parser import shown
+
 MAX_NAMED = 10  # files that are passed over, in text; all of them in JSON
 
 
@@ -37,11 +39,6 @@ def read_bounded(path, limit):
         if size > limit:
             raise ValueError(f'{path}: more than {limit} bytes, {size}')
         return stream.read(size)  # not the limit, whose memory would be taken
-
-
-def shown(text):
-    """Returns text for a terminal: what is not printable, as in a file's name, is escaped."""
-    return ''.join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in str(text))
 
 
 def describe_others(paths):

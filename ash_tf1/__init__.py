@@ -3,9 +3,12 @@
 Importing this loads the native op where it is built, and does nothing else.
 """
 import sys
+import warnings
 
-__all__ = ['ASH', 'VGG11', 'VGG19', 'check_graph', 'get_activation', 'scoped_ash']
-__version__ = '0.1.0'
+from ash_distribution import __version__
+
+__all__ = ['ASH', 'VGG11', 'VGG19', '__version__', 'check_graph', 'get_activation',
+           'scoped_ash']
 
 
 def _check_tensorflow():
@@ -14,14 +17,18 @@ def _check_tensorflow():
               'TensorFlow 1); here is Python {}.{} with {}. Exported models need neither: ash_onnx '
               'runs them on Python 3.10 or newer.')
     try:
-        import tensorflow
+        with warnings.catch_warnings():
+            # Those of an old TensorFlow with newer packages, which its user can do nothing about.
+            warnings.simplefilter('ignore', FutureWarning)
+            import tensorflow
         version = tensorflow.__version__
     except ImportError as error:
         missing = 'no TensorFlow' if error.name == 'tensorflow' else (
             'a TensorFlow that does not load: {}'.format(str(error).strip().split('\n')[-1]))
-        raise ImportError(wanted.format(*sys.version_info[:2], missing)) from None
+        raise ImportError(wanted.format(*sys.version_info[:2], missing), name=__name__) from None
     if tuple(version.split('.')[:2]) not in (('1', '14'), ('1', '15')):
-        raise ImportError(wanted.format(*sys.version_info[:2], 'TensorFlow ' + version))
+        raise ImportError(wanted.format(*sys.version_info[:2], 'TensorFlow ' + version),
+                          name=__name__)
 
 
 _check_tensorflow()

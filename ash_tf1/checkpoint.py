@@ -278,8 +278,11 @@ def read_variables(prefix, stored, sources):
       (the caller's name, array) of each.
 
     Raises:
-      ValueError: the checkpoint is damaged. The message names the variable.
+      ValueError: the checkpoint is damaged, or lacks a variable. The message names the variable.
     """
+    for source in sources.values():
+        if source not in stored:
+            raise ValueError('checkpoint {} has no variable {}'.format(prefix, source))
     values = checkpoint_reading.read_values(prefix, [(source, *stored[source])
                                                      for source in sources.values()])
     with contextlib.closing(values):

@@ -1,24 +1,26 @@
-"""Files and folders that are either there whole or not at all."""
+"""Writes, moves and removes files and folders, so that each is there whole or not at all.
+
+Every change that a training run makes on the disk goes through this module.
+"""
 import contextlib
-import functools
-import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
 
-from ash_tf1.reading import open_regular
-
 _PARTIAL = re.compile(r'.+\.partial-\d+(\.\w+)?')  # what `replacing` writes to
 
 
 @contextlib.contextmanager
 def change(what, path):
-    """Stands around each change that a run makes on the disk.
+    """Is entered before each change that a run makes on the disk, and left after it. Does nothing.
 
-    It does nothing. Tests put something else in its place that ends the process before or after a
-    change, as a crash would.
+    Tests replace it by something that ends the process there, as a crash would.
+
+    Args:
+      what: 'move', 'remove' or 'append'.
+      path: of the file or folder that changes.
     """
     del what, path
     yield
@@ -124,16 +126,6 @@ def _replacing_folder(path, parent):
             if os.path.exists(old):
                 os.rename(old, path)
             raise
-
-
-def sha256(paths):
-    """The SHA-256 of the contents of files one after the other, as a hexadecimal string."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with open_regular(path) as handle:
-            for block in iter(functools.partial(handle.read, 1 << 20), b''):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def write_json(path, value):

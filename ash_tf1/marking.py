@@ -1,4 +1,5 @@
-"""Which folders are our own work, and nothing else: those alone are ever replaced."""
+"""Marks the folders that this package writes, so that only unchanged ones are ever replaced."""
+import contextlib
 import os
 
 from ash_tf1 import files, reading
@@ -8,7 +9,7 @@ MARK_FILE = '.ash_tf1.json'  # relative path -> SHA-256 of each file that was wr
 
 def mark(folder):
     """Writes down, in a folder that is whole, what it holds."""
-    written = {name: files.sha256([os.path.join(folder, name)])
+    written = {name: reading.sha256([os.path.join(folder, name)])
                for name in _paths(folder)[0] if name != MARK_FILE}
     files.write_json(os.path.join(folder, MARK_FILE), {'files': written})
 
@@ -47,6 +48,18 @@ def check_replaceable(folder, overwrite):
             raise _in_the_way(folder, name, 'has changed since it was written')
 
 
+@contextlib.contextmanager
+def replacing_folder(folder, overwrite):
+    """As `files.replacing_folder`, for a folder that `check_replaceable` lets be replaced.
+
+    It is asked before, and again at the end: somebody may have put something there meanwhile.
+    """
+    check_replaceable(folder, overwrite)
+    with files.replacing_folder(folder) as fresh:
+        yield fresh
+        check_replaceable(folder, overwrite)
+
+
 def _in_the_way(folder, name, problem):
     return ValueError('{} {}: {} will not be replaced'.format(
         os.path.join(folder, name), problem, folder))
@@ -54,7 +67,7 @@ def _in_the_way(folder, name, problem):
 
 def _sha256(path):
     # A link, or what is no regular file, is none of ours.
-    return None if os.path.islink(path) or not os.path.isfile(path) else files.sha256([path])
+    return None if os.path.islink(path) or not os.path.isfile(path) else reading.sha256([path])
 
 
 def _read_mark(path):

@@ -19,6 +19,7 @@ from scipy import special
 
 from ash_tf1 import gradients, kernels, native
 from ash_tf1.monitoring import pass_shares, record_pass_share
+from ash_tf1.names import unknown
 from ash_tf1.variables import make_variable, refuse_keras
 
 Z_K_INIT = 1e-3
@@ -288,7 +289,7 @@ def get_activation(name, implementation=AUTO):
       A function: tensor -> tensor of the same shape and dtype.
 
     Raises:
-      ValueError: the name or the implementation is unknown; the message lists the known ones.
+      ValueError: the name or the implementation is unknown; the message has the nearest ones.
     """
     check_implementation(implementation)
     activation = ACTIVATIONS.get(str(name))
@@ -297,8 +298,7 @@ def get_activation(name, implementation=AUTO):
         z_score(float(fixed.group(1)))
         activation = functools.partial(fixed_ash, k=float(fixed.group(1)))
     if activation is None:
-        raise ValueError('unknown activation {!r}; known are {}, and f_ash_K for any K in (0, 100)'
-                         .format(name, ', '.join(sorted(ACTIVATIONS))))
+        raise unknown('activation', name, ACTIVATIONS, also=', and f_ash_K for any K in (0, 100)')
     if getattr(activation, 'func', activation) in (ASH, leaky_ash, fixed_ash):
         activation = functools.partial(activation, implementation=implementation)
     return activation

@@ -1,13 +1,14 @@
-"""Activations, nets, data sets, tasks and recipes of one's own, from a Python file.
+"""Activations, nets, data sets, tasks and recipes of one's own: from files, or installed packages.
 
     from ash_tf1 import plugins
 
     @plugins.activation('hard_ash')
     def hard_ash(x): ...
 
-A command loads the file by `--plugin FILE`; docs/extending.md has an example of each part. A run
-records the path and the SHA-256 of each file that it was started with, so that a resume, an
-evaluation and an export find it again.
+A command loads the file by `--plugin FILE`; docs/extending.md has an example of each part. An
+installed distribution offers its parts by an entry point of the group `ash_tf1.plugins`, and
+`--plugin NAME` loads them. A run records the path and the SHA-256 of each file that it was started
+with, so that a resume, an evaluation and an export find it again.
 """
 import hashlib
 import importlib.util
@@ -16,7 +17,7 @@ import os
 import sys
 from typing import NamedTuple
 
-from ash_tf1 import files, input_pipelines, nets, ops, tasks
+from ash_tf1 import files, input_pipelines, installed, nets, ops, tasks
 from ash_tf1.reading import read_bounded, read_json
 from ash_tf1.training import recipes
 from ash_tf1.training.settings import Settings
@@ -27,10 +28,13 @@ _loaded = {}  # SHA-256 of a file -> `Plugin`
 
 
 class Plugin(NamedTuple):
-    """A Python file that was loaded."""
+    """A Python file that was loaded. The last three are empty for one that a path was given of."""
 
     path: str    # absolute
     sha256: str  # of the file
+    name: str = ''          # of its entry point
+    distribution: str = ''  # that brings the entry point
+    version: str = ''       # of the distribution
 
 
 def activation(name):
@@ -81,25 +85,27 @@ def _add(kind, registry, name, value):
     return value
 
 
-def load(paths):
+def load(given):
     """Runs Python files that register parts; one that ran before is not run again.
 
     Args:
-      paths: of the files.
+      given: paths of the files, or names of entry points of the group `ash_tf1.plugins`.
 
     Returns:
       A list of a `Plugin` for each.
 
     Raises:
-      ValueError: a file cannot be read, or raised an error; the message names it. What it had
-        registered before stays.
+      ValueError: a file cannot be read, or raised an error, or there is no entry point of a name;
+        the message names it. What it had registered before stays.
     """
     found = []
-    for path in paths:
-        code, plugin = _read(path)
-        if plugin.sha256 not in _loaded:
-            _run(code, plugin)
-            _loaded[plugin.sha256] = plugin
+    for one in given:
+        if os.sep in one or one.endswith('.py') or os.path.exists(one):
+            code, plugin = _read(one)
+            _run_once(plugin, lambda code=code, plugin=plugin: _run(code, plugin))
+        else:
+            point, plugin = _find_installed(one)
+            _run_once(plugin, lambda point=point: importlib.import_module(point.module))
         found.append(plugin)
     return found
 
@@ -113,6 +119,29 @@ def _read(path):
     return code, Plugin(os.path.realpath(path), hashlib.sha256(code).hexdigest())
 
 
+def _find_installed(name):
+    """(`installed.EntryPoint` of a name, its `Plugin`)."""
+    points = installed.entry_points()
+    if name not in points:
+        raise ValueError('plugin {} is neither a file nor installed; installed are {}'.format(
+            name, ', '.join(sorted(points)) or 'none'))
+    point = points[name]
+    _, plugin = _read(installed.path_of(point))
+    return point, plugin._replace(name=name, distribution=point.distribution,
+                                  version=point.version)
+
+
+def _run_once(plugin, function):
+    if plugin.sha256 in _loaded:
+        return
+    try:
+        function()
+    except Exception as error:
+        raise ValueError('plugin {}: {}: {}'.format(
+            plugin.path, type(error).__name__, error)) from error
+    _loaded[plugin.sha256] = plugin
+
+
 def _run(code, plugin):
     name = 'ash_tf1_plugin_{}'.format(plugin.sha256[:12])
     module = importlib.util.module_from_spec(
@@ -120,19 +149,19 @@ def _run(code, plugin):
     sys.modules[name] = module
     try:
         exec(compile(code, plugin.path, 'exec'), module.__dict__)  # what was hashed is what runs
-    except Exception as error:
+    except Exception:
         del sys.modules[name]
-        raise ValueError('plugin {}: {}: {}'.format(
-            plugin.path, type(error).__name__, error)) from error
+        raise
 
 
 def record(folder, plugins):
     """Writes into a run's folder which plugins it was started with, where there are any."""
     if plugins:
-        files.write_json(os.path.join(folder, RECORD_FILE), [one._asdict() for one in plugins])
+        files.write_json(os.path.join(folder, RECORD_FILE), [
+            {key: value for key, value in one._asdict().items() if value} for one in plugins])
 
 
-def load_for(folder, paths=()):
+def load_for(folder, given=()):
     """Loads what the run or import in a folder was made with, and files that are given.
 
     A file that has changed, that is gone, or that lies in the folder itself is run only where it
@@ -140,7 +169,7 @@ def load_for(folder, paths=()):
 
     Args:
       folder: of the run.
-      paths: of files that are given.
+      given: what is given, as for `load`.
 
     Returns:
       A list of `Plugin`s, as for `load`.
@@ -148,14 +177,17 @@ def load_for(folder, paths=()):
     Raises:
       ValueError: a file must be given; the message says which. Or as for `load`.
     """
-    given = load(paths)
-    names = {os.path.basename(one.path) for one in given}
-    found = list(given)
+    found = load(given)
+    keys = {_key(one) for one in found}
     for recorded in _recorded(folder):
-        if os.path.basename(recorded.path) in names or recorded.sha256 in _loaded:
-            continue
-        found += load([_trusted(folder, recorded)])
+        if _key(recorded) not in keys and recorded.sha256 not in _loaded:
+            found += load([_trusted(folder, recorded)])
     return found
+
+
+def _key(plugin):
+    """What tells that a given plugin takes the place of a recorded one."""
+    return plugin.name or os.path.basename(plugin.path)
 
 
 def _recorded(folder):
@@ -163,23 +195,43 @@ def _recorded(folder):
     if not os.path.exists(path):
         return []
     try:
-        return [Plugin(str(one['path']), str(one['sha256'])) for one in read_json(path)]
-    except (TypeError, KeyError) as error:
+        return [Plugin(**{key: str(value) for key, value in one.items()})
+                for one in read_json(path)]
+    except (TypeError, AttributeError) as error:
         raise ValueError('{} does not hold the plugins of a run: {!r}'.format(
             path, error)) from None
 
 
 def _trusted(folder, recorded):
-    """The path of a recorded plugin that may run unasked; raises ValueError where none may."""
-    reason = None
+    """The path or name of a recorded plugin that may run unasked; raises ValueError if none may."""
+    reason = (_doubt_installed if recorded.name else _doubt_file)(folder, recorded)
+    if reason:
+        raise ValueError('{} was made with the plugin {}, which {}: give it by --plugin {}, if '
+                         'you trust its code'.format(folder, recorded.name or recorded.path, reason,
+                                                     recorded.name or 'FILE'))
+    return recorded.name or recorded.path
+
+
+def _doubt_file(folder, recorded):
+    """Why a file that was given by its path may not run unasked; None if it may."""
     inside = os.path.join(os.path.realpath(folder), '')
     if os.path.realpath(recorded.path).startswith(inside):
-        reason = 'lies in the folder itself'
-    elif not os.path.isabs(recorded.path) or not os.path.exists(recorded.path):
-        reason = 'is not there'
-    elif _read(recorded.path)[1].sha256 != recorded.sha256:
-        reason = 'has changed'
-    if reason:
-        raise ValueError('{} was made with the plugin {}, which {}: give it by --plugin FILE, if '
-                         'you trust its code'.format(folder, recorded.path, reason))
-    return recorded.path
+        return 'lies in the folder itself'
+    if not os.path.isabs(recorded.path) or not os.path.exists(recorded.path):
+        return 'is not there'
+    if _read(recorded.path)[1].sha256 != recorded.sha256:
+        return 'has changed'
+    return None
+
+
+def _doubt_installed(folder, recorded):
+    """The same for one that an installed distribution offers, wherever that lies now."""
+    del folder
+    if recorded.name not in installed.entry_points():
+        return 'is not installed (it came with {} {})'.format(recorded.distribution,
+                                                              recorded.version)
+    _, now = _find_installed(recorded.name)
+    if now.sha256 != recorded.sha256:
+        return 'has changed since {} {} (here is {} {})'.format(
+            recorded.distribution, recorded.version, now.distribution, now.version)
+    return None

@@ -35,7 +35,7 @@ def export(net, activation, out, opset=opsets.DEFAULT):
     images = np.random.RandomState(0).randint(0, 256, (1,) + tuple(shape)).astype(np.uint8)
     answers = onnx_model.run_frozen(graph_def, SIGNATURE, images)
     # Random weights magnify roundings: the tolerance says nothing of a trained net.
-    artifact.write(out, proof.Proof(graph_def, SIGNATURE, [images], answers, proof.MOST), {
+    artifact.write(out, False, proof.Proof(graph_def, SIGNATURE, [images], answers, proof.MOST), {
         'kind': 'image_classifier', 'labels': json.dumps(list(map(str, range(classes)))),
         'input_shape': json.dumps(list(shape)), 'net': net, 'activation': activation,
         'samples': 'noise'}, opset=opset)

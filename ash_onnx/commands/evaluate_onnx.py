@@ -1,19 +1,15 @@
-"""Measures the accuracy of an exported artifact on a folder tree of images."""
+"""Measures the accuracy of an artifact on folders of images."""
 
-import argparse
-
-from ash_onnx.commands.options import Parser, add_model_arguments
+from ash_distribution.parser import Parser
+from ash_onnx.commands.options import add_model_arguments
 from ash_onnx.commands.running import OK, open_model, print_json, print_text, run
 from ash_onnx.kinds.classifier.evaluation import evaluate, format_evaluation
 from ash_onnx.loading import load_model
 
-_EPILOG = """\
+_NOTES = """\
 The tree has one folder for each class, named by its label: images/cat/1.png, images/dog/2.jpg.
 Images are JPEG and PNG files, whatever their names end in, and are fitted to the model as
 predict.py does. One that cannot be read ends the evaluation; other files are passed over and named.
-
-example:
-  python tools/evaluate_onnx.py checkpoints/NAME images/ --batch-size 128
 
 exit status: 0 evaluated, 2 bad input
 """
@@ -21,12 +17,14 @@ exit status: 0 evaluated, 2 bad input
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    return run(_parser(), _evaluate, argv)
+    return run(build_parser(), _evaluate, argv)
 
 
-def _parser():
-    parser = Parser(prog='evaluate_onnx.py', description=__doc__, epilog=_EPILOG,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+def build_parser():
+    """The parser of the command's arguments."""
+    parser = Parser('evaluate-onnx', __doc__, [
+        'checkpoints/NAME images/', 'checkpoints/NAME images/ --provider cuda',
+        'checkpoints/NAME images/ --batch-size 128 --json'], _NOTES)
     add_model_arguments(parser)
     parser.add_argument('image_dir', help='folder with one folder of images for each class')
     parser.add_argument('--batch-size', type=int, default=64, metavar='N',

@@ -1,21 +1,15 @@
-"""Writes artifacts as a model repository of NVIDIA's Triton Inference Server."""
+"""Writes artifacts as a model repository for Triton."""
 
-import argparse
-
-from ash_onnx.commands.options import Parser
+from ash_distribution.parser import Parser
 from ash_onnx.commands.running import OK, run
 from ash_onnx.session import PROVIDERS
 from ash_onnx.triton.config import Options
 from ash_onnx.triton.repository import export
 
-_EPILOG = """\
+_NOTES = """\
 Each artifact becomes a model that is called by its folder, in a version that is one more than the
 largest that is there; nothing that is there is changed. A classifier NAME gets NAME_image too, an
 ensemble that takes JPEG and PNG files. REPOSITORY/README.md has the line that starts Triton.
-
-examples:
-  python tools/export_triton.py checkpoints/NAME repository
-  python tools/export_triton.py artifacts/A artifacts/B repository --provider cuda --instances 2
 
 exit status: 0 written, 2 bad input
 """
@@ -23,12 +17,14 @@ exit status: 0 written, 2 bad input
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    return run(_parser(), _export, argv)
+    return run(build_parser(), _export, argv)
 
 
-def _parser():
-    parser = Parser(prog='export_triton.py', description=__doc__, epilog=_EPILOG,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+def build_parser():
+    """The parser of the command's arguments."""
+    parser = Parser('export-triton', __doc__, [
+        'checkpoints/NAME repository', 'checkpoints/NAME repository --fused --version 3',
+        'artifacts/A artifacts/B repository --provider cuda --instances 2'], _NOTES)
     parser.add_argument('artifacts', nargs='+', metavar='artifact',
                         help='artifact folder, or the model.onnx in it')
     parser.add_argument('repository', help='folder of the repository; made where there is none')

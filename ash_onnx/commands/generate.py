@@ -1,11 +1,14 @@
-"""Makes images with an exported generator, and draws them as one picture."""
+"""Makes images with an exported generator, and draws them."""
 
 import argparse
 import itertools
 import re
 from pathlib import Path
 
-from ash_onnx.commands.options import Parser, add_model_arguments
+import numpy as np
+
+from ash_distribution.parser import Parser
+from ash_onnx.commands.options import add_model_arguments
 from ash_onnx.commands.running import OK, open_model, print_json, print_text, run
 from ash_onnx.kinds.generator.generation import BATCH_SIZE, check_positive, stream
 from ash_onnx.kinds.generator.grid import check_grid, draw_grid
@@ -14,16 +17,11 @@ from ash_onnx.pictures import check_picture_path, same_file, write_picture
 
 GRID, STEPS = (5, 10), 10
 
-_EPILOG = """\
+_NOTES = """\
 Image i of a seed is the same however many are made, in batches of any size (but for rounding, by
 one grey level). OUT shows the images row by row. With --walk it is a strip of --steps images from
 the first of one seed to the first of another: along a straight line where z is uniform, which stays
 where z was in training, and along an arc where z is normal, which keeps the distance from the mean.
-
-examples:
-  python tools/generate.py checkpoints/NAME images.png --seed 3
-  python tools/generate.py checkpoints/NAME strip.png --walk 0 1 --steps 12
-  python tools/generate.py checkpoints/NAME first.png --count 10000 --separate images/
 
 exit status: 0 made, 2 bad input
 """
@@ -31,12 +29,15 @@ exit status: 0 made, 2 bad input
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    return run(_parser(), _generate, argv)
+    return run(build_parser(), _generate, argv)
 
 
-def _parser():
-    parser = Parser(prog='generate.py', description=__doc__, epilog=_EPILOG,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+def build_parser():
+    """The parser of the command's arguments."""
+    parser = Parser('generate', __doc__, [
+        'checkpoints/NAME images.png --seed 3',
+        'checkpoints/NAME strip.png --walk 0 1 --steps 12',
+        'checkpoints/NAME first.png --count 10000 --separate images/'], _NOTES)
     add_model_arguments(parser)
     parser.add_argument('out', metavar='OUT', help='the picture to write, .png or .jpg')
     parser.add_argument('--seed', type=int, metavar='S', help='0 to 2**32 - 1 (default: 0)')
@@ -74,17 +75,17 @@ def _generate(args):
     if separate is not None and same_file(separate, Path(args.out).parent):
         raise ValueError(f'{args.out}: OUT must not be in the folder of --separate')
     model = open_model(load_generator, args)
+    seed = args.walk[0] if args.walk else args.seed or 0
+    grid = (1, STEPS if args.steps is None else args.steps) if args.walk else args.grid or GRID
+    first = model.run(model.draw(seed)[np.newaxis])[0]
+    check_grid(*grid, *first.shape[:2])  # before the others are made
     if args.walk:
-        vectors = model.walk(*args.walk, STEPS if args.steps is None else args.steps)
-        count, grid = len(vectors), (1, len(vectors))
+        count, vectors = grid[1], model.walk(*args.walk, grid[1])
     else:
-        seed, grid = args.seed or 0, args.grid or GRID
         count = grid[0] * grid[1] if args.count is None else args.count
         vectors = (model.draw(seed, i) for i in range(count))
     images = stream(model, vectors, count, args.batch_size, args.quiet)
-    shown = [next(images)]
-    check_grid(*grid, *shown[0].shape[:2])  # before the others are made
-    shown += itertools.islice(images, grid[0] * grid[1] - 1)
+    shown = list(itertools.islice(images, grid[0] * grid[1]))
     picture = draw_grid(shown, *grid)
     if separate is not None:
         separate.mkdir(exist_ok=True)

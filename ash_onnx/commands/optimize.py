@@ -1,9 +1,7 @@
-"""Writes another form of an artifact: float16, int8, or with fused ASH for servers of others."""
+"""Writes another form of an artifact: float16, int8, or fused."""
 
-import argparse
-
-from ash_onnx.commands.options import Parser
-from ash_onnx.commands.running import OK, run
+from ash_distribution.parser import Parser
+from ash_onnx.commands.running import OK, print_json, run
 from ash_onnx.images import read_all
 from ash_onnx.kinds.classifier import side_by_side
 from ash_onnx.kinds.classifier.side_by_side import format_sides
@@ -11,23 +9,21 @@ from ash_onnx.loading import load_model
 from ash_onnx.optimizing import FLOAT16, FUSED, INT8, optimize
 from ash_onnx.verify import format_verification
 
-_EPILOG = """\
+_NOTES = """\
 forms:
-  --float16  weights and tensors of half the size, for GPUs; no faster on a CPU. What goes in and
-             out keeps its type, ASH and the softmax are computed in float32.
-  --int8     8 bits for the inputs and weights of convolutions and matrix products, for CPUs, chosen
-             by the images of --images; --reduce-range where the CPU has no VNNI.
-  --fused    one fused op in the place of each ASH, and its library beside the model, for programs
-             that open the model with onnxruntime themselves and register the library.
+  --float16  weights and tensors of half the size, for GPUs; no faster on a CPU.
+             What goes in and out keeps its type. ASH and the softmax are
+             computed in float32.
+  --int8     8 bits for the inputs and weights of convolutions and matrix
+             products, for CPUs, chosen by the images of --images;
+             --reduce-range where the CPU has no VNNI.
+  --fused    one fused op in the place of each ASH, and its library beside the
+             model, for programs that open the model with onnxruntime themselves
+             and register the library.
 
 OUT becomes a full artifact with the test data of the source. Its metadata say what was done and on
 which processor; for float16 and int8 they have a tolerance: twice the difference that its answers
 to the test data have. The file stays portable, but with --fused.
-
-examples:
-  python tools/optimize.py checkpoints/NAME artifacts/NAME-int8 --int8 --images photos/ \\
-      --compare test-images/
-  python tools/optimize.py checkpoints/NAME artifacts/NAME-fused --fused
 
 exit status: 0 written, 2 bad input
 """
@@ -35,12 +31,15 @@ exit status: 0 written, 2 bad input
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    return run(_parser(), _optimize, argv)
+    return run(build_parser(), _optimize, argv)
 
 
-def _parser():
-    parser = Parser(prog='optimize.py', description=__doc__, epilog=_EPILOG,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+def build_parser():
+    """The parser of the command's arguments."""
+    parser = Parser('optimize', __doc__, [
+        'checkpoints/NAME artifacts/NAME-int8 --int8 --images photos/ --compare test-images/',
+        'checkpoints/NAME artifacts/NAME-fused --fused',
+        'checkpoints/NAME artifacts/NAME-float16 --float16'], _NOTES)
     parser.add_argument('artifact', help='artifact folder, or the model.onnx in it')
     parser.add_argument('out', help='artifact folder to make')
     form = parser.add_mutually_exclusive_group(required=True)
@@ -56,6 +55,7 @@ def _parser():
                              'with one folder of images for each class')
     parser.add_argument('--threads', type=int, metavar='N',
                         help='--compare: CPU threads within one operator (default: all cores)')
+    parser.add_argument('--json', action='store_true', help='write JSON to stdout')
     return parser
 
 
@@ -67,11 +67,17 @@ def _optimize(args):
     if args.form == INT8:
         source = load_model(args.artifact, fused=False)
         pixels = read_all(args.images or (), source.input_shape, source.preprocessing)
-    print(format_verification(
-        optimize(args.artifact, args.out, args.form, pixels, args.reduce_range)))
+    verification, sides = optimize(args.artifact, args.out, args.form, pixels,
+                                   args.reduce_range), None
     if args.compare is not None:
         models = {'float32': load_model(args.artifact, threads=args.threads),
                   args.form: load_model(args.out, threads=args.threads)}
-        print()
-        print(format_sides(side_by_side.compare(models, args.compare)))
+        sides = side_by_side.compare(models, args.compare)
+    if args.json:
+        print_json({'artifact': args.out, **verification.to_dict(),
+                    'compared': sides and [side.to_dict() for side in sides]})
+    else:
+        print(format_verification(verification))
+        if sides:
+            print('\n' + format_sides(sides))
     return OK

@@ -1,18 +1,8 @@
-"""The parser of the commands, and the options of those that run an artifact."""
+"""The options of the commands that run an artifact."""
 
-import argparse
-
-from ash_onnx.files import shown
 from ash_onnx.session import PROVIDERS
 
 FUSED = {'auto': 'auto', 'yes': True, 'no': False}  # --fused -> the argument of `load_artifact`
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose messages show no control characters of what it was given."""
-
-    def error(self, message):
-        super().error(shown(message))
 
 
 def add_model_arguments(parser):

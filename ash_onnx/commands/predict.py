@@ -1,9 +1,9 @@
 """Classifies JPEG and PNG files with an exported artifact."""
 
-import argparse
 import sys
 
-from ash_onnx.commands.options import Parser, add_model_arguments
+from ash_distribution.parser import Parser
+from ash_onnx.commands.options import add_model_arguments
 from ash_onnx.commands.running import (
     BAD_INPUT,
     OK,
@@ -20,13 +20,10 @@ from ash_onnx.kinds.classifier.prediction import format_predictions, predict
 from ash_onnx.loading import load_model
 from ash_onnx.pictures import check_picture_path
 
-_EPILOG = """\
+_NOTES = """\
 An image is scaled and cropped as the artifact's metadata say (preprocessing); where they do not,
 it is scaled until it covers the model's input, and its centre is cropped. A file that cannot be
 read gets one line on stderr; the others are classified all the same, and the exit status is 2.
-
-example:
-  python tools/predict.py checkpoints/NAME cat.png photos/ --top 3 --save predictions.png
 
 exit status: 0 all classified, 2 bad input
 """
@@ -34,12 +31,14 @@ exit status: 0 all classified, 2 bad input
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    return run(_parser(), _predict, argv)
+    return run(build_parser(), _predict, argv)
 
 
-def _parser():
-    parser = Parser(prog='predict.py', description=__doc__, epilog=_EPILOG,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+def build_parser():
+    """The parser of the command's arguments."""
+    parser = Parser('predict', __doc__, [
+        'checkpoints/NAME photo.jpg', 'checkpoints/NAME photos/ --top 1 --json',
+        'checkpoints/NAME cat.png photos/ --top 3 --save predictions.png'], _NOTES)
     add_model_arguments(parser)
     parser.add_argument('paths', nargs='+', metavar='image',
                         help='image file, or a folder for the images in it')

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 
+from ash_distribution.commands import end
 from ash_onnx import limits
 from ash_onnx.commands.options import FUSED
 from ash_onnx.files import shown
@@ -26,8 +27,7 @@ def run(parser, function, argv):
     args = parser.parse_args(argv)
     args.program = parser.prog
     memory_limit = getattr(args, 'memory_limit', None)
-    if getattr(signal.getsignal(signal.SIGINT), '__module__', '') == '_serve_side':
-        # As tools/ has it during imports.
+    if signal.getsignal(signal.SIGINT) is end:  # as it is during imports
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not

@@ -1,24 +1,18 @@
-"""Serves artifacts over HTTP and gRPC, by the Open Inference Protocol v2, on KServe's server."""
+"""Serves artifacts over HTTP and gRPC (Open Inference Protocol v2)."""
 
 import argparse
 import dataclasses
 
-from ash_onnx.commands.options import FUSED, Parser
+from ash_distribution.parser import Parser
+from ash_onnx.commands.options import FUSED
 from ash_onnx.commands.running import OK, run
-from ash_onnx.serving.loading import load_models
-from ash_onnx.serving.log import configure
-from ash_onnx.serving.server import GuardedServer
 from ash_onnx.serving.settings import Settings
-from ash_onnx.serving.version import describe_version
 from ash_onnx.session import PROVIDERS
 
-_EPILOG = """\
+_NOTES = """\
 A model is called by its folder. Beside a classifier NAME there is NAME_image, which takes JPEG and
 PNG files. http://HOST:PORT/ is a page to try them. docs/serving.md has clients, and says what this
 is not: it has no TLS and no users.
-
-example:
-  python tools/serve.py checkpoints/NAME --http-port 8080 --grpc-port 8081
 
 SIGTERM: it is no longer ready, answers what has arrived, and ends.
 
@@ -45,12 +39,14 @@ _OPTIONS = {
 
 def main(argv=None):
     """Parses argv and serves; returns the exit status."""
-    return run(_parser(), _serve, argv)
+    return run(build_parser(), _serve, argv)
 
 
-def _parser():
-    parser = Parser(prog='serve.py', description=__doc__, epilog=_EPILOG,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+def build_parser():
+    """The parser of the command's arguments."""
+    parser = Parser('serve', __doc__, [
+        'checkpoints/NAME', 'artifacts/A artifacts/B --http-port 9080 --grpc-port 9081',
+        'checkpoints/NAME --host 0.0.0.0 --workers 4 --access-log'], _NOTES)
     parser.add_argument('artifacts', nargs='+', metavar='artifact',
                         help='artifact folder, or the model.onnx in it')
     parser.add_argument('--provider', choices=PROVIDERS, default='cpu',
@@ -82,6 +78,16 @@ def _serve(args):
     """Serves until a signal comes; returns 0."""
     names = {field.name for field in dataclasses.fields(Settings)}
     settings = Settings(**{key: value for key, value in vars(args).items() if key in names})
+    try:
+        # Here, so that the command can say how it is used without them.
+        from ash_onnx.serving.loading import load_models
+        from ash_onnx.serving.log import configure
+        from ash_onnx.serving.server import GuardedServer
+        from ash_onnx.serving.version import describe_version
+    except ImportError as error:
+        raise ValueError('this needs requirements/serving.txt, as .venv/serving/bin/python has '
+                         "after `make setup-serving`, or pip install '.[serving]': "
+                         f'{error}') from error
     configure(settings.access_log)
     server = GuardedServer(settings, describe_version())
     server.start(load_models(args.artifacts, settings, server.gate, server.metrics,

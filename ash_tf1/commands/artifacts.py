@@ -1,5 +1,6 @@
 """Functions that the commands which write an artifact share."""
 import importlib
+import json
 
 
 def needing_tf2onnx(name, package='ash_tf1.converting'):
@@ -15,8 +16,11 @@ def needing_tf2onnx(name, package='ash_tf1.converting'):
             error)) from error
 
 
-def print_exported(result):
-    """Prints one line about an `artifact.Exported`."""
+def print_exported(result, as_json):
+    """Prints one line about an `artifact.Exported`, or JSON."""
+    if as_json:
+        print(json.dumps(dict(result._asdict(), nodes=dict(result.nodes.most_common())), indent=2))
+        return
     print('{}: {:.2f} MB, {} nodes ({}), {} examples in the test data set'.format(
         result.folder, result.size / 1e6, sum(result.nodes.values()),
         ', '.join('{} {}'.format(count, op) for op, count in result.nodes.most_common()),

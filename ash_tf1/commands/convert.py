@@ -3,7 +3,9 @@ import argparse
 import contextlib
 import os
 
-from ash_tf1 import files, marking, plugins, preprocessing
+from ash_distribution.commands import to_paste
+from ash_distribution.parser import Parser
+from ash_tf1 import marking, plugins, preprocessing
 from ash_tf1.commands import export_onnx, options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
 from ash_tf1.commands.import_checkpoint import INPUT_SHAPE, classifier_target
@@ -18,15 +20,18 @@ KERAS_SUFFIXES = ('.h5', '.hdf5', '.keras')
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        description='Convert a graph that TensorFlow 1 saved, with ASH in any of its forms or '
-                    'without, to an artifact: model.onnx, and a test data set of inputs with the '
-                    'answers that the graph itself gave to them. Variables are read from their '
-                    'checkpoint without running ops of the graph. A graph is refused if it has an '
-                    'op that reads or writes files, runs Python or draws random numbers; such an '
-                    'op is not run.',
-        epilog='example: python tools/convert.py saved_model/ artifacts/vgg19 --set keep_prob=1.0; '
-               'then, on modern Python: python tools/verify_onnx.py artifacts/vgg19')
+    parser = Parser(
+        'convert',
+        'Convert a graph that TensorFlow 1 saved, with ASH in any of its forms or '
+        'without, to an artifact: model.onnx, and a test data set of inputs with the '
+        'answers that the graph itself gave to them. Variables are read from their '
+        'checkpoint without running ops of the graph. A graph is refused if it has an '
+        'op that reads or writes files, runs Python or draws random numbers; such an '
+        'op is not run.',
+        ['saved_model/ artifacts/vgg19 --set keep_prob=1.0',
+         'frozen.pb artifacts/vgg19 --labels labels.txt --preprocess vgg',
+         'model.ckpt-1000 artifacts/vgg11 --net vgg_11 --classes 10'],
+        notes='then, on modern Python:\n  ' + to_paste('verify', 'artifacts/vgg19'))
     parser.add_argument('source', metavar='SOURCE',
                         help='a frozen GraphDef, .pb or .pbtxt; the folder of a SavedModel; the '
                              'prefix or folder of a checkpoint with its MetaGraph (.meta); a Keras '
@@ -73,21 +78,22 @@ def main(argv=None):
     options.add_plugin(parser)
     options.add_artifact_options(parser)
     _add_net(parser.add_argument_group(
-        'for a checkpoint that your own training loop wrote for one of the nets here; the artifact '
-        'is an image classifier'))
+        'for the checkpoint of a net',
+        'For a checkpoint that your own training loop wrote for one of the nets here. The artifact '
+        'is an image classifier.'))
     return run(parser, _convert, argv)
 
 
 def _add_net(group):
-    group.add_argument('--net', metavar='NAME', help='the net, as for tools/train.py')
+    options.add_name(group, 'net', '--net', help='the net; ' + options.LISTED)
     group.add_argument('--classes', type=int, metavar='N',
                        help='number of classes, if there are no --labels; the labels are then 0, '
                             '1, 2 and so on')
     options.add_input_size(group, '224; for a graph with --labels its own, or what photos are '
                                   'fitted to if it takes any size')
     options.add_any_size(group)
-    group.add_argument('--activation', metavar='NAME',
-                       help='its activation, as for tools/train.py (default: ash)')
+    options.add_name(group, 'activation', '--activation',
+                     help='its activation; {} (default: ash)'.format(options.LISTED))
     group.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
                        help='options of the net, such as stride_placement=slim')
     group.add_argument('--scope', metavar='NAME',
@@ -101,8 +107,7 @@ def _convert(args):
         return _convert_run(args)
     containment = needing_tf2onnx('containment')
     convert = _net_conversion(args) if args.net else _conversion(args)
-    marking.check_replaceable(args.out_dir, args.overwrite)
-    with files.replacing_folder(args.out_dir) as folder:
+    with marking.replacing_folder(args.out_dir, args.overwrite) as folder:
         os.rmdir(folder)  # the child process makes it anew, if it succeeds
         gigabytes = (containment.default_gigabytes() if args.memory_limit is None
                      else args.memory_limit)
@@ -110,7 +115,7 @@ def _convert(args):
             result = containment.call(lambda: convert(folder), args.time_limit, gigabytes,
                                       args.verbose)
     result = result._replace(folder=args.out_dir)
-    print_exported(result)
+    print_exported(result, args.json)
     return 0
 
 
@@ -148,7 +153,7 @@ def _convert_run(args):
     return export_onnx.export(argparse.Namespace(
         checkpoint_dir=args.source, out_dir=args.out_dir, checkpoint=None, data_dir=None,
         samples=8, keep_graph=args.keep_graph, overwrite=args.overwrite, opset=args.opset,
-        plugin=args.plugin, any_size=args.any_size,
+        plugin=args.plugin, any_size=args.any_size, json=args.json,
         images=args.samples and [args.samples]))
 
 

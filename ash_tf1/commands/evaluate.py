@@ -1,29 +1,29 @@
 """Evaluate a checkpoint of a training run with TensorFlow."""
-import argparse
 import json
 
+from ash_distribution.parser import Parser
 from ash_tf1 import plugins
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
-from ash_tf1.input_pipelines import DATASETS
 from ash_tf1.training.evaluation import SPLITS, evaluate
 
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        description='Evaluate a checkpoint with TensorFlow: one of a training run, or one that was '
-                    'imported with --labels, on a data set or on photos in folders.',
-        epilog='example: python tools/evaluate.py runs/ash --data-dir cifar-10-batches-py; '
-               'python tools/evaluate.py imported --images photos')
+    parser = Parser(
+        'evaluate',
+        'Evaluate a checkpoint with TensorFlow: one of a training run, or one that was '
+        'imported with --labels, on a data set or on photos in folders.',
+        ['runs/digits', 'runs/digits --split validation --checkpoint best',
+         'imported/resnet50 --images photos'])
     parser.add_argument('run_dir', metavar='RUN_DIR',
                         help='folder of the run, or folder that tools/import_checkpoint.py wrote')
     parser.add_argument('--checkpoint', metavar='PATH',
                         help='"best", or a checkpoint: its folder, its prefix, or its .index, '
                              '.meta or .data-* file (default: the latest)')
-    parser.add_argument('--dataset', metavar='NAME',
-                        help='data set with the same labels and image size: {} (default: the one '
-                             'of the run)'.format(', '.join(DATASETS)))
+    options.add_name(parser, 'dataset', '--dataset',
+                     help='data set with the same labels and image size; {} (default: the one of '
+                          'the run)'.format(options.LISTED))
     parser.add_argument('--images', metavar='DIR',
                         help='evaluate on photos instead: a folder with a folder of PNG or JPEG '
                              'files for each class, named by its label')
@@ -35,7 +35,7 @@ def main(argv=None):
                         help='images per step; changes no result (default: 500, fewer if the '
                              'images are large)')
     options.add_plugin(parser)
-    parser.add_argument('--json', action='store_true', help='print JSON instead of text')
+    options.add_json(parser)
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     return run(parser, _evaluate, argv)
 

@@ -1,6 +1,6 @@
 """Export a checkpoint as an ONNX artifact."""
-import argparse
-
+from ash_distribution.commands import to_paste
+from ash_distribution.parser import Parser
 from ash_tf1 import plugins
 from ash_tf1.commands import options
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
@@ -10,13 +10,14 @@ from ash_tf1.sessions import compute_in_one_thread
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        description='Export a checkpoint of a training run, or one that was imported with '
-                    '--labels, as an artifact: model.onnx, and a test data set of real images with '
-                    'the answers that TensorFlow gave to them.',
-        epilog='example: python tools/export_onnx.py runs/ash artifacts/ash; '
-               'python tools/export_onnx.py imported artifacts/resnet50 --images photos; '
-               'then, on modern Python: python tools/verify_onnx.py artifacts/ash')
+    parser = Parser(
+        'export',
+        'Export a checkpoint of a training run, or one that was imported with '
+        '--labels, as an artifact: model.onnx, and a test data set of real images with '
+        'the answers that TensorFlow gave to them.',
+        ['runs/digits artifacts/digits', 'runs/digits artifacts/best --checkpoint best',
+         'imported/resnet50 artifacts/resnet50 --images photos'],
+        notes='then, on modern Python:\n  ' + to_paste('verify', 'artifacts/digits'))
     parser.add_argument('checkpoint_dir', metavar='CHECKPOINT_DIR',
                         help='folder of the run, or folder that tools/import_checkpoint.py wrote')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write the artifact to')
@@ -44,5 +45,5 @@ def export(args):
     result = needing_tf2onnx('runs').export(
         args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir, args.samples,
         args.keep_graph, args.overwrite, args.opset, args.images, args.any_size)
-    print_exported(result)
+    print_exported(result, args.json)
     return 0

@@ -1,7 +1,7 @@
 """Import an old checkpoint, under the names of today's nets."""
-import argparse
 import json
 
+from ash_distribution.parser import Parser
 from ash_tf1 import checkpoint, checkpoint_import, preprocessing
 from ash_tf1.checkpoint_import.rules import ready_rules
 from ash_tf1.commands import options
@@ -17,17 +17,19 @@ INPUT_SHAPE = (224, 224, 3)  # of images, if none is given
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        description='Import a TensorFlow 1 checkpoint of other code: give its variables the names '
-                    'that the nets have here, check them, and write them as a current checkpoint. '
-                    'With --labels, tools/evaluate.py and tools/export_onnx.py accept the folder '
-                    'of NEW as they accept the folder of a run. '
-                    'Rules say which name becomes which; docs/legacy-checkpoints.md describes '
-                    'them. There are ready rules for: {}.'.format(
-                        ', '.join(ready_rules())),
-        epilog='example: python tools/import_checkpoint.py resnet_v1_50.ckpt '
-               'imported/resnet50.ckpt --map slim-resnet-v1 --net resnet_v1_50 --activation relu '
-               '--net-options stride_placement=slim --labels imagenet.txt --preprocess vgg')
+    parser = Parser(
+        'import-checkpoint',
+        'Import a TensorFlow 1 checkpoint of other code: give its variables the names '
+        'that the nets have here, check them, and write them as a current checkpoint. '
+        'With --labels, tools/evaluate.py and tools/export_onnx.py accept the folder '
+        'of NEW as they accept the folder of a run. '
+        'Rules say which name becomes which; docs/legacy-checkpoints.md describes '
+        'them. There are ready rules for: {}.'.format(', '.join(ready_rules())),
+        ['resnet_v1_50.ckpt --list',
+         'resnet_v1_50.ckpt imported/resnet50/model.ckpt --map slim-resnet-v1 --net resnet_v1_50 '
+         '--net-options stride_placement=slim --activation relu --labels imagenet.txt '
+         '--preprocess vgg',
+         'old.ckpt --dry-run --map rules.txt --net vgg_11 --classes 100'])
     parser.add_argument('old', metavar='OLD',
                         help='checkpoint, V1 or V2: its folder, its prefix, or its .index, .meta '
                              'or .data-* file')
@@ -44,9 +46,9 @@ def main(argv=None):
     parser.add_argument('--ignore-unmatched', action='store_true',
                         help='leave out variables that no rule matches and that the net does not '
                              'have')
-    group = parser.add_argument_group('the net that the checkpoint is for (without --net, names '
-                                      'and shapes are not checked)')
-    group.add_argument('--net', metavar='NAME', help='a net, as for tools/train.py')
+    group = parser.add_argument_group('the net that the checkpoint is for',
+                                      'Without --net, names and shapes are not checked.')
+    options.add_name(group, 'net', '--net', help='the net; ' + options.LISTED)
     group.add_argument('--classes', type=int, metavar='N', help='number of classes')
     group.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
                        help='options of the net, such as stride_placement=slim')
@@ -57,14 +59,15 @@ def main(argv=None):
     options.add_preprocess(group, 'how a photo becomes the input that the net was trained on, '
                                    'for model.json')
     options.add_input_size(group, '224')
-    group.add_argument('--activation', default='ash', metavar='NAME',
-                       help='its activation, as for tools/train.py (default: %(default)s)')
+    options.add_name(group, 'activation', '--activation', default='ash',
+                     help='its activation; {} (default: %(default)s)'.format(options.LISTED))
     group.add_argument('--scope', metavar='NAME',
                        help='variable scope of the net (default: its name)')
     group.add_argument('--initialize-missing', action='store_true',
                        help='give initial values to variables of the net that OLD does not have')
     group.add_argument('--seed', type=int, default=0, metavar='N',
                        help='seed of these initial values (default: %(default)s)')
+    options.add_json(parser)
     return run(parser, _import_checkpoint, argv)
 
 
@@ -77,6 +80,9 @@ def _import_checkpoint(args):
     report = checkpoint_import.import_checkpoint(
         args.old, args.new, args.map, target, args.ignore_unmatched, args.initialize_missing,
         args.seed, args.overwrite, args.dry_run)
+    if args.json:
+        print(json.dumps(dict(report._asdict(), new=None if args.dry_run else args.new), indent=2))
+        return 0
     _print_import(report)
     if target is not None and target.described:
         print('{} for {} labels, images {}, {}'.format(

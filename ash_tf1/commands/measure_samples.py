@@ -1,9 +1,9 @@
 """Measure the samples of generators, and draw them side by side."""
-import argparse
 import csv
 import json
 import os
 
+from ash_distribution.parser import Parser
 from ash_tf1 import files, plugins, preprocessing
 from ash_tf1.commands import options
 from ash_tf1.commands.artifacts import needing_tf2onnx
@@ -16,17 +16,19 @@ COLUMNS = ('activation', 'epoch', 'run', 'frechet', 'faces', 'nearest')
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        description='Measure the samples of generators beside the real images of the first run, at '
-                    'one or several epochs. The Frechet distance is that of features to the '
-                    'training images; less is better. It is called FID only where the features are '
-                    'those of Inception. "faces" is the share of samples in which OpenCV finds a '
-                    'face. "nearest" is the median distance of a sample to its nearest training '
-                    'image, in grey levels: far below that of real images, samples are copies. '
-                    'OUT_DIR gets samples.csv, grids.png, and nearest.png, which shows the '
-                    'nearest training image below each sample of the last run and epoch.',
-        epilog='example: python tools/measure_samples.py runs/ash runs/relu --epochs 10 50 100 '
-               '--features checkpoints/resnet20-cifar10-ash/checkpoint --out measured')
+    parser = Parser(
+        'measure-samples',
+        'Measure the samples of generators beside the real images of the first run, at '
+        'one or several epochs. The Frechet distance is that of features to the '
+        'training images; less is better. It is called FID only where the features are '
+        'those of Inception. "faces" is the share of samples in which OpenCV finds a '
+        'face. "nearest" is the median distance of a sample to its nearest training '
+        'image, in grey levels: far below that of real images, samples are copies. '
+        'OUT_DIR gets samples.csv, grids.png, and nearest.png, which shows the '
+        'nearest training image below each sample of the last run and epoch.',
+        ['runs/ash --out measured', 'runs/ash runs/relu --epochs 10 50 100 --out measured '
+         '--features checkpoints/resnet20-cifar10-ash/run',
+         'runs/ash --face-count 1000 --out measured --json'])
     parser.add_argument('runs', metavar='RUN_DIR', nargs='+', help='folder of a run')
     parser.add_argument('--out', required=True, metavar='OUT_DIR', dest='out_dir',
                         help='folder to write to; files of these names in it are replaced')
@@ -50,7 +52,7 @@ def main(argv=None):
                         help='of a frozen graph: height and width (default: those of its input)')
     options.add_preprocess(parser, 'of a frozen graph: how images become its input')
     options.add_plugin(parser)
-    parser.add_argument('--json', action='store_true', help='print JSON')
+    options.add_json(parser)
     return run(parser, _measure, argv)
 
 

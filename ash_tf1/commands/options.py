@@ -1,16 +1,19 @@
 """Options that several commands share."""
 import argparse
+import collections
 import dataclasses
 
 from ash_tf1 import preprocessing
 from ash_tf1.converting import opsets
 from ash_tf1.input_pipelines import DATASETS
-from ash_tf1.nets import NETS
+from ash_tf1.nets import GANS, NETS
 from ash_tf1.ops import ACTIVATIONS
 from ash_tf1.tasks import TASKS
 from ash_tf1.training.settings import Settings
 
-_NAMES = {'task': TASKS, 'net': NETS, 'activation': ACTIVATIONS, 'dataset': DATASETS}
+NAMES = {'task': TASKS, 'net': collections.ChainMap(NETS, GANS), 'activation': ACTIVATIONS,
+         'dataset': DATASETS}
+LISTED = 'train --list shows all'  # of those names
 
 
 def add_settings(parser):
@@ -19,8 +22,8 @@ def add_settings(parser):
     for field in dataclasses.fields(Settings):
         option = '--' + field.name.replace('_', '-')
         help_text = field.metadata['help']
-        if field.name in _NAMES:
-            help_text += ': ' + ', '.join(_NAMES[field.name])
+        if field.name in NAMES:
+            help_text += ' (--list shows all)'
         common = dict(dest=field.name, default=argparse.SUPPRESS, help=help_text)
         if isinstance(field.default, bool):
             group.add_argument(option, action='store_true', **common)
@@ -30,8 +33,20 @@ def add_settings(parser):
         elif isinstance(field.default, tuple):
             group.add_argument(option, type=field.metadata['of'], nargs='*', metavar='X', **common)
         else:
-            group.add_argument(option, type=type(field.default), choices=field.metadata['choices'],
-                               metavar=None if field.metadata['choices'] else 'X', **common)
+            action = group.add_argument(
+                option, type=type(field.default), choices=field.metadata['choices'],
+                metavar=None if field.metadata['choices'] else 'X', **common)
+            action.names = NAMES.get(field.name)  # for the completion in a shell
+
+
+def add_name(parser, setting, *flags, **how):
+    """Adds an argument that takes a name of `NAMES`, as a setting does."""
+    parser.add_argument(*flags, metavar='NAME', **how).names = NAMES[setting]
+
+
+def add_json(parser):
+    """Adds --json to a parser."""
+    parser.add_argument('--json', action='store_true', help='print JSON to stdout instead of text')
 
 
 def add_any_size(parser):
@@ -43,9 +58,10 @@ def add_any_size(parser):
 
 def add_plugin(parser):
     """Adds --plugin, which `plugins.load` and `plugins.load_for` read, to a parser."""
-    parser.add_argument('--plugin', action='append', default=[], metavar='FILE',
+    parser.add_argument('--plugin', action='append', default=[], metavar='FILE|NAME',
                         help='Python file with an activation, net, data set, task or recipe of '
-                             'your own, which is run; see docs/extending.md')
+                             'your own, which is run, or name of an installed plugin; see '
+                             'docs/extending.md')
 
 
 def add_artifact_options(parser):
@@ -58,11 +74,12 @@ def add_artifact_options(parser):
     parser.add_argument('--overwrite', action='store_true',
                         help='replace the artifact that OUT_DIR holds, where this wrote it and '
                              'nothing in it has changed')
+    add_json(parser)
 
 
 def add_preprocess(parser, help_text):
     """Adds --preprocess, which `preprocessing.parse` reads, to a parser."""
-    parser.add_argument('--preprocess', nargs='+', default=[], metavar='NAME|KEY=VALUE',
+    parser.add_argument('--preprocess', nargs='+', default=[], metavar='WORD',
                         help='{}: {}; then keys such as channels=BGR mean=104,117,124 std=1 '
                              'scale=1/255 resize=stretch crop=0.875 interpolation=bilinear '
                              '(default: RGB from 0 to 255)'.format(

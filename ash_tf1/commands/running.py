@@ -5,6 +5,9 @@ import sys
 
 import tensorflow.compat.v1 as tf
 
+from ash_distribution.commands import end
+from ash_distribution.parser import shown
+
 FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 _PATHS = ('run_dir', 'out_dir', 'checkpoint_dir', 'source', 'old', 'new')
 
@@ -17,8 +20,7 @@ def run(parser, function, argv):
     outside of training gives 130. If the reader of the output has gone, the status is 141.
     """
     args = parser.parse_args(argv)
-    if getattr(signal.getsignal(signal.SIGINT), '__module__', '') == '_train_side':
-        # As tools/ has it during imports.
+    if signal.getsignal(signal.SIGINT) is end:  # as it is during imports
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):  # as what a caller puts in its place may not
@@ -47,5 +49,4 @@ def run(parser, function, argv):
 
 def _one_line(error):
     """The message of an error, with escapes for what is not printable, as in a file's name."""
-    text = ' '.join(str(error).split()) or type(error).__name__
-    return ''.join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+    return shown(' '.join(str(error).split()) or type(error).__name__)

@@ -1,7 +1,9 @@
 """Save a data set as image files."""
-import argparse
+import json
 
-from ash_tf1 import files, marking
+from ash_distribution.parser import Parser
+from ash_tf1 import marking
+from ash_tf1.commands import options
 from ash_tf1.commands.running import run
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.saving import save_image_folder
@@ -10,12 +12,13 @@ from ash_tf1.training.evaluation import SPLITS, find_split
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        description='Save a data set as PNG files, OUT_DIR/LABEL/INDEX.png, for tools/predict.py '
-                    'and tools/evaluate_onnx.py. The files hold exactly the pixels of the data '
-                    'set.',
-        epilog='example: python tools/save_images.py cifar10 images --data-dir cifar-10-batches-py')
-    parser.add_argument('dataset', metavar='DATASET', help='name of the data set')
+    parser = Parser(
+        'save-images',
+        'Save a data set as PNG files, OUT_DIR/LABEL/INDEX.png, for predict and '
+        'evaluate-onnx. The files hold exactly the pixels of the data set.',
+        ['digits images', 'cifar10 images --data-dir cifar-10-python.tar.gz --split train',
+         'digits images --per-class 2 --overwrite'])
+    options.add_name(parser, 'dataset', 'dataset', help='the data set; ' + options.LISTED)
     parser.add_argument('out_dir', metavar='OUT_DIR', help='folder to write to')
     parser.add_argument('--data-dir', metavar='PATH', help='folder or archive of the data set')
     parser.add_argument('--split', choices=SPLITS, default='test',
@@ -27,15 +30,19 @@ def main(argv=None):
     parser.add_argument('--overwrite', action='store_true',
                         help='replace OUT_DIR, if this command wrote it and nothing in it has '
                              'changed')
+    options.add_json(parser)
     return run(parser, _save_images, argv)
 
 
 def _save_images(args):
     dataset = load_dataset(args.dataset, args.data_dir, image_size=args.image_size)
     split = find_split(dataset, args.split)
-    marking.check_replaceable(args.out_dir, args.overwrite)
-    with files.replacing_folder(args.out_dir) as folder:
+    with marking.replacing_folder(args.out_dir, args.overwrite) as folder:
         count = save_image_folder(split, dataset.labels, folder, args.per_class)
         marking.mark(folder)
-    print('{}: {} images of {} classes'.format(args.out_dir, count, len(dataset.labels)))
+    if args.json:
+        print(json.dumps(dict(folder=args.out_dir, images=count, classes=len(dataset.labels)),
+                         indent=2))
+    else:
+        print('{}: {} images of {} classes'.format(args.out_dir, count, len(dataset.labels)))
     return 0

@@ -1,33 +1,34 @@
 """Print the layers of a net."""
-import argparse
 import json
 
+from ash_distribution.parser import Parser
 from ash_tf1 import plugins
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
-from ash_tf1.nets import NETS, get_net, reference_task
+from ash_tf1.nets import get_net, reference_task
 from ash_tf1.nets import summary as summaries
-from ash_tf1.ops import ACTIVATIONS, get_activation
+from ash_tf1.ops import get_activation
 
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        description='Print what a net is made of: each layer\'s output (without the batch), its '
-                    'trained parameters, its multiply-adds for one image, and its activation. The '
-                    'parameters of the activation are counted separately.',
-        epilog='example: python tools/summarize.py resnet_v1_50 --activation ash '
-               '--net-options stride_placement=3x3')
-    parser.add_argument('net', metavar='NET', help=', '.join(NETS))
+    parser = Parser(
+        'summarize',
+        'Print what a net is made of: each layer\'s output (without the batch), its '
+        'trained parameters, its multiply-adds for one image, and its activation. The '
+        'parameters of the activation are counted separately.',
+        ['resnet_v1_50', 'vgg_11 --input-size 32 --classes 10 --activation relu',
+         'resnet_v1_50 --net-options stride_placement=3x3 --json'])
+    options.add_name(parser, 'net', 'net', help='the net; ' + options.LISTED)
     options.add_input_size(parser, '32 or 224, the size that the net was published for')
     parser.add_argument('--classes', type=int, metavar='N',
                         help='number of classes (default: 10 or 1000, as published)')
-    parser.add_argument('--activation', default='ash', metavar='NAME',
-                        help='%s (default: %%(default)s)' % ', '.join(ACTIVATIONS))
+    options.add_name(parser, 'activation', '--activation', default='ash',
+                     help=options.LISTED + ' (default: %(default)s)')
     parser.add_argument('--net-options', nargs='*', default=[], metavar='KEY=VALUE',
                         help='options of the net, such as dropout_rate=0.3')
     options.add_plugin(parser)
-    parser.add_argument('--json', action='store_true', help='print JSON')
+    options.add_json(parser)
     return run(parser, _summarize, argv)
 
 

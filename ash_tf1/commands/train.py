@@ -1,10 +1,13 @@
 """Train a net with a chosen activation."""
-import argparse
 import dataclasses
+import json
 import os
+import sys
 
+from ash_distribution.commands import to_paste
+from ash_distribution.parser import Parser
 from ash_tf1 import plugins, training
-from ash_tf1.commands import options
+from ash_tf1.commands import listing, options, showing
 from ash_tf1.commands.running import run
 from ash_tf1.training.recipes import RECIPES, get_recipe
 from ash_tf1.training.run_dir import SETTINGS_FILE, load_settings
@@ -13,17 +16,33 @@ from ash_tf1.training.settings import Settings
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        description='Train a net with a chosen activation. A recipe gives all settings; options '
-                    'change single ones. Ctrl-C stops after the current step and saves.',
-        epilog='example: python tools/train.py --recipe cifar-short --data-dir cifar-10-batches-py '
-               '--activation ash --run-dir runs/ash')
-    parser.add_argument('--run-dir', required=True, metavar='DIR',
+    parser = Parser(
+        'train',
+        'Train a net with a chosen activation. A recipe gives all settings; options '
+        'change single ones. Ctrl-C stops after the current step and saves.',
+        ['--recipe digits --run-dir runs/digits',
+         '--recipe cifar-short --data-dir cifar-10-python.tar.gz --activation swish '
+         '--run-dir runs/swish',
+         '--resume --run-dir runs/digits'])
+    parser.add_argument('--run-dir', metavar='DIR',
                         help='folder for checkpoints, logs and the learning curve')
     parser.add_argument('--resume', action='store_true',
                         help='go on with the run in --run-dir, under its own settings')
-    parser.add_argument('--recipe', help='one of {} (default: digits)'.format(
-        ', '.join(RECIPES)))
+    parser.add_argument('--extend', action='store_true',
+                        help='lengthen the run in --run-dir to the --epochs or --steps given; a '
+                             'step schedule keeps its boundaries, another one needs a '
+                             '--constant-rate for the steps that are added')
+    parser.add_argument('--recipe', metavar='NAME|FILE',
+                        help='a named recipe (--list shows all), or a JSON file with the settings '
+                             'that differ from the defaults (default: digits)').names = RECIPES
+    parser.add_argument('--list', nargs='?', const='all', choices=('all', *listing.KINDS),
+                        metavar='KIND',
+                        help='only print the names that can be given, with a line about each: of '
+                             'all kinds, or of one: ' + ', '.join(listing.KINDS))
+    parser.add_argument('--show-settings', action='store_true',
+                        help='only print all settings that the recipe and the options give; with '
+                             '--json as a recipe')
+    options.add_json(parser)
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     options.add_plugin(parser)
     options.add_settings(parser)
@@ -31,33 +50,60 @@ def main(argv=None):
 
 
 def _train(args):
-    go_on = 'go on by: python tools/train.py --resume --run-dir {}'.format(args.run_dir)
+    args.resume = args.resume or args.extend
+    if args.run_dir is None and (args.resume or not (args.list or args.show_settings)):
+        raise ValueError('give the folder of the run by --run-dir')
     mine = plugins.load_for(args.run_dir, args.plugin) if args.resume else plugins.load(args.plugin)
+    if args.list:
+        print('\n'.join(listing.listing(args.list)))
+        return 0
+    base, given = base_and_given(args)
+    settings = dataclasses.replace(base, **given)
+    if args.show_settings:
+        print(showing.settings_as_json(settings) if args.json else
+              showing.settings_as_text(settings, base, given))
+        return 0
+    if not settings.dataset:
+        raise ValueError('the recipe {} names no data set: give --dataset'.format(args.recipe))
+    go_on = 'go on: ' + to_paste('train', '--resume', '--run-dir', args.run_dir)
+    # With --json, stdout has the figures alone.
+    report = {'report': _say_on_stderr} if args.json else {}
     try:
-        result = training.train(settings_from(args), args.run_dir, args.resume,
-                                progress=not args.quiet,
-                                on_begin=lambda: plugins.record(args.run_dir, mine))
+        result = training.train(settings, args.run_dir, args.resume, progress=not args.quiet,
+                                on_begin=lambda: plugins.record(args.run_dir, mine),
+                                extend=args.extend, **report)
     except OSError as error:
         if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
             raise
         raise OSError('{}; the checkpoints saved before are kept; when the cause is removed, {}'
                       .format(error, go_on)) from error
-    if result.curve:
+    stopped = result.signal is not None and result.step != result.total_steps
+    if args.json:
+        print(json.dumps(showing.figures(args.run_dir, result), indent=2, allow_nan=False))
+    elif result.curve:
         print('learning curve: {}'.format(result.curve))
-    if result.signal is None or result.step == result.total_steps:
+    if stopped:
+        (_say_on_stderr if args.json else print)('stopped by signal {} and saved at step {} of {}; '
+                                                 '{}'.format(result.signal, result.step,
+                                                             result.total_steps, go_on))
+        return 128 + result.signal
+    if not args.json:
         print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
-        return 0
-    print('stopped by signal {} and saved at step {} of {}; {}'.format(
-        result.signal, result.step, result.total_steps, go_on))
-    return 128 + result.signal
+    return 0
 
 
-def settings_from(args):
-    """The `Settings` for arguments: those of a recipe or a resumed run, changed by the options.
+def _say_on_stderr(line):
+    training.say(line, sys.stderr)
+
+
+def base_and_given(args):
+    """What the arguments say about the settings.
+
+    Returns:
+      (the `Settings` of the recipe or of the resumed run, dict of the settings that options give).
 
     Raises:
-      ValueError: a value is invalid, --recipe is given for a resumed run, or neither the recipe
-        nor an option names a data set.
+      ValueError: a value is invalid, or --recipe is given for a resumed run.
     """
     given = {field.name: getattr(args, field.name) for field in dataclasses.fields(Settings)
              if hasattr(args, field.name)}
@@ -68,14 +114,14 @@ def settings_from(args):
             given[name] = os.path.abspath(given[name])
     if args.resume:
         if args.recipe:
-            raise ValueError('--resume takes the settings of the run; leave --recipe out')
+            raise ValueError('--resume and --extend take the settings of the run; leave --recipe '
+                             'out')
+        if args.extend and not {'epochs', 'steps'} & set(given):
+            raise ValueError('--extend needs the new length of the run, by --epochs or --steps')
         base = load_settings(args.run_dir)
     else:
         base = get_recipe(args.recipe or 'digits')
     if 'steps' in given or 'epochs' in given:
         # The given length replaces that of the recipe, also if that is in the other unit.
         base = dataclasses.replace(base, steps=0, epochs=0)
-    settings = dataclasses.replace(base, **given)
-    if not settings.dataset:
-        raise ValueError('the recipe {} names no data set: give --dataset'.format(args.recipe))
-    return settings
+    return base, given

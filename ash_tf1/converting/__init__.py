@@ -1,4 +1,4 @@
-"""From what TensorFlow 1 left to an artifact: one ONNX model and the proof of what it answers.
+"""Converts checkpoints and graphs of TensorFlow 1 to artifacts: a model, and proof of its answers.
 
 `runs` exports our own runs, `foreign` converts the graphs of others, in the child process of
 `containment`. On the way of the latter

@@ -1,4 +1,4 @@
-"""Whether the argument of a gate is ASH's: a proof, not a measurement.
+"""Proves that the argument of a gate, u in x * sigmoid(u), is that of ASH.
 
 The argument of ASH can be written in hundreds of ways. All are polynomials in x, in statistics of x
 and in constants, and equal functions have equal polynomials. So the ops between x and the argument

@@ -12,7 +12,7 @@ import tf2onnx
 from onnx import numpy_helper
 
 import ash_tf1
-from ash_tf1 import files, marking
+from ash_tf1 import marking
 from ash_tf1.converting import card, onnx_model, opsets
 
 MODEL_FILE = 'model.onnx'
@@ -30,11 +30,13 @@ class Exported(NamedTuple):
     samples: int     # examples in the test data set
 
 
-def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT, texts=()):
+def write(out_dir, overwrite, proof, properties, keep_graph=False, opset=opsets.DEFAULT,
+          texts=()):
     """Converts a graph and writes the artifact folder, or nothing.
 
     Args:
-      out_dir: the folder; `marking.check_replaceable` has been asked.
+      out_dir, overwrite: the folder, and whether it may be replaced, as for
+        `marking.replacing_folder`.
       proof: the `proof.Proof` of the graph, whose inputs and answers become the test data set.
       properties: dict of strings, what the metadata_props say beyond tolerance and versions.
       keep_graph: whether the frozen TensorFlow graph is kept too.
@@ -45,7 +47,7 @@ def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT, te
       What was `Exported`.
 
     Raises:
-      ValueError: models are not made for the opset.
+      ValueError: models are not made for the opset, or something is in the way.
       RuntimeError: the conversion failed or was not complete.
     """
     signature = proof.signature
@@ -60,7 +62,7 @@ def write(out_dir, proof, properties, keep_graph=False, opset=opsets.DEFAULT, te
     for key, value in properties.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
-    with files.replacing_folder(out_dir) as folder:
+    with marking.replacing_folder(out_dir, overwrite) as folder:
         onnx.save(model, os.path.join(folder, MODEL_FILE))
         _write_text(os.path.join(folder, CARD_FILE), card.text(properties, model))
         for name, text in dict(texts).items():

@@ -1,6 +1,7 @@
-"""A function in a child process with limits: a graph may do what no check foresees.
+"""Runs a function in a child process, with limits of time and memory.
 
-TensorFlow ends its process where an assertion of its own fails, and takes what memory it gets.
+No check finds every harm that a graph can do: TensorFlow ends its process where an assertion of its
+own fails, and takes what memory it gets.
 """
 import multiprocessing
 import os

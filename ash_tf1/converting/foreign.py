@@ -1,11 +1,11 @@
-"""From a graph that other code wrote to an artifact: of its tensors, or of another kind."""
+"""Converts a graph that other code wrote to an artifact, of its tensors or of another kind."""
 import json
 from dataclasses import dataclass
 from typing import Any, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import files, marking
+from ash_tf1 import marking
 from ash_tf1.converting import (
     artifact,
     freezing,
@@ -16,6 +16,7 @@ from ash_tf1.converting import (
     samples,
     sources,
 )
+from ash_tf1.reading import sha256
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def convert(source, out_dir, options=Options()):
                                            options.adapter and options.adapter.preprocessing)
     properties.update({
         'net': source.name,
-        'source_sha256': files.sha256(source.files),
+        'source_sha256': sha256(source.files),
         'samples': origin,
     })
     if not options.adapter:
@@ -92,7 +93,8 @@ def convert(source, out_dir, options=Options()):
             artifact.describe_input(
                 name, [None] * value.ndim if tensor.shape is None else tensor.shape, value)
             for name, tensor, value in zip(names, found, inputs)])
-    return artifact.write(out_dir, proof.prove(graph_def, signature, inputs), properties,
+    return artifact.write(out_dir, options.overwrite,
+                          proof.prove(graph_def, signature, inputs), properties,
                           options.keep_graph, options.opset, texts)
 
 

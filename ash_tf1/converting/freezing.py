@@ -1,6 +1,7 @@
-"""The variables of a graph become constants, with values that no op of the graph has read.
+"""Replaces the variables of a graph by constants, whose values it reads from the checkpoint.
 
-The graph's restore op says which tensor of the checkpoint each variable takes, and is not run.
+No op of the graph is run for that. Its restore op says which tensor of the checkpoint each variable
+takes.
 """
 import re
 from typing import NamedTuple

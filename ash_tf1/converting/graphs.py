@@ -1,4 +1,4 @@
-"""A graph of somebody else: what lies between its inputs and outputs, and whether that may run.
+"""Cuts a graph of other code to what lies between inputs and outputs, and checks that it may run.
 
 A graph is a program. What is cut out here holds nothing but ops that tf2onnx converts, or that
 `lowering` replaces: none of them reads or writes files, runs Python or opens connections. That is

@@ -1,4 +1,4 @@
-"""A frozen graph as an ONNX model, by tf2onnx, none of whose errors passes."""
+"""Converts a frozen graph to an ONNX model by tf2onnx; errors that this only logs are raised."""
 import contextlib
 import logging
 import os

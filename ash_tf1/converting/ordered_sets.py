@@ -1,4 +1,4 @@
-"""Sets with an order, for a package whose results depend on the order of its sets."""
+"""Puts sets with a fixed order into a package whose results depend on the order of its sets."""
 import collections.abc
 import contextlib
 import sys

@@ -1,7 +1,7 @@
-"""What a graph itself answers, how closely that is to be met, and that its portable form does.
+"""Records what a graph answers, and measures by how much another engine's answers may differ.
 
-The answers are recorded beside the model. By how much another engine may differ depends on the
-graph: one magnifies what rounding in another order changes, another does not.
+The answers become the test data beside the model. The tolerance depends on the graph: one magnifies
+what rounding in another order changes, another does not. The portable form has to keep it too.
 """
 import re
 from typing import List, NamedTuple

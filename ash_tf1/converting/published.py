@@ -1,4 +1,4 @@
-"""Gates of ordinary ops, as owners wrote ASH themselves from the paper.
+"""Finds the gates that other code has made of TensorFlow's ops, from the paper's formula.
 
     x / (1 + exp(-u)) = x * sigmoid(u)
 

@@ -1,16 +1,17 @@
-"""From a checkpoint of one of our nets to an artifact."""
+"""Converts a checkpoint of a net of this package to an artifact."""
 import json
 import os
 from typing import List, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from ash_tf1 import checkpoint, files, marking
+from ash_tf1 import checkpoint, marking
 from ash_tf1.converting import artifact, graphs, onnx_model, opsets, proof
 from ash_tf1.converting.samples import base_names, choose_inputs
 from ash_tf1.input_pipelines.images import sample_images
 from ash_tf1.input_pipelines.loading import ordered_batches
 from ash_tf1.ops import AUTO, get_activation
+from ash_tf1.reading import sha256
 from ash_tf1.sessions import session_config
 from ash_tf1.training import evaluation
 from ash_tf1.training import run_dir as run_dirs
@@ -60,7 +61,7 @@ def export(run_dir, out_dir, checkpoint_path=None, data_dir=None, samples=8, kee
     batch, source = _samples(task, spec, run_dir, data_dir, images, samples)
     settings = _settings(run_dir)
     frozen = freeze(task, spec, prefix, _form(settings), any_size)
-    return _write(out_dir, frozen, [batch[key] for key in frozen.keys],
+    return _write(out_dir, overwrite, frozen, [batch[key] for key in frozen.keys],
                   metadata(task, spec, prefix, source, _training(task, run_dir, settings, prefix)),
                   keep_graph, opset, task.texts(spec))
 
@@ -91,17 +92,17 @@ def convert_checkpoint(path, task, spec, out_dir, samples_path=None, seed=0, kee
     frozen = freeze(task, spec, prefix, any_size=any_size)
     inputs, origin = choose_inputs(samples_path, frozen.signature.input_names, frozen.inputs, seed,
                                    getattr(spec, 'preprocessing', None))
-    return _write(out_dir, frozen, inputs, metadata(task, spec, prefix, origin, {}),
+    return _write(out_dir, overwrite, frozen, inputs, metadata(task, spec, prefix, origin, {}),
                   keep_graph, opset, task.texts(spec))
 
 
-def _write(out_dir, frozen, inputs, properties, keep_graph, opset, texts):
+def _write(out_dir, overwrite, frozen, inputs, properties, keep_graph, opset, texts):
     if properties['kind'] == 'tensors':
         properties['inputs'] = json.dumps([
             artifact.describe_input(name, tensor.shape, value) for name, tensor, value
             in zip(frozen.signature.input_names, frozen.inputs, inputs)])
-    return artifact.write(out_dir, proof.prove(frozen.graph_def, frozen.signature, inputs,
-                                              frozen.levels),
+    return artifact.write(out_dir, overwrite,
+                          proof.prove(frozen.graph_def, frozen.signature, inputs, frozen.levels),
                           properties, keep_graph, opset, texts)
 
 
@@ -224,7 +225,7 @@ def metadata(task, spec, prefix, samples, training):
         'dataset': spec.dataset,
         'samples': samples,
         'checkpoint': os.path.basename(prefix),
-        'checkpoint_sha256': files.sha256(checkpoint.checkpoint_files(prefix)),
+        'checkpoint_sha256': sha256(checkpoint.checkpoint_files(prefix)),
     })
     if training:
         properties['training'] = json.dumps(training)

@@ -1,4 +1,4 @@
-"""What constants decide in a graph: branches that are never taken, and dropout that drops nothing.
+"""Removes what constants switch off in a graph: branches not taken, dropout that drops nothing.
 
 Known are tensors of one element that depend on constants alone, such as a placeholder that was set.
 """

@@ -1,4 +1,7 @@
-"""What TensorFlow 1 left: frozen graphs, SavedModels, MetaGraphs. Read and checked, and not run."""
+"""Reads the graphs that can be converted: TensorFlow 1's frozen graphs, SavedModels, MetaGraphs.
+
+The files are parsed and checked. No part of a graph is run.
+"""
 import os
 from typing import NamedTuple, Optional, Tuple
 
@@ -17,15 +20,16 @@ WHAT = 'a frozen graph (.pb, .pbtxt), a SavedModel, or a MetaGraph (.meta) with 
 
 
 class Source(NamedTuple):
-    """A graph that TensorFlow 1 left.
+    """A graph that can be converted, and where the values of its variables are.
 
     Attributes:
-      name: what to call it, a base name.
-      files: the files that make it, whose SHA-256 identifies it.
-      graph_def: the GraphDef, whole.
-      prefix: the checkpoint of its variables; None where it is frozen.
-      slots: where in the checkpoint they are, as for `freezing.freeze`.
-      inputs, outputs: (name, name of the tensor) of each, by its signature; empty without one.
+      name: base name of its file or folder, for messages and metadata.
+      files: paths of all files that it was read from. Their SHA-256 identifies it.
+      graph_def: the whole GraphDef.
+      prefix: the checkpoint with the values of its variables; None if the graph is frozen.
+      slots: which entry of the checkpoint belongs to which variable, as for `freezing.freeze`.
+      inputs, outputs: a pair (name, name of the tensor) for each input and output of its
+        signature; empty if it has no signature.
     """
 
     name: str
@@ -43,9 +47,9 @@ def read(path, tags=None, signature=None):
     Args:
       path: a frozen graph (`.pb`; `.pbtxt` as text), the folder of a SavedModel, or a MetaGraph
         with its checkpoint: the prefix of both, one of their files, or their folder.
-      tags: of the graph in a SavedModel; a set of strings. By default the one that there is, or
-        the one tagged serve.
-      signature: key of a signature. By default the one that there is, or serving_default.
+      tags: set of strings: the tags of the graph to read in a SavedModel. By default its only
+        graph, or the one that is tagged serve.
+      signature: key of the signature to read. By default the only one, or serving_default.
 
     Returns:
       A `Source`.

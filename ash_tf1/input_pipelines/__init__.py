@@ -14,6 +14,7 @@ from ash_tf1.input_pipelines.dataset import (
     validate,
 )
 from ash_tf1.input_pipelines.holding_out import hold_out
+from ash_tf1.names import unknown
 
 __all__ = ['ANY_SIZE', 'DATASETS', 'VALIDATION_SHARE', 'ArraySplit', 'Dataset',
            'Images', 'LabelledImages', 'Split', 'Subset', 'hold_out', 'load_dataset', 'validate']
@@ -54,8 +55,7 @@ def load_dataset(name, data_dir=None, validation_share=None, image_size=None, op
       FileNotFoundError: `data_dir` or a file in it is missing.
     """
     if name not in DATASETS:
-        raise ValueError('unknown data set {!r}; known are {}'.format(
-            name, ', '.join(sorted(DATASETS))))
+        raise unknown('data set', name, DATASETS)
     if validation_share is not None and not 0 <= validation_share < 1:
         raise ValueError('validation_share must be in [0, 1), got {!r}'.format(validation_share))
     if image_size is not None and not (len(image_size) == 2 and all(

@@ -1,4 +1,4 @@
-"""Some members of a .tar.gz archive, read into memory; nothing is extracted, and all is bounded."""
+"""Reads chosen members of a .tar.gz archive into memory, within limits; writes none to disk."""
 import gzip
 import tarfile
 import zlib

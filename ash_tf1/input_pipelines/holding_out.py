@@ -1,4 +1,4 @@
-"""Splits that a data set does not bring along: a fixed share of the examples of each class."""
+"""Makes the splits that a data set lacks: a fixed share of the examples of each class."""
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,8 @@
 """JPEG files: decoded to the pixels that OpenCV gives, and refused where the picture is damaged.
 
-OpenCV fills what a JPEG file lacks with gray, and does not say so. The strict mode of simplejpeg,
-libjpeg-turbo's, does. It also stops at what harms no pixel, so that some files get a second look.
+OpenCV fills what a JPEG file lacks with gray, and gives no warning. The strict mode of simplejpeg
+raises libjpeg-turbo's warnings as errors. Some of them concern what changes no pixel, such as bytes
+between two segments. So a file that is refused is decoded again without such parts (`_repaired`).
 A JPEG file has no checksum: damage after which a whole picture can be decoded stays unseen, but
 for blocks of zeros, which no encoder writes.
 """
@@ -23,8 +24,10 @@ _BARE = (0x01, 0xD8)  # have no payload
 _TABLES, _SCAN, _END, _EXIF, _JFIF, _ADOBE = 0xC4, 0xDA, 0xD9, 0xE1, 0xE0, 0xEE
 _MARKER = re.compile(rb'\xff[\x01-\xcf\xd8-\xfe]')  # in the data of a scan, too
 _BYTE_ORDERS = {b'II*\0': '<', b'MM\0*': '>'}
+# libjpeg-turbo's warning of bytes between the picture and the end marker.
 _STRAY = re.compile(r'(\d+) extraneous bytes before marker 0xd9')
 _ZEROS = bytes(16)  # 70,000 photos in all qualities hold no run of more than 7
+# Exif orientation -> (whether rows and columns change places, order of rows, order of columns).
 _TURNS = {2: (False, slice(None, None, 1), slice(None, None, -1)),
           3: (False, slice(None, None, -1), slice(None, None, -1)),
           4: (False, slice(None, None, -1), slice(None, None, 1)),

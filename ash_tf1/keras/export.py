@@ -51,7 +51,7 @@ def export_onnx(model, out_dir, inputs, keep_graph=False, overwrite=False,
                          '{}'.format(model.name, ', '.join(names)))
     inputs = _check_inputs(model, inputs)
     graph_def, signature = freeze(model)
-    return artifact.write(out_dir, proof.prove(graph_def, signature, inputs),
+    return artifact.write(out_dir, overwrite, proof.prove(graph_def, signature, inputs),
                           _metadata(model, inputs), keep_graph, opset)
 
 

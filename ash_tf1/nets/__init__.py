@@ -11,6 +11,7 @@ import functools
 import inspect
 
 from ash_tf1 import named_options
+from ash_tf1.names import unknown
 from ash_tf1.nets.dcgan import Dcgan
 from ash_tf1.nets.densenet import densenet_100_12, densenet_bc_100_12
 from ash_tf1.nets.resnet import (
@@ -63,10 +64,11 @@ def get_net(name, options=()):
 
     Raises:
       ValueError: the name or an option is unknown, or an option's value is of the wrong kind. The
-        message lists the known ones. The net checks the value itself when it is built.
+        message has the nearest names, or the known options. The net checks the value itself when
+        it is built.
     """
     if name not in NETS:
-        raise ValueError('unknown net {!r}; known are {}'.format(name, ', '.join(sorted(NETS))))
+        raise unknown('net', name, NETS)
     if not options:
         return NETS[name]
     return functools.partial(NETS[name], **named_options.parse(name, net_options(name), options))
@@ -75,8 +77,7 @@ def get_net(name, options=()):
 def get_gan(name, options=()):
     """Finds a pair of a generator and a discriminator, as `get_net` finds a net in `GANS`."""
     if name not in GANS:
-        raise ValueError('unknown generator {!r}; known are {}'.format(
-            name, ', '.join(sorted(GANS))))
+        raise unknown('generator', name, GANS)
     known = named_options.settable(dataclasses.fields(GANS[name]))
     return GANS[name](**named_options.parse(name, known, options))
 

@@ -21,7 +21,7 @@ _NOT_UPDATED = 'dcgan_updates_of_no_step'
 
 @dataclasses.dataclass(frozen=True)
 class Dcgan:
-    """The options of a DCGAN, and the functions that build its two nets.
+    """DCGAN for images of 32, 64 or 128 pixels: its options, and what builds its two nets.
 
     Attributes:
       latent_size: numbers in a z.

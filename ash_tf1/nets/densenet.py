@@ -119,7 +119,8 @@ def _dense_net(name, kind):
                         dropout_rate, recompute)
 
     net.__name__ = net.__qualname__ = name
-    net.__doc__ = 'DenseNet with {}; arguments and result as `densenet`.'.format(kind)
+    net.__doc__ = ('DenseNet for CIFAR, {} channels a layer{}; {}; arguments and result as '
+                   '`densenet`.'.format(kind.growth, ', bottlenecks' * kind.bottleneck, kind))
     return net
 
 

@@ -1,4 +1,4 @@
-"""What a net is made of: its layers, their parameters and their multiply-adds."""
+"""Counts the parameters and multiply-adds of each layer of a net."""
 import collections
 from typing import NamedTuple, Optional, Tuple
 
@@ -106,7 +106,15 @@ class _Recorder:
 
 
 def _rows(graph, calls):
-    """An ordered dict: full name of each layer -> dict of its counts, in the order of the graph."""
+    """Counts per layer, from the ops of a graph.
+
+    Args:
+      graph: the graph of a net.
+      calls: list of the `_Call`s of its activation, in order.
+
+    Returns:
+      An ordered dict: full name of each layer -> dict of its counts, in the order of the graph.
+    """
     rows = collections.OrderedDict()
 
     def row(name, output):
@@ -124,7 +132,7 @@ def _rows(graph, calls):
             values = row(call.scope, call.output)
             values['activated'] = True
             values['activation_parameters'] += call.parameters
-        if place in inside:
+        if place in inside:  # ops of an activation are no part of the count
             continue
         if op.type in MULTIPLYING:
             # Each weight is used once for each position of the output.

@@ -25,7 +25,8 @@ def _wide_net(depth, width):
                          stem=CIFAR_STEM, dropout_rate=dropout_rate)
 
     net.__name__ = net.__qualname__ = name
-    net.__doc__ = 'WRN-%d-%d; arguments and result as `resnet.resnet_v2`.' % (depth, width)
+    net.__doc__ = ('Wide ResNet %d-%d for CIFAR; arguments and result as `resnet.resnet_v2`.'
+                   % (depth, width))
     return net
 
 

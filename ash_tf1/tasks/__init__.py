@@ -3,6 +3,7 @@
 The training loop knows steps, feeds, objectives and metrics. Only the `Task` knows what they mean.
 `base.py` has the contract between the two.
 """
+from ash_tf1.names import unknown
 from ash_tf1.tasks.base import (
     Alarm,
     Evaluation,
@@ -24,7 +25,7 @@ __all__ = ['TASKS', 'Alarm', 'Classification', 'Evaluation', 'Evaluator', 'Gener
 
 
 def get_task(name):
-    """The `Task` of a name; for an unknown name raises ValueError, which lists the known ones."""
+    """The `Task` of a name; for an unknown name raises ValueError, which has the nearest ones."""
     if name not in TASKS:
-        raise ValueError('unknown task {!r}; known are {}'.format(name, ', '.join(sorted(TASKS))))
+        raise unknown('task', name, TASKS)
     return TASKS[name]

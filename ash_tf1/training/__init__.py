@@ -7,6 +7,6 @@
   log, and `plotting` draws the learning curve from it.
 - `initial_weights` finds the weights that a run begins with. `evaluation` measures a checkpoint.
 """
-from ash_tf1.training.loop import Result, train
+from ash_tf1.training.loop import Result, say, train
 
-__all__ = ['Result', 'train']
+__all__ = ['Result', 'say', 'train']

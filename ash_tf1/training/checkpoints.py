@@ -21,7 +21,7 @@ def step_of(prefix):
       ValueError: the name does not end in a step.
     """
     digits = prefix.rpartition('-')[2]
-    if not digits.isdigit():
+    if not digits.isdecimal():
         raise ValueError('{} is no checkpoint of a run: its name does not end in a step'.format(
             prefix))
     return int(digits)
@@ -36,13 +36,15 @@ def find_latest(folder):
     """
     if not os.path.exists(os.path.join(folder, 'checkpoint')) and not _was_under_way(folder):
         return None
-    prefix = checkpoint.find_checkpoint(folder)
+    # Not one of another folder, although the file `checkpoint` may name it.
+    prefix = checkpoint.find_checkpoint(os.path.join(folder, os.path.basename(
+        checkpoint.find_checkpoint(folder))))
     step = step_of(prefix)
-    for name, value in checkpoint.read_variables(prefix, checkpoint.list_variables(prefix),
-                                                 {_GLOBAL_STEP: _GLOBAL_STEP}):
-        if int(value) != step:
+    for _, value in checkpoint.read_variables(prefix, checkpoint.list_variables(prefix),
+                                              {_GLOBAL_STEP: _GLOBAL_STEP}):
+        if value.shape or value != step:
             raise ValueError('the checkpoint at {} holds {} {}: it was renamed'.format(
-                prefix, name, int(value)))
+                prefix, _GLOBAL_STEP, value))
     return prefix
 
 

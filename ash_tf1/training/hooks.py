@@ -143,9 +143,9 @@ class ShowProgress(tf.train.SessionRunHook):
 class LogMetrics(tf.train.SessionRunHook):
     """Averages the metrics of steps and logs them.
 
-    A row is written every `every` steps, at the end of each epoch and at the end of the run. So the
-    steps of the rows are fixed. If a run stops between two rows, the metrics since the last row are
-    saved with its checkpoint.
+    A row is written after the first step, every `every` steps, at the end of each epoch and at the
+    end of the run. So the steps of the rows are fixed. If a run stops between two rows, the metrics
+    since the last row are saved with its checkpoint.
 
     Attributes:
       text: the latest averages, as text for the user.
@@ -176,7 +176,7 @@ class LogMetrics(tf.train.SessionRunHook):
         values, rate, step = run_values.results
         self.open_interval.append({name: float(value) for name, value in values.items()})
         self._timed += 1
-        if step % self._every == 0 or step % self._epoch == 0 or step == self._total:
+        if step in (1, self._total) or step % self._every == 0 or step % self._epoch == 0:
             self._write(int(step), float(rate))
 
     def _write(self, step, rate):

@@ -13,12 +13,12 @@ from ash_tf1.input_pipelines.loading import epoch_batches, prefetch, steps_per_e
 from ash_tf1.ops import resolve
 from ash_tf1.sessions import session_config
 from ash_tf1.tasks import get_task
-from ash_tf1.training import hooks, plotting
+from ash_tf1.training import extending, hooks, plotting, schedules
 from ash_tf1.training.checkpoints import Checkpoints, find_latest
 from ash_tf1.training.graph import build_training_graph
 from ash_tf1.training.initial_weights import find_initial_weights
 from ash_tf1.training.log_reading import check_log
-from ash_tf1.training.run_dir import RunDir
+from ash_tf1.training.run_dir import RunDir, load_settings
 from ash_tf1.training.run_log import RunLog
 
 
@@ -31,13 +31,15 @@ class Result(NamedTuple):
     curve: Optional[str]   # path of the learning curve; None if nothing is logged yet
 
 
-def _say(line):
-    """Prints a line above the progress bar. It is flushed, in case stdout is a file."""
-    tqdm.write(line)
-    sys.stdout.flush()
+def say(line, stream=None):
+    """Prints a line above the progress bar: on stdout, or on a stream. It may be a file."""
+    stream = stream or sys.stdout
+    tqdm.write(line, stream)
+    stream.flush()
 
 
-def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=None):
+def train(settings, run_dir, resume=False, progress=True, report=say, on_begin=None,
+          extend=False):
     """Trains a net and writes all that is needed to resume, evaluate and export it into run_dir.
 
     This is `settings.json`, `model.json`, a checkpoint per epoch (of which the latest are kept),
@@ -56,6 +58,8 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
       progress: whether to show a progress bar, if stderr is a terminal.
       report: function that shows a line of text to the user.
       on_begin: function without arguments that is called once the run owns the folder.
+      extend: whether to go on to the larger length that the settings have, as `extending.extend`
+        says; with `resume`.
 
     Returns:
       A `Result`.
@@ -70,7 +74,9 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
     dataset = load_dataset(settings.dataset, settings.data_dir or None, settings.validation_share,
                            settings.image_size or None, settings.dataset_options)
     epoch_steps = steps_per_epoch(dataset.train, settings.batch_size)
-    total_steps = _total_steps(settings, epoch_steps)
+    if extend:
+        settings = extending.extend(load_settings(run_dir), settings, epoch_steps, run_dir)
+    total_steps = schedules.total_steps(settings, epoch_steps)
     spec = task.spec(settings, dataset)
     dataset = task.prepare(spec, dataset)
     with tf.Graph().as_default():
@@ -82,10 +88,15 @@ def train(settings, run_dir, resume=False, progress=True, report=_say, on_begin=
             initial = find_initial_weights(settings.init_from, graph.net_variables, task, spec,
                                            settings.init_exclude)
             initial.check()
-        with contextlib.closing(RunDir(run_dir, settings, task, spec, resume)) as folder:
+        may_differ = extending.MAY_DIFFER if extend else ()
+        with contextlib.closing(RunDir(run_dir, settings, task, spec, resume,
+                                       may_differ)) as folder:
             if on_begin is not None:
                 on_begin()
             report(_first_line(settings, dataset, total_steps, folder.step))
+            if folder.step == total_steps:
+                report('it is finished; to lengthen it: ' + extending.command(
+                    run_dir, settings, 2))
             if initial is not None:
                 report(str(initial))
             step, received = _run(task, spec, settings, graph, dataset, folder, initial,
@@ -102,6 +113,7 @@ def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, tot
     names, interval = _check_begun(task, graph, dataset, folder, checkpoints, epoch_steps)
     checkpoints.clean()
     log = RunLog(folder, names)
+    log.settings(folder.step, settings)
     batches = prefetch(_batches(dataset.train, settings, task.transforms(spec, settings),
                                 folder.step, total_steps, epoch_steps))
     stop = hooks.StopOnSignal()
@@ -120,7 +132,9 @@ def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, tot
                 [hooks.StopAtNonFiniteLoss(graph), meter, bar, save, stop,
                  hooks.WarnAtAlarms(task.alarms, graph, report)], scaffold,
                 config=session_config()) as session:
-            for batch in batches:
+            for number, batch in enumerate(batches):
+                if number == 0:
+                    log.inputs(folder.step, batch)
                 _step(session, graph.train_ops, graph.feed(batch))
                 if session.should_stop():
                     break
@@ -179,9 +193,3 @@ def _batches(split, settings, transforms, start, total_steps, epoch_steps):
             yield batch
             step += 1
 
-
-def _total_steps(settings, epoch_steps):
-    if bool(settings.steps) == bool(settings.epochs):
-        raise ValueError('give the length of the run as epochs or as steps, got {} epochs and {} '
-                         'steps'.format(settings.epochs, settings.steps))
-    return settings.steps or settings.epochs * epoch_steps

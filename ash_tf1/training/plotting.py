@@ -1,4 +1,5 @@
 """The learning curve of a run, drawn from its log."""
+import functools
 import os
 
 import matplotlib
@@ -12,6 +13,7 @@ CURVE_FILE = 'learning_curve.png'
 _STYLE = {'axes.grid': True, 'grid.alpha': 0.3, 'axes.spines.top': False,
           'axes.spines.right': False}
 _SPLITS = (('train', dict(color='C0', lw=1)), ('validation', dict(color='C1', marker='o', ms=4)))
+_SHORT = 20  # points of a series, up to which each has a marker: a single one is no line
 
 
 def plot_learning_curve(run_dir, metrics):
@@ -19,7 +21,7 @@ def plot_learning_curve(run_dir, metrics):
 
     Args:
       run_dir: folder of a run.
-      metrics: the `Metric`s of its task; each gets its own axes.
+      metrics: the `Metric`s of its task; each that was logged gets its own axes.
 
     Returns:
       The path of the picture, `learning_curve.png` in run_dir; None if nothing is logged yet.
@@ -29,56 +31,62 @@ def plot_learning_curve(run_dir, metrics):
         return None
     layers = read_rows(os.path.join(run_dir, ACTIVATIONS_FILE))
     settings = load_settings(run_dir)
-    count = len(metrics) + 2
+    panels = [functools.partial(_plot_metric, metric=metric, rows=rows) for metric in metrics
+              if any(row[metric.name] for row in rows)]
+    panels.append(functools.partial(_plot_rate, rows=rows))
+    if layers:
+        panels.append(functools.partial(_plot_shares, layers=layers, rows=rows))
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(11, 3.5 * ((count + 1) // 2)), constrained_layout=True)
+        lines = (len(panels) + 1) // 2
+        figure = Figure(figsize=(11, 3.5 * lines), constrained_layout=True)
         FigureCanvasAgg(figure)
-        all_axes = figure.subplots((count + 1) // 2, 2).ravel()
-        for axes, metric in zip(all_axes, metrics):
-            _plot_metric(axes, metric, rows)
-        rate, shares = all_axes[len(metrics):count]
-        _plot_rate(rate, rows)
-        _plot_shares(shares, layers, rows)
-        for axes in all_axes[count:]:
-            axes.remove()
+        places = figure.add_gridspec(lines, 2)
+        for i, plot in enumerate(panels):
+            line, column = divmod(i, 2)
+            alone = i == len(panels) - 1 and column == 0
+            axes = figure.add_subplot(places[line, :] if alone else places[line, column])
+            plot(axes)
+            axes.set_xlim(0, 1.02 * max(float(row['epoch']) for row in rows))
         figure.suptitle('{} with {} on {}, seed {}'.format(
-            settings.net, settings.activation, settings.dataset, settings.seed))
+            settings.net or settings.task, settings.activation, settings.dataset, settings.seed))
         with replacing(run_dir, CURVE_FILE) as temporary:
             figure.savefig(temporary, dpi=110)
     return os.path.join(run_dir, CURVE_FILE)
+
+
+def _plot_series(axes, rows, values, **style):
+    """Draws values over the epochs of rows of the log, as a line; a short one with markers."""
+    if len(rows) <= _SHORT:
+        style = dict(dict(marker='o', ms=4), **style)
+    axes.plot([float(row['epoch']) for row in rows], values, **style)
 
 
 def _plot_metric(axes, metric, rows):
     for split, style in _SPLITS:
         chosen = [row for row in rows if row['split'] == split and row[metric.name]]
         if chosen:
-            axes.plot([float(row['epoch']) for row in chosen],
-                      [metric.scale * float(row[metric.name]) for row in chosen],
-                      label=split, **style)
+            _plot_series(axes, chosen, [metric.scale * float(row[metric.name]) for row in chosen],
+                         label=split, **style)
     axes.set(title=metric.title, xlabel='epoch', ylabel=metric.unit)
     axes.legend()
 
 
 def _plot_rate(axes, rows):
     train = [row for row in rows if row['split'] == 'train']
-    axes.plot([float(row['epoch']) for row in train],
-              [float(row['learning_rate']) for row in train], color='C2')
+    _plot_series(axes, train, [float(row['learning_rate']) for row in train], color='C2')
     axes.set(title='Learning rate', xlabel='epoch')
 
 
 def _plot_shares(axes, layers, rows):
     """Draws one line per layer, from dark at the input to bright at the output."""
-    axes.set(title='Units above the threshold, by layer', xlabel='epoch', ylabel='%')
-    if not layers:
-        axes.text(0.5, 0.5, 'no layer with a threshold', ha='center', transform=axes.transAxes)
-        return
-    epoch_of = {row['step']: float(row['epoch']) for row in rows}
+    row_of = {row['step']: row for row in rows}
     names = list(dict.fromkeys(row['layer'] for row in layers))
     colors = matplotlib.cm.get_cmap('viridis')
     for i, name in enumerate(names):
         chosen = [row for row in layers if row['layer'] == name]
-        axes.plot([epoch_of[row['step']] for row in chosen],
-                  [100 * float(row['pass_share']) for row in chosen],
-                  color=colors(i / max(len(names) - 1, 1)), lw=1,
-                  label=name if i in (0, len(names) - 1) else None)
+        _plot_series(axes, [row_of[row['step']] for row in chosen],
+                     [100 * float(row['pass_share']) for row in chosen],
+                     color=colors(i / max(len(names) - 1, 1)), lw=1,
+                     label=name if i in (0, len(names) - 1) else None)
+    axes.set(title='Units above the threshold, by layer', xlabel='epoch', ylabel='%')
     axes.legend(fontsize='small')

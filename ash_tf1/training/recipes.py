@@ -1,4 +1,5 @@
 """Recipes: settings that were published with a net, or that we chose."""
+from ash_tf1.names import unknown
 from ash_tf1.training.settings import Settings, read_settings
 
 # Each recipe states what differs from the defaults of `Settings`.
@@ -55,12 +56,11 @@ def get_recipe(name):
 
     Raises:
       OSError: the file cannot be read.
-      ValueError: there is no recipe of this name (the message lists the known ones), or the file
+      ValueError: there is no recipe of this name (the message has the nearest names), or the file
         does not hold settings.
     """
     if name.endswith('.json'):
         return read_settings(name)
     if name not in RECIPES:
-        raise ValueError('unknown recipe {!r}; known are {}'.format(
-            name, ', '.join(sorted(RECIPES))))
+        raise unknown('recipe', name, RECIPES)
     return Settings(**RECIPES[name])

@@ -7,18 +7,21 @@ import glob
 import io
 import os
 import socket
+import stat
 
 import tensorflow.compat.v1 as tf
 
+from ash_distribution.commands import to_paste
 from ash_tf1 import files, reading
 from ash_tf1.records import make_record
 from ash_tf1.tasks import get_task
-from ash_tf1.training import checkpoints
-from ash_tf1.training.log_reading import read_rows
+from ash_tf1.training import checkpoints, extending
+from ash_tf1.training.log_reading import ACTIVATIONS_FILE, METRICS_FILE, read_rows
 from ash_tf1.training.settings import Settings
 
 SETTINGS_FILE, MODEL_FILE, LOCK_FILE = 'settings.json', 'model.json', '.lock'
 PICTURES_FOLDER = 'pictures'
+FOLDERS = (checkpoints.BEST_FOLDER, PICTURES_FOLDER)  # in that of a run
 DEFAULT_TASK = 'classification'  # for a model.json that names no task
 # Settings that change no weight. A resumed run needs the same data set, but it may have been moved.
 RESUMABLE_WITH_ANOTHER = ('data_dir', 'log_every', 'eval_batch_size', 'save_every', 'keep')
@@ -91,7 +94,7 @@ class RunDir:
       step: step of that checkpoint, or 0.
     """
 
-    def __init__(self, path, settings, task, spec, resume):
+    def __init__(self, path, settings, task, spec, resume, may_differ=()):
         """Makes the folder, or checks that it fits. If it does not fit, nothing in it changes.
 
         Args:
@@ -100,6 +103,7 @@ class RunDir:
           task: the `Task`.
           spec: the `ModelSpec`.
           resume: whether to go on with the run in the folder.
+          may_differ: names of settings that a resumed run may have otherwise.
 
         Raises:
           ValueError: for a new run: the folder holds a run already. To resume: the folder holds no
@@ -110,7 +114,8 @@ class RunDir:
                              'TensorFlow reads these as a pattern; got {!r}'.format(str(path)))
         self.path = path
         if resume:
-            _check_resumable(path, settings, task, spec)
+            _check_resumable(path, settings, task, spec, may_differ)
+            _check_folders(path)
         else:
             _check_free(path)
         os.makedirs(path, exist_ok=True)
@@ -172,7 +177,12 @@ def _lock(path):
     Raises:
       ValueError: another process holds the lock. The message says which, as the lock file does.
     """
-    descriptor = os.open(os.path.join(path, LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o666)
+    # What a link led to would lose its content below.
+    descriptor = os.open(os.path.join(path, LOCK_FILE),
+                         os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError('{}: not a regular file'.format(os.path.join(path, LOCK_FILE)))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -186,14 +196,27 @@ def _lock(path):
 
 
 def _check_free(path):
-    """Raises ValueError if a folder holds a run."""
+    """Raises ValueError if a folder holds a run, or what a run would replace or take for its own.
+    """
     if os.path.exists(os.path.join(path, SETTINGS_FILE)) or glob.glob(
             os.path.join(glob.escape(path), checkpoints.PREFIX + '*')):
-        raise ValueError('{} holds a run already: go on with it by --resume, or give another '
-                         'folder'.format(path))
+        raise ValueError('{} holds a run already: give another folder, or go on with it: {}'
+                         .format(path, to_paste('train', '--resume', '--run-dir', path)))
+    for name in ('checkpoint', METRICS_FILE, ACTIVATIONS_FILE, *FOLDERS):
+        if os.path.lexists(os.path.join(path, name)):
+            raise ValueError('{} has {}, as the folder of a run, but no {}: give another '
+                             'folder'.format(path, name, SETTINGS_FILE))
 
 
-def _check_resumable(path, settings, task, spec):
+def _check_folders(path):
+    """Raises ValueError if a folder of a run leads to another one, where files would be removed."""
+    for name in FOLDERS:
+        if os.path.islink(os.path.join(path, name)):
+            raise ValueError('{} is a link: a run goes on in its own folder alone'.format(
+                os.path.join(path, name)))
+
+
+def _check_resumable(path, settings, task, spec, may_differ):
     """Raises ValueError, naming what differs, if a folder holds no run or another one."""
     before, (old_task, old_spec) = load_settings(path), load_model(path)
     if 'validation_share' not in _read_json(path, SETTINGS_FILE):
@@ -203,6 +226,11 @@ def _check_resumable(path, settings, task, spec):
     for old_record, record in pairs:
         for field in dataclasses.fields(record):
             old, new = getattr(old_record, field.name), getattr(record, field.name)
-            if old != new and field.name not in RESUMABLE_WITH_ANOTHER:
-                raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}'
-                                 .format(path, field.name, old, new))
+            if old != new and field.name not in RESUMABLE_WITH_ANOTHER + tuple(may_differ):
+                raise ValueError('{} was trained with {} {!r}: it cannot be resumed with {!r}{}'
+                                 .format(path, field.name, old, new, _to_extend(path, settings)
+                                         if field.name in ('epochs', 'steps') else ''))
+
+
+def _to_extend(path, settings):
+    return '; if that is longer, lengthen the run: ' + extending.command(path, settings)

@@ -1,4 +1,7 @@
 """The log of a run: two CSV files and TensorBoard summaries."""
+import dataclasses
+
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.training import pictures
@@ -48,10 +51,27 @@ class RunLog:
         """Writes a grid of each of some images: a dict, name -> uint8 [N, H, W, 3]."""
         for name, each in sorted(images.items()):
             pictures.write(self._run_dir.path, name, epoch, each)
-            drawn = pictures.grid(each)
-            self._add_summary(step, tf.Summary.Value(tag='pictures/' + name, image=tf.Summary.Image(
-                height=drawn.shape[0], width=drawn.shape[1], colorspace=3,
-                encoded_image_string=pictures.encode(drawn))))
+            self._add_picture(step, 'pictures/' + name, pictures.grid(each))
+
+    def settings(self, step, settings):
+        """Shows a `Settings` as a table in TensorBoard."""
+        rows = ['| setting | value |', '|---|---|']
+        rows += ['| {} | `{}` |'.format(*item) for item in dataclasses.asdict(settings).items()]
+        plugin = tf.SummaryMetadata.PluginData(plugin_name='text')
+        self._add_summary(step, tf.Summary.Value(
+            tag='settings', metadata=tf.SummaryMetadata(plugin_data=plugin),
+            tensor=tf.make_tensor_proto('\n'.join(rows), tf.string)))
+
+    def inputs(self, step, batch):
+        """Shows the first images of a batch in TensorBoard, as the net gets them.
+
+        Args:
+          step: step before the batch.
+          batch: dict, key of examples -> array; those of uint8 [N, H, W, 3] are images.
+        """
+        for key, values in sorted(batch.items()):
+            if values.dtype == np.uint8 and values.ndim == 4 and values.shape[3] == 3:
+                self._add_picture(step, 'inputs/' + key, pictures.grid(values[:pictures.COLUMNS]))
 
     def validation_rows(self):
         """The rows of the evaluations so far, as dictionaries of strings."""
@@ -85,6 +105,11 @@ class RunLog:
         self._add_summary(step, *(
             tf.Summary.Value(tag='{}/{}'.format(group, name), simple_value=value)
             for name, value in values.items()))
+
+    def _add_picture(self, step, tag, image):
+        self._add_summary(step, tf.Summary.Value(tag=tag, image=tf.Summary.Image(
+            height=image.shape[0], width=image.shape[1], colorspace=3,
+            encoded_image_string=pictures.encode(image))))
 
     def _add_summary(self, step, *values):
         self._summaries.add_summary(tf.Summary(value=values), step)

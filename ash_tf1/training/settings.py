@@ -57,6 +57,10 @@ class Settings:
                                                        'is multiplied by --step-factor', of=float)
     step_factor: float = _setting(0.1, 'step: what the rate is multiplied by')
     warmup: float = _setting(0.3, 'one_cycle: share of the run over which the rate rises')
+    constant_from: int = _setting(0, 'step from which the rate is --constant-rate; --schedule is '
+                                     'that of a run of so many steps (0: of the whole run)')
+    constant_rate: float = _setting(0.0, 'rate from --constant-from on; with --extend: of all '
+                                         'steps that are added')
     optimizer: str = _setting('momentum', 'momentum is SGD with momentum; adam has a step for each '
                                           'weight (arXiv 1412.6980)',
                               choices=tuple(OPTIMIZERS))
@@ -89,8 +93,8 @@ class Settings:
         """Raises ValueError, naming the setting, if a value is invalid."""
         positive = ('batch_size', 'learning_rate', 'log_every', 'eval_batch_size', 'step_factor',
                     'keep')
-        natural = ('epochs', 'steps', 'momentum', 'weight_decay', 'clip_norm', 'seed',
-                   'keep_every')
+        natural = ('epochs', 'steps', 'constant_from', 'constant_rate', 'momentum', 'weight_decay',
+                   'clip_norm', 'seed', 'keep_every')
         for name in positive + natural:
             value = getattr(self, name)
             if not (0 <= value < math.inf) or (value == 0 and name in positive):
@@ -112,6 +116,8 @@ class Settings:
                              .format(self.warmup, self.momentum))
         if not all(0.0 < share < 1.0 for share in self.step_at):
             raise ValueError('step_at must be shares in (0, 1), got {!r}'.format(self.step_at))
+        if bool(self.constant_from) > bool(self.constant_rate):
+            raise ValueError('constant_from {} needs a constant_rate'.format(self.constant_from))
         preprocessing.parse(self.normalization)
         self.save_steps, self.save_seconds  # noqa: B018 - which check save_every
         for pattern in self.init_exclude:

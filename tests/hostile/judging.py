@@ -117,7 +117,7 @@ def made(function):
     folder = tempfile.mkdtemp(prefix='hostile-made-')
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.mkdir(os.path.join(folder, TEMPORARY))
-    status, out, err = in_child(lambda: function(folder) or 0, folder)
+    status, out, err = in_child(lambda: function(folder) or 0, folder, 10 * SECONDS)
     if status:
         raise RuntimeError('{} ended with {}: {}'.format(function.__name__, status, out + err))
     return folder
@@ -133,20 +133,20 @@ def reading(function):
     return run
 
 
-def in_child(function, folder):
+def in_child(function, folder, seconds=SECONDS):
     """(exit status or -signal, stdout, stderr) of a function in a child process."""
     logs = [folder + '.out', folder + '.err']
     child = os.fork()
     if not child:
         _child(function, folder, logs)
-    deadline, status = time.monotonic() + SECONDS, None
+    deadline, status = time.monotonic() + seconds, None
     while status is None:
         ended, code = os.waitpid(child, os.WNOHANG)
         if ended:
             status = -os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
         elif time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
-            deadline += SECONDS
+            deadline += seconds
         else:
             time.sleep(0.002)
     texts = []
@@ -165,7 +165,8 @@ def _child(function, folder, logs):
         for stream, log in zip((1, 2), logs):
             os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
         sys.stdout = open(1, 'w', closefd=False)
-        sys.stderr = open(2, 'w', closefd=False, errors='backslashreplace')  # as Python has it
+        # As Python has it; 3.7 alone keeps lines back if it is no terminal.
+        sys.stderr = open(2, 'w', 1, closefd=False, errors='backslashreplace')
         limit = int(GIGABYTES * 1e9)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

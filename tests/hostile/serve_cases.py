@@ -12,10 +12,11 @@ import onnx
 from tests.hostile import mutations
 from tests.hostile.judging import Case, in_child
 from tests.serve import miniature as mini
-from tools import evaluate_onnx, predict, verify_onnx
+from tests.serve import miniature_generator
+from tools import evaluate_onnx, generate, predict, verify_onnx
 
 COUNTS = {'image': 700, 'model bytes': 300, 'model graph': 300, 'metadata': 250, 'test data': 200,
-          'label folder': 200, 'arguments': 200}
+          'label folder': 200, 'arguments': 200, 'generator': 140}
 JPEG_KINDS = ([], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 4])
 
 
@@ -266,9 +267,41 @@ def arguments(number):
     return Case('arguments', number, make, predict.main, names=('',))
 
 
+GENERATOR_ARGUMENTS = (
+    ['--seed', '-1'], ['--seed', str(2 ** 40)], ['--seed', '3'], ['--seed', 'x'], ['--count', '0'],
+    ['--count', '7'], ['--count', str(10 ** 30)], ['--grid', '2x3'], ['--grid', '0x1'],
+    ['--grid', '99999x99999'], ['--grid', '\x1b[31m'], ['--walk', '0', '1'], ['--walk', '0', '-5'],
+    ['--walk', '1', '1', '--steps', str(10 ** 12)], ['--steps', '1'], ['--batch-size', '0'],
+    ['--batch-size', str(10 ** 30)], ['--separate', '{}/artifact'], ['--separate', 'each'],
+    ['--separate', 'precious.txt'], ['--separate', ''], ['--separate', '{}/no/each'],
+    ['--time-limit', 'nan'], ['--overwrite'], ['--json'], ['--nope'])
+
+
+def generator(number):
+    """Metadata of a generator, and arguments of the command that takes it."""
+    def make(folder, rng):
+        latent = mutations.pick([miniature_generator.UNIFORM, miniature_generator.NORMAL], rng)
+        argv = [folder + '/input', mutations.pick(['out.png', 'out.png', 'precious.txt', ''], rng)]
+        if number % 2:
+            latent = mutations.change_json(latent, rng)
+            argv[1] = 'out.png'
+        else:
+            for _ in range(rng.randint(1, 3)):
+                argv += [word.replace('{}', folder)
+                         for word in mutations.pick(GENERATOR_ARGUMENTS, rng)]
+        text = json.dumps(latent).encode('utf-8', 'replace').decode()
+        miniature_generator.write_artifact(Path(folder) / 'input', latent=text)
+        return argv + ['--quiet'], folder
+
+    def right(out, folder):
+        picture = cv2.imread(folder + '/out.png')
+        return picture is not None and picture.size > 0
+    return Case('generator', number, make, generate.main, right, ('',), ('out.png', 'each'))
+
+
 def cases():
     """All of them, kind by kind in turn."""
     makers = {'image': image, 'model bytes': model_bytes, 'model graph': model_graph,
               'metadata': metadata, 'test data': test_data, 'label folder': label_folder,
-              'arguments': arguments}
+              'arguments': arguments, 'generator': generator}
     return [makers[kind](number) for kind in COUNTS for number in range(COUNTS[kind])]

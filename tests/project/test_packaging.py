@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import ash_distribution
+import ash_onnx
+from ash_distribution.commands import SERVE, TRAIN
+
 pytestmark = pytest.mark.fast
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,21 +75,134 @@ def test_another_tensorflow_or_none_is_told_in_a_line(tmp_path, command, version
 
 def test_both_packages_and_all_extras_are_there(setup_arguments):
     packages = set(setup_arguments['packages'])
-    assert {'ash_tf1', 'ash_tf1.nets', 'ash_tf1.input_pipelines', 'ash_tf1.keras', 'ash_tf1.native',
+    assert {'ash_distribution', 'ash_tf1', 'ash_tf1.nets', 'ash_tf1.input_pipelines',
+            'ash_tf1.keras', 'ash_tf1.native',
             'ash_tf1.checkpoint_import.rules', 'ash_onnx', 'ash_onnx.native'} <= packages
     assert set(setup_arguments['extras_require']) == {
         'train', 'train-gpu', 'convert', 'serve', 'serve-gpu', 'serving', 'dev'}
-
-
-def test_both_packages_have_one_version(setup_arguments):
-    text = (ROOT / 'ash_onnx/__init__.py').read_text()
-    assert f"\n__version__ = '{setup_arguments['version']}'\n" in text
 
 
 def test_the_endpoint_of_the_extra_is_that_of_the_lock(setup_arguments):
     kserve, = [Requirement(text) for text in setup_arguments['extras_require']['serving']
                if text.startswith('kserve')]
     assert f'\nkserve{kserve.specifier} ' in (ROOT / 'requirements/serving.txt').read_text()
+
+
+def test_a_command_is_installed_for_each_tool(setup_arguments):
+    """The module that a command runs is the one that the tool of its name runs."""
+    sides = (TRAIN, SERVE)
+    commands = {name: f'{side.package}.commands.{module}' for side in sides
+                for name, module in side.modules.items()}
+    assert setup_arguments['entry_points']['console_scripts'] == [
+        f'ash-{name} = ash_distribution.commands:main' for name in commands]
+    tools = {re.search(r'^from (\S+) import main$', path.read_text(), re.MULTILINE).group(1)
+             for path in (ROOT / 'tools').glob('[a-z]*.py')}
+    assert set(commands.values()) == tools
+
+
+def test_both_packages_have_the_version_of_the_distribution(setup_arguments):
+    for package in ('ash_tf1', 'ash_onnx'):
+        assert re.search(r'^from ash_distribution import __version__$',
+                         (ROOT / package / '__init__.py').read_text(), re.MULTILINE)
+    assert ash_onnx.__version__ == setup_arguments['version'] == ash_distribution.__version__
+
+
+def test_the_extra_for_gpus_is_capped_as_the_lock_is(setup_arguments):
+    """onnxruntime-gpu with its CUDA libraries, of CUDA 12; see docs/docker.md."""
+    asked = {Requirement(one).name: Requirement(one)
+             for one in setup_arguments['extras_require']['serve-gpu']}
+    locked = dict(re.findall(r'^([a-z0-9-]+)==([0-9.]+)',
+                             (ROOT / 'requirements/serve-gpu.txt').read_text(), re.MULTILINE))
+    assert asked['onnxruntime-gpu'].extras == {'cuda', 'cudnn'}
+    for name in ('onnxruntime-gpu', 'nvidia-cudnn-cu12'):
+        major, minor, *_ = locked[name].split('.')
+        assert locked[name] in asked[name].specifier
+        assert f'{major}.{int(minor) + 1}' not in asked[name].specifier
+
+
+@pytest.fixture
+def call(tmp_path):
+    """Function (Python, name of a command, *arguments): runs it as a script of pip does."""
+    def call(python, name, *arguments):
+        code = (f'import sys; sys.argv[0] = {str(tmp_path / name)!r}; '
+                'from ash_distribution.commands import main; sys.exit(main())')
+        return subprocess.run([python, '-c', code, *arguments], cwd=ROOT, text=True,
+                              capture_output=True)
+    return call
+
+
+@pytest.mark.parametrize(('name', 'extra'), [
+    ('ash-train', 'train'), ('ash-evaluate', 'train'), ('ash-export', 'train,convert'),
+    ('ash-convert', 'train,convert'), ('ash-summarize', 'train')])
+def test_an_installed_train_command_says_which_python_and_extra(call, name, extra):
+    done = call(sys.executable, name, '--help')
+    assert (done.returncode, done.stdout, done.stderr.count('\n')) == (2, '', 1)
+    assert done.stderr.startswith(f'{name}: error: this needs Python 3.7 and the extra {extra}, ')
+    assert f"'.[{extra}]'; here is Python {sys.version_info.major}." in done.stderr
+
+
+@pytest.mark.parametrize('name', ['ash-verify', 'ash-predict', 'ash-evaluate-onnx', 'ash-generate',
+                                  'ash-optimize'])
+@pytest.mark.parametrize('python', ['an older Python', 'no onnxruntime'])
+def test_an_installed_serve_command_says_which_python_and_extra(call, tmp_path, name, python):
+    if python == 'no onnxruntime':
+        subprocess.run([sys.executable, '-m', 'venv', '--without-pip', tmp_path / 'bare'],
+                       check=True)
+        python = tmp_path / 'bare/bin/python'
+    else:
+        python = ROOT / '.venv/train/bin/python'
+        if not python.exists():
+            pytest.skip('needs the training environment: make setup')
+    done = call(python, name, 'x')
+    assert (done.returncode, done.stdout, done.stderr.count('\n')) == (2, '', 1)
+    assert done.stderr.startswith(
+        f'{name}: error: this needs Python 3.10 or newer and the extra serve, as from '
+        "python3 -m pip install '.[serve]'; here is Python")
+
+
+def test_an_unknown_command_lists_the_known(call):
+    done = call(sys.executable, 'ash-training')
+    assert done.returncode == 2 and 'ash- and one of train, evaluate, ' in done.stderr
+
+
+def module(python, package, *arguments):
+    """What `python -m` gives, without ORT_DISABLE_TELEMETRY: (status, stdout, stderr)."""
+    environment = {key: value for key, value in os.environ.items()
+                   if key != 'ORT_DISABLE_TELEMETRY'}
+    done = subprocess.run([python, '-m', package, *arguments], cwd=ROOT, text=True,
+                          capture_output=True, env=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_python_m_runs_each_command_by_name():
+    for arguments in ((), ('--help',)):
+        status, out, err = module(sys.executable, 'ash_onnx', *arguments)
+        assert (status, err) == (0, '')
+        assert [line.split()[0] for line in out.splitlines()[3:]] == [
+            *SERVE.modules]
+        assert max(map(len, out.splitlines())) <= 80
+    assert module(sys.executable, 'ash_onnx', '--version')[:2] == (0, ash_onnx.__version__ + '\n')
+    status, out, err = module(sys.executable, 'ash_onnx', 'verfy')
+    assert (status, out) == (2, '') and "unknown command 'verfy', did you mean verify?" in err
+    status, _, err = module(sys.executable, 'ash_onnx', 'verify', 'nowhere')
+    assert (status, err) == (2, 'python -m ash_onnx verify: error: nowhere: no such artifact '
+                                'folder or ONNX file\n')
+
+
+def test_python_m_of_the_train_side():
+    status, out, err = module(sys.executable, 'ash_tf1', 'train')
+    assert (status, out, err.count('\n')) == (1, '', 1) and 'needs TensorFlow 1.15' in err
+    python = ROOT / '.venv/train/bin/python'
+    if not python.exists():
+        pytest.skip('needs the training environment: make setup')
+    status, out, err = module(python, 'ash_tf1', '--help')
+    assert (status, err) == (0, '')
+    assert [line.split()[0] for line in out.splitlines()[3:]] == [*TRAIN.modules]
+    status, _, err = module(python, 'ash_tf1', 'summarize', 'resnet_v2_8', '--classes', '0')
+    assert (status, err) == (2, 'python -m ash_tf1 summarize: error: --classes must be 1 or more, '
+                                'got 0\n')
+    status, out, err = module(python, 'ash_onnx', 'verify')
+    assert (status, out, err.count('\n')) == (1, '', 1) and 'Python 3.10 or newer' in err
 
 
 def test_what_is_no_python_is_packaged_too(setup_arguments):
@@ -101,7 +218,7 @@ def test_what_is_no_python_is_packaged_too(setup_arguments):
 @pytest.mark.skipif(not shutil.which('g++'), reason='needs a C++ compiler')
 def test_pip_builds_the_fused_op_into_what_it_installs(tmp_path):
     """On the Python of the modern side; the wheel is for this platform then."""
-    for part in ('ash_tf1', 'ash_onnx', 'native'):
+    for part in ('ash_distribution', 'ash_tf1', 'ash_onnx', 'native'):
         shutil.copytree(ROOT / part, tmp_path / 'checkout' / part,
                         ignore=shutil.ignore_patterns('__pycache__', 'built.json', '*.so'))
     for part in ('setup.py', 'README.md'):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -57,9 +58,10 @@ def save_image(tmp_path):
 
 
 @pytest.fixture
-def load_tool():
-    """Function that imports a command of tools/ by its file name."""
+def load_tool(monkeypatch):
+    """Function that imports a command of tools/ by its file name, as if that were run."""
     def load(name):
+        monkeypatch.setattr(sys, 'argv', [str(ROOT / 'tools' / f'{name}.py')])
         spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

@@ -181,15 +181,6 @@ def test_wrong_usage_is_status_2(load_tool, capsys, name, arguments):
     assert f'{name}.py: error: ' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('name', TOOLS)
-def test_help_has_an_example_and_the_exit_status(load_tool, capsys, name):
-    with pytest.raises(SystemExit) as stop:
-        load_tool(name).main(['--help'])
-    text = capsys.readouterr().out
-    assert stop.value.code == 0
-    assert f'python tools/{name}.py checkpoints/NAME' in text and 'exit status: 0' in text
-
-
 @pytest.mark.parametrize('name, arguments, status, answer', [
     ('verify_onnx', ['artifact'], 0, 'passed on cpu'),
     ('predict', ['artifact', 'tree/red'], 0, 'tree/red/a.png  red'),

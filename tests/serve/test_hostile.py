@@ -14,4 +14,4 @@ def test_a_share_of_the_hostile_inputs():
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     assert done.returncode == 0, done.stdout
     kinds = [line.split()[-2:] for line in done.stdout.splitlines()[1:]]
-    assert len(kinds) == 7 + 1 and all(int(count) > 0 for count, _ in kinds), done.stdout
+    assert len(kinds) == 8 + 1 and all(int(count) > 0 for count, _ in kinds), done.stdout

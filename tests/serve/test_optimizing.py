@@ -206,6 +206,16 @@ def test_the_command_writes_and_compares(tmp_path, photos):
     assert json.loads(ash_onnx.load_model(tmp_path / 'out').metadata['optimized'])['images'] == 16
 
 
+def test_the_command_writes_json(tmp_path, photos):
+    done = run_tool(CHECKPOINT, tmp_path / 'out', '--float16', '--compare', photos, '--json',
+                    '--threads', '1')
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    result = json.loads(done.stdout)
+    assert result['artifact'] == str(tmp_path / 'out') and result['passed']
+    assert [side['name'] for side in result['compared']] == ['float32', 'float16']
+    assert result['compared'][1]['agreement'] == 1.0
+
+
 @pytest.mark.parametrize('options, message', [
     (('--float16', '--reduce-range'), '--images and --reduce-range are for --int8'),
     (('--int8',), 'int8 needs images'),

@@ -1,3 +1,4 @@
+"""The commands of the TensorFlow side: what they do, print and refuse."""
 import dataclasses
 import importlib
 import json
@@ -6,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from ash_tf1.training.settings import Settings
 
 pytestmark = pytest.mark.fast
 
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 TINY = ['--quiet', '--net', 'tiny', '--dataset', 'tiny', '--batch-size', '8', '--epochs', '1',
         '--log-every', '1']
 
@@ -29,7 +32,7 @@ TINY = ['--quiet', '--net', 'tiny', '--dataset', 'tiny', '--batch-size', '8', '-
 def command(tiny, monkeypatch, capsys):
     """Function (tool, *arguments) -> (exit status, stdout, stderr)."""
     def run(tool, *arguments):
-        monkeypatch.setattr(sys, 'argv', [tool + '.py'])
+        monkeypatch.setattr(sys, 'argv', [str(TOOLS / (tool + '.py'))])
         capsys.readouterr()
         status = importlib.import_module(tool).main([str(argument) for argument in arguments])
         output = capsys.readouterr()
@@ -81,14 +84,18 @@ def test_a_run_is_stopped_resumed_and_evaluated(command, tmp_path, before_step, 
 
 
 @pytest.mark.parametrize('given, words', [
-    (['--net', 'lenet'], ['lenet', 'resnet_v2_20', 'vgg_19']),
+    (['--net', 'lenet'], ['lenet', 'resnet_v2_20', 'vgg_19', '--list nets']),
+    (['--net', 'vgg19'], ['did you mean vgg_19', '--list nets']),
     (['--net-options', 'dropout_rate=0.3'], ["'dropout_rate=0.3' of tiny"]),
     (['--net', 'wrn_16_4', '--net-options', 'dropout_rate=2'], ['dropout_rate', '2.0']),
     (['--recipe', 'resnet-imagenet', '--dataset', ''], ['resnet-imagenet', 'give --dataset']),
-    (['--activation', 'tanhh'], ['tanhh', 'ash', 'relu', 'f_ash_K']),
+    (['--activation', 'tanhh'], ['tanhh', 'ash', 'relu', 'f_ash_K', '--list activations']),
+    (['--activation', 'swsh'], ['did you mean swish?', '--list activations']),
+    (['--task', 'classify'], ['classify', 'known are classification', '--list tasks']),
     (['--activation', 'f_ash_100'], ['100']),
-    (['--recipe', 'imagenet'], ['imagenet', 'resnet-cifar', 'digits']),
-    (['--dataset', 'mnist'], ['mnist', 'cifar10', 'digits']),
+    (['--recipe', 'resnet_imagenet'], ['did you mean resnet-imagenet', '--list recipes']),
+    (['--dataset', 'mnist'], ['mnist', 'cifar10', 'digits', '--list datasets']),
+    (['--dataset', 'CIFAR-10'], ['did you mean cifar10', '--list datasets']),
     (['--dataset', 'cifar10'], ['CIFAR-10', 'data_dir']),
     (['--dataset', 'cifar10', '--data-dir', 'nowhere/at/all'], ['nowhere/at/all']),
     (['--data-dir', 'nowhere/at/all'], ['nowhere/at/all']),
@@ -247,15 +254,6 @@ def test_an_export_without_tf2onnx_says_what_to_install(refused, tiny_run, tmp_p
     refused(['`convert`', 'tf2onnx'], 'export_onnx', tiny_run, tmp_path / 'out')
 
 
-@pytest.mark.parametrize('tool', ['train', 'evaluate', 'export_onnx'])
-def test_help_gives_an_example(command, capsys, tool):
-    with pytest.raises(SystemExit) as exit_:
-        command(tool, '--help')
-    assert exit_.value.code == 0
-    text = ' '.join(capsys.readouterr().out.split())
-    assert 'example: python tools/{}.py '.format(tool) in text
-
-
 def test_every_setting_can_be_given_on_the_command_line(command, capsys):
     with pytest.raises(SystemExit):
         command('train', '--help')
@@ -303,7 +301,7 @@ def test_a_summary_of_another_size_option_and_activation_as_json(command):
 
 
 @pytest.mark.parametrize('given, words', [
-    (['lenet'], ['lenet', 'wrn_28_10']),
+    (['lenet'], ['lenet', 'wrn_28_10', 'tools/train.py --list nets']),
     (['vgg_11', '--activation', 'tanhh'], ['tanhh']),
     (['vgg_11', '--input-size', '32', '32', '3', '1'], ['--input-size', '32 32 3 1']),
     (['vgg_11', '--input-size', '0', '32'], ['--input-size', '0 32']),

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
-NAMES = ('convert', 'evaluate', 'export_onnx', 'import_checkpoint', 'save_images', 'summarize',
-         'train')
+NAMES = ('convert', 'evaluate', 'export_onnx', 'import_checkpoint', 'measure_samples',
+         'save_images', 'summarize', 'train')
 
 pytestmark = pytest.mark.fast
 

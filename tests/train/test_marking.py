@@ -75,3 +75,21 @@ def test_the_mark_itself_is_not_listed(written):
     mark(str(written))
     assert MARK_FILE not in json.loads((written / MARK_FILE).read_text())['files']
     assert marking.MARK_FILE.startswith('.')  # hidden from what looks for images
+
+
+@pytest.mark.parametrize('overwrite', [True, False])
+def test_what_comes_while_a_folder_is_made_stays(written, tmp_path, overwrite):
+    """Also where nothing was there when it began."""
+    out = written if overwrite else tmp_path / 'new'
+    with pytest.raises(ValueError, match='thesis.txt .*will not be replaced' if overwrite else
+                       'new exists'):
+        with marking.replacing_folder(str(out), overwrite) as folder:
+            (tmp_path / folder / 'model.onnx').write_text('fresh')
+            out.mkdir(exist_ok=True)
+            (out / 'thesis.txt').write_text('mine')
+    assert (out / 'thesis.txt').read_text() == 'mine'
+    (out / 'thesis.txt').unlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({'out', out.name})
+    with marking.replacing_folder(str(out), True) as folder:
+        (tmp_path / folder / 'model.onnx').write_text('fresh')
+    assert [path.name for path in out.iterdir()] == ['model.onnx']

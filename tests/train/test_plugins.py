@@ -1,5 +1,8 @@
 """What a plugin may register, and which one runs unasked."""
+import hashlib
+import importlib
 import json
+import sys
 
 import pytest
 
@@ -113,3 +116,66 @@ def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / 'plugins.json').write_text('[1]')
     with pytest.raises(ValueError, match='plugins.json does not hold the plugins'):
         plugins.load_for(str(tmp_path))
+
+
+@pytest.fixture
+def distribution(tmp_path, monkeypatch):
+    """Function (version, lines of its module): installs the distribution `own-parts`."""
+    site = tmp_path / 'site'
+    info = site / 'own_parts.dist-info'
+    info.mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(site))
+
+    def install(version, *lines):
+        (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: own-parts\nVersion: {}\n'
+                                       .format(version))
+        (info / 'entry_points.txt').write_text('[ash_tf1.plugins]\nown = own_parts\n'
+                                               'lost = own_parts_lost\n')
+        (site / 'own_parts.py').write_text('\n'.join(('from ash_tf1 import plugins',) + lines))
+        sys.modules.pop('own_parts', None)
+        importlib.invalidate_caches()
+        return site
+    return install
+
+
+def test_an_installed_plugin_is_found_by_name_and_found_again(distribution, tmp_path):
+    site = distribution('1.5', "plugins.activation('mine')(abs)")
+    (tmp_path / 'run').mkdir()
+    plugins.record(str(tmp_path / 'run'), plugins.load(['own']))
+    assert ops.get_activation('mine') is abs
+    entry, = json.loads((tmp_path / 'run' / 'plugins.json').read_text())
+    code = (site / 'own_parts.py').read_bytes()
+    assert entry == dict(path=str(site / 'own_parts.py'), sha256=hashlib.sha256(code).hexdigest(),
+                         name='own', distribution='own-parts', version='1.5')
+
+    plugins._loaded.clear()
+    ops.ACTIVATIONS.pop('mine')
+    sys.modules.pop('own_parts')
+    assert [one.name for one in plugins.load_for(str(tmp_path / 'run'))] == ['own']
+    assert 'mine' in ops.ACTIVATIONS
+
+
+@pytest.mark.parametrize('spoil, reason', [
+    (lambda site: (site / 'own_parts.dist-info' / 'entry_points.txt').unlink(),
+     r'is not installed \(it came with own-parts 1.5\)'),
+    (lambda site: (site / 'own_parts.py').write_text('raise SystemExit'),
+     r'has changed since own-parts 1.5 \(here is own-parts 1.5\)')], ids=['gone', 'changed'])
+def test_another_installed_plugin_runs_only_where_it_is_given(
+        distribution, tmp_path, spoil, reason):
+    site = distribution('1.5', "plugins.activation('mine')(abs)")
+    plugins.record(str(tmp_path), plugins.load(['own']))
+    plugins._loaded.clear()
+    spoil(site)
+    importlib.invalidate_caches()
+    with pytest.raises(ValueError, match='which {}: give it by --plugin own'.format(reason)):
+        plugins.load_for(str(tmp_path))
+
+
+@pytest.mark.parametrize('name, message', [
+    ('other', 'other is neither a file nor installed; installed are .*own'),
+    ('lost', 'lost of own-parts 1.5: there is no Python file of the module own_parts_lost'),
+    ('own', 'ZeroDivisionError')])
+def test_an_installed_plugin_that_does_not_load_is_named(distribution, name, message):
+    distribution('1.5', '1 / 0')
+    with pytest.raises(ValueError, match=message):
+        plugins.load([name])

@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 BATCH_SIZE = 64
+MAX_BATCH = 2**31 - 1  # islice takes no integer of any size
 
 
 def generate(model, seed=0, count=1, batch_size=BATCH_SIZE, quiet=True):
@@ -43,7 +44,7 @@ def stream(model, vectors, count, batch_size=BATCH_SIZE, quiet=True):
     vectors = iter(vectors)
     # disable=None: tqdm looks itself whether stderr is a terminal.
     with tqdm(total=count, unit='image', disable=True if quiet else None) as bar:
-        while batch := list(itertools.islice(vectors, batch_size)):
+        while batch := list(itertools.islice(vectors, min(batch_size, MAX_BATCH))):
             yield from model.run(np.stack(batch))
             bar.update(len(batch))
 

@@ -1,4 +1,6 @@
+"""tools/import_checkpoint.py: what it reports, lists and refuses."""
 import importlib
+import json
 import sys
 
 import numpy as np
@@ -34,6 +36,8 @@ def test_the_command_reports_what_it_did(command, old_tiny, tiny_values, tmp_pat
                  'swish_beta', '--ignore-unmatched', '--initialize-missing', '--seed', '3']
     status, dry, err = command(*arguments, '--dry-run')
     assert (status, err) == (0, '')
+    record = json.loads(command(*arguments, '--dry-run', '--json')[1])
+    assert (record['new'], record['unmatched'], record['checked']) == (None, ['other'], True)
     assert not list(tmp_path.glob('new*'))
     status, out, err = command(*arguments)
     assert (status, err) == (0, '')
@@ -117,6 +121,6 @@ def test_help_gives_an_example_and_the_ready_rules(command, capsys):
         command('--help')
     assert exit_.value.code == 0
     text = capsys.readouterr().out.replace('-\n', '-')
-    for word in ['example: python tools/import_checkpoint.py', 'authors', 'slim-vgg-11',
+    for word in ['examples:', 'authors', 'slim-vgg-11',
                  'slim-vgg-19', 'slim-resnet-v1', '--labels', 'caffe, tf, torch, vgg', 'crop']:
         assert word in ' '.join(text.split())

@@ -1,3 +1,4 @@
+"""Checkpoints of every format and place, from which variables are imported."""
 import os
 
 import numpy as np

@@ -1,3 +1,4 @@
+"""Importing a checkpoint by rules: what is taken, left out, converted and refused."""
 import numpy as np
 import pytest
 

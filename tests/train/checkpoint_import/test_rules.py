@@ -1,3 +1,4 @@
+"""Rules for the names of variables: which one decides, and files that hold none."""
 import pytest
 
 from ash_tf1.checkpoint_import.rules import apply_rules, read_rules, ready_rules

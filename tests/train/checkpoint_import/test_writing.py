@@ -1,3 +1,4 @@
+"""The checkpoint that an import writes: what it replaces, and what it leaves behind on failure."""
 import dataclasses
 import os
 import re

@@ -1,3 +1,4 @@
+"""An exported run, which the tests of this folder share."""
 import pytest
 
 from tests.train.miniature import registered_tiny

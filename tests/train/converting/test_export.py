@@ -1,5 +1,8 @@
-"""Tolerance where two implementations of one net are compared: 1e-5, in logits and probabilities,
-relative to values of about 1; both are float32 and differ in the order of their sums."""
+"""Exporting a run: the artifact's files, metadata and answers, and what cannot be exported.
+
+Tolerance where two implementations of one net are compared: 1e-5, in logits and probabilities,
+relative to values of about 1; both are float32 and differ in the order of their sums.
+"""
 import hashlib
 import json
 import logging

@@ -1,4 +1,8 @@
-"""ASH as owners wrote it themselves from the paper: recognised, lowered and converted."""
+"""ASH as other people's code spells it with TensorFlow's ops, from the paper's formula.
+
+Each spelling is recognised and replaced by portable ops with the same values. What resembles ASH
+and is another function stays what it is.
+"""
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -51,12 +55,12 @@ def argument(x, z_k, alpha):
 
 
 def gate(write):
-    """A spelling of the gate, with the argument as tf.nn.moments gives it."""
+    """A spelling of ASH: write(x, u), with u = 2 alpha (x - mean - z_k sigma) by tf.nn.moments."""
     return lambda x, z_k, alpha: write(x, argument(x, z_k, alpha))
 
 
 def deviation(write):
-    """A spelling of the deviation."""
+    """A spelling of ASH in which write(x, mean) is the standard deviation."""
     def ash(x, z_k, alpha):
         mean = tf.reduce_mean(x, axes(x), keepdims=True)
         return x / (1.0 + tf.exp(-2.0 * alpha * (x - mean - z_k * write(x, mean))))
@@ -150,7 +154,7 @@ def parameter(value, name, shape=(1,), dtype=tf.float32):
 
 
 def graph_of(ash, shape, dtype=tf.float32):
-    """A graph from x to out with an owner's ASH."""
+    """A graph from x to out with one spelling of ASH."""
     x = tf.placeholder(dtype, shape, name='x')
     tf.identity(ash(x, parameter(Z_K, 'z_k', dtype=dtype), parameter(ALPHA, 'alpha', dtype=dtype)),
                 name='out')

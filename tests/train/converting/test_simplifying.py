@@ -1,4 +1,7 @@
-"""What constants decide: branches that go, and dropout that is gone."""
+"""Parts of a graph that constants switch off: branches not taken and dropout are removed.
+
+Dropout that is on, and BatchNorm in training mode, are refused.
+"""
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -20,7 +23,7 @@ def old_dropout(x, keep_prob):
 
 
 def looped(x, keep_prob):
-    """In a loop, into which the rate comes by an Enter."""
+    """Dropout in a loop: the rate comes into it through an Enter op."""
     return tf.while_loop(lambda i, y: i < 3,
                          lambda i, y: (i + 1, tf.nn.dropout(tf.sin(y), keep_prob)), (0, x))[1]
 
@@ -37,7 +40,7 @@ DROPOUTS = {
 
 
 @pytest.mark.parametrize('name', DROPOUTS)
-def test_dropout_that_is_switched_off_is_gone(name):
+def test_dropout_that_is_switched_off_is_removed(name):
     build, values = DROPOUTS[name]
     x = tf.placeholder(tf.float32, (3, 4), name='x')
     tf.identity(build(tf.cos(x), tf.placeholder(tf.float32, [], name='p')), name='y')
@@ -46,7 +49,7 @@ def test_dropout_that_is_switched_off_is_gone(name):
         graphs.cut(graph_def, outputs=['y'])
     part, (found,), _ = graphs.cut(graph_def, outputs=['y'], values=values)
     assert found.name == 'x:0'
-    # What asks for the shape to draw numbers of is gone with them.
+    # With the random numbers goes the op that reads the shape for them.
     assert not {'RandomUniform', 'Shape'} & {node.op for node in part.node}
     assert name == 'loop' or 'Switch' not in {node.op for node in part.node}
     signature = onnx_model.Signature((('x', 'x:0'),), (('y', 'y:0'),))
@@ -100,7 +103,7 @@ def test_random_numbers_that_are_no_dropout_stay_and_are_refused():
 
 
 @pytest.mark.parametrize('text, expected', [('true', 3.0), ('FALSE', 40.0)])
-def test_a_branch_that_is_not_taken_goes_with_all_it_holds(text, expected):
+def test_a_branch_that_is_not_taken_is_removed_with_all_it_holds(text, expected):
     x, flag = tf.placeholder(tf.float32, [], name='x'), tf.placeholder(tf.bool, [], name='flag')
 
     def loop(step):

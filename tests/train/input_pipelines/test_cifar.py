@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ash_tf1.input_pipelines import cifar, load_dataset
+from tests.train.input_pipelines.cifar_files import ARCHIVES
 
 pytestmark = pytest.mark.fast
 
@@ -110,9 +111,9 @@ def test_archive_packed_with_leading_dots(cifar_files):
 
 @pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize('name', DATASETS)
-def test_official_name_with_another_checksum_warns_once(cifar_files, archive_names, name, kind):
+def test_official_name_with_another_checksum_warns_once(cifar_files, name, kind):
     folder = cifar_files.write(name, kind)
-    path = cifar_files.pack(folder, archive_names[name, kind])
+    path = cifar_files.pack(folder, ARCHIVES[name, kind])
     digest = hashlib.md5(path.read_bytes()).hexdigest()
     layout = {layout.kind: layout for layout in SPECS[name].layouts}[kind]
     with pytest.warns(UserWarning) as caught:
@@ -125,9 +126,9 @@ def test_official_name_with_another_checksum_warns_once(cifar_files, archive_nam
         load_whole(name, cifar_files.pack(folder, 'mine.tar.gz'))
 
 
-def test_official_checksum_does_not_warn(cifar_files, archive_names):
+def test_official_checksum_does_not_warn(cifar_files):
     path = cifar_files.pack(cifar_files.write('cifar10', 'python'),
-                            archive_names['cifar10', 'python'])
+                            ARCHIVES['cifar10', 'python'])
     layouts = tuple(layout._replace(md5=hashlib.md5(path.read_bytes()).hexdigest())
                     for layout in cifar.CIFAR10.layouts)
     with warnings.catch_warnings():

@@ -8,6 +8,7 @@ import tarfile
 import pytest
 
 from ash_tf1.input_pipelines import load_dataset
+from tests.train.input_pipelines.python2_pickles import Raw, pickle2, pickled_array
 
 
 def assert_refused(name, path, *words, **options):
@@ -84,8 +85,8 @@ def test_wrong_pickled_labels(cifar_files, name, batch, key, labels, words):
     ((4, 3072), 9216, 'declared shape [4, 3072] with 9216 bytes'),
     ((0, 3072), 0, 'not of two dimensions'),
 ])
-def test_wrong_pickled_pixels(cifar_files, pickles, shape, size, words):
-    array = pickles.array(shape, bytes(size))
+def test_wrong_pickled_pixels(cifar_files, shape, size, words):
+    array = pickled_array(shape, bytes(size))
     folder, path = edited(cifar_files, 'cifar10', 'data_batch_5', data=array)
     assert_refused('cifar10', folder, path, words)
 
@@ -95,10 +96,10 @@ def test_pixels_that_are_no_array(cifar_files):
     assert_refused('cifar10', folder, path, "'data' is not a uint8 array")
 
 
-def test_pickle_that_runs_code_is_refused_and_not_run(cifar_files, pickles, tmp_path):
+def test_pickle_that_runs_code_is_refused_and_not_run(cifar_files, tmp_path):
     marker = tmp_path / 'it_ran'
     command = f'touch {marker}'.encode()
-    attack = pickles.raw(b'cos\nsystem\n(' + pickles.dump(command) + b'tR')
+    attack = Raw(b'cos\nsystem\n(' + pickle2(command) + b'tR')
     folder, path = edited(cifar_files, 'cifar10', 'data_batch_1', filenames=attack)
     assert_refused('cifar10', folder, path, 'os.system')
     assert not marker.exists()

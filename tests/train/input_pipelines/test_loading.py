@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ash_tf1.input_pipelines import ArraySplit, Split, Subset, loading, transforms
+from tests.train.input_pipelines.splits import make_split
 
 pytestmark = pytest.mark.fast
 
@@ -70,8 +71,7 @@ def no_thread_is_left():
 @pytest.mark.parametrize('count, batch_size, steps', [(12, 4, 3), (13, 4, 3), (4, 4, 1), (5, 1, 5)])
 @pytest.mark.parametrize('kind', [lambda split: split, SlowSplit,
                                   lambda split: Subset(split, np.arange(len(split))[::-1])])
-def test_an_epoch_gives_whole_batches_of_distinct_examples(make_split, count, batch_size, steps,
-                                                           kind):
+def test_an_epoch_gives_whole_batches_of_distinct_examples(count, batch_size, steps, kind):
     split = make_split(count)
     batches = epoch(kind(split), batch_size, seed=1, epoch=0)
     assert len(batches) == steps == loading.steps_per_epoch(kind(split), batch_size)
@@ -84,7 +84,7 @@ def test_an_epoch_gives_whole_batches_of_distinct_examples(make_split, count, ba
 
 
 @pytest.mark.parametrize('augmentation', AUGMENTATIONS)
-def test_epochs_repeat_by_seed(make_split, augmentation):
+def test_epochs_repeat_by_seed(augmentation):
     split = make_split(40)
     first = epoch(split, 8, 3, 2, augmentation)
     assert_same(epoch(split, 8, 3, 2, augmentation), first)
@@ -96,7 +96,7 @@ def test_epochs_repeat_by_seed(make_split, augmentation):
 @pytest.mark.parametrize('augmentation', AUGMENTATIONS)
 @pytest.mark.parametrize('start', [0, 1, 3, 5])
 @pytest.mark.parametrize('workers', [None, 3])
-def test_start_resumes_the_epoch_without_replaying_it(make_split, augmentation, start, workers):
+def test_start_resumes_the_epoch_without_replaying_it(augmentation, start, workers):
     split = make_split(43)
     full = epoch(split, 8, 9, 4, augmentation)
     slow = SlowSplit(split)
@@ -105,7 +105,7 @@ def test_start_resumes_the_epoch_without_replaying_it(make_split, augmentation, 
 
 @pytest.mark.parametrize('augmentation', AUGMENTATIONS)
 @pytest.mark.parametrize('batch_size, workers', [(1, 0), (5, 0), (12, 0), (5, 1), (12, 2), (20, 7)])
-def test_batch_size_and_threads_change_no_example(make_split, augmentation, batch_size, workers):
+def test_batch_size_and_threads_change_no_example(augmentation, batch_size, workers):
     split = make_split(60)
     expected = whole(epoch(split, 4, 8, 1, augmentation))
     actual = whole(epoch(SlowSplit(split), batch_size, 8, 1, augmentation, workers=workers))
@@ -113,7 +113,7 @@ def test_batch_size_and_threads_change_no_example(make_split, augmentation, batc
         np.testing.assert_array_equal(actual[name], expected[name])
 
 
-def test_an_example_is_augmented_by_its_own_key(make_split):
+def test_an_example_is_augmented_by_its_own_key():
     """A resumed run must meet what it left, also under a newer version of this code."""
     split = make_split(8)
     batch = whole(epoch(split, 4, 17, 2, 'crop_flip'))
@@ -132,7 +132,7 @@ def test_equal_images_are_augmented_differently():
     assert len(seen) > 40  # of 81 places, about 51 are expected
 
 
-def test_augmentation_keeps_order_and_split(make_split):
+def test_augmentation_keeps_order_and_split():
     split = make_split(24)
     before = split.arrays['image'].copy()
     plain, augmented = whole(epoch(split, 8, 5, 0)), whole(epoch(split, 8, 5, 0, 'crop_flip'))
@@ -141,7 +141,7 @@ def test_augmentation_keeps_order_and_split(make_split):
     np.testing.assert_array_equal(split.arrays['image'], before)
 
 
-def test_batches_may_be_written_to(make_split):
+def test_batches_may_be_written_to():
     split = make_split(4)
     for batches in (epoch(split, 4, 0, 0), list(loading.ordered_batches(split, 4))):
         assert not np.shares_memory(batches[0]['image'], split.arrays['image'])
@@ -157,7 +157,7 @@ def test_batches_may_be_written_to(make_split):
     (dict(epoch=-1), 'epoch must be in .*got -1'),
     (dict(workers=-1), 'workers must be at least 0, got -1'),
 ])
-def test_wrong_arguments_are_refused_by_the_call(make_split, arguments, message):
+def test_wrong_arguments_are_refused_by_the_call(arguments, message):
     # Not by the first next(): the error belongs where the mistake is.
     arguments = dict(dict(batch_size=2, seed=0, epoch=0), **arguments)
     with pytest.raises(ValueError, match=message):
@@ -168,22 +168,21 @@ def test_wrong_arguments_are_refused_by_the_call(make_split, arguments, message)
     (4, [4, 4, 2]), (5, [5, 5]), (10, [10]), (99, [10]), (1, [1] * 10)])
 @pytest.mark.parametrize('workers', [None, 0, 3])
 @pytest.mark.parametrize('kind', [lambda split: split, SlowSplit])
-def test_ordered_batches_give_every_example_in_order(make_split, batch_size, sizes, workers, kind):
+def test_ordered_batches_give_every_example_in_order(batch_size, sizes, workers, kind):
     split = make_split(10)
     batches = list(loading.ordered_batches(kind(split), batch_size, workers))
     assert [len(batch['label']) for batch in batches] == sizes
     assert_same([whole(batches)], [split.arrays])
 
 
-def test_ordered_batches_refuse_an_empty_batch(make_split):
+def test_ordered_batches_refuse_an_empty_batch():
     with pytest.raises(ValueError, match='batch_size must be at least 1, got 0'):
         loading.ordered_batches(make_split(3), 0)
 
 
 @pytest.mark.parametrize('in_memory, workers, pooled', [
     (True, None, False), (False, None, True), (True, 2, True), (False, 0, False)])
-def test_examples_that_are_not_in_memory_are_made_by_threads(make_split, in_memory, workers,
-                                                             pooled):
+def test_examples_that_are_not_in_memory_are_made_by_threads(in_memory, workers, pooled):
     split = SlowSplit(make_split(40))
     split.in_memory = in_memory
     list(loading.epoch_batches(split, 8, 0, 0, workers=workers))
@@ -191,7 +190,7 @@ def test_examples_that_are_not_in_memory_are_made_by_threads(make_split, in_memo
     assert len(split.threads) > pooled
 
 
-def test_closing_the_batches_ends_the_threads_and_the_work(make_split):
+def test_closing_the_batches_ends_the_threads_and_the_work():
     split = SlowSplit(make_split(200))
     batches = loading.prefetch(loading.ordered_batches(split, 10, workers=3), depth=1)
     next(batches)
@@ -200,7 +199,7 @@ def test_closing_the_batches_ends_the_threads_and_the_work(make_split):
     assert not pool_threads()
 
 
-def test_the_next_batch_is_made_while_the_caller_has_one(make_split):
+def test_the_next_batch_is_made_while_the_caller_has_one():
     made, enough = [], threading.Event()
 
     class Counted(SlowSplit):
@@ -218,7 +217,7 @@ def test_the_next_batch_is_made_while_the_caller_has_one(make_split):
 
 
 @pytest.mark.parametrize('end', ['close', 'error'])
-def test_what_is_not_begun_when_the_batches_end_is_not_made(make_split, end):
+def test_what_is_not_begun_when_the_batches_end_is_not_made(end):
     made = []
 
     class Slow(SlowSplit):
@@ -239,7 +238,7 @@ def test_what_is_not_begun_when_the_batches_end_is_not_made(make_split, end):
     assert len(made) < (130 if end == 'close' else 50)
 
 
-def test_what_an_example_raises_comes_out_in_its_place(make_split):
+def test_what_an_example_raises_comes_out_in_its_place():
     batches = loading.ordered_batches(BrokenSplit(make_split(40)), 4, workers=2)
     assert len(next(batches)['label']) == 4
     with pytest.raises(OSError, match='example 5 cannot be read'):

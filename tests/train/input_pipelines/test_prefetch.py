@@ -1,3 +1,4 @@
+"""Prefetching by a thread: order, errors, how far ahead it works, and its end."""
 import gc
 import os
 import subprocess

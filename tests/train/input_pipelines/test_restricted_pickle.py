@@ -1,3 +1,4 @@
+"""The reader of CIFAR's pickles: what it reads, and the hostile pickles that it refuses."""
 import os
 import pickle
 import struct
@@ -9,6 +10,7 @@ import pytest
 
 from ash_tf1.input_pipelines import restricted_pickle
 from ash_tf1.input_pipelines.restricted_pickle import load_pickle
+from tests.train.input_pipelines.python2_pickles import Raw, pickle2, pickled_array
 
 
 def refuse(content, match):
@@ -17,8 +19,8 @@ def refuse(content, match):
     assert str(caught.value).startswith('some_file: ')
 
 
-def in_dict(pickles, value, before=b''):
-    return b'\x80\x02' + before + pickles.dump({b'data': value}) + b'.'
+def in_dict(value, before=b''):
+    return b'\x80\x02' + before + pickle2({b'data': value}) + b'.'
 
 
 def some_array():
@@ -26,10 +28,10 @@ def some_array():
 
 
 @pytest.mark.parametrize('module', [b'numpy.core.multiarray', b'numpy._core.multiarray'])
-def test_python_2_pickle(pickles, module):
+def test_python_2_pickle(module):
     array = some_array()
-    data = pickles.array(array.shape, array.tobytes(), module=module)
-    record = load_pickle(b'\x80\x02' + pickles.dump(
+    data = pickled_array(array.shape, array.tobytes(), module=module)
+    record = load_pickle(b'\x80\x02' + pickle2(
         {b'data': data, b'labels': [1, 2], b'text': b'\xff' * 300}) + b'.', 'file')
     assert sorted(record) == ['data', 'labels', 'text']
     np.testing.assert_array_equal(record['data'], array)
@@ -52,10 +54,10 @@ def test_python_3_pickle(protocol, order):
     'subprocess.Popen', 'numpy.load', 'numpy.core.multiarray.scalar', 'numpy.zeros',
     'numpy.core.multiarray.ndarray', '_codecs.decode', 'copyreg._reconstructor',
     'ash_tf1.input_pipelines.restricted_pickle.load_pickle'])
-def test_other_globals_are_refused_by_name(pickles, name):
+def test_other_globals_are_refused_by_name(name):
     module, attribute = name.rsplit('.', 1)
     code = f'c{module}\n{attribute}\n'.encode()
-    refuse(in_dict(pickles, pickles.raw(code)), name.replace('.', r'\.') + ', which is not allowed')
+    refuse(in_dict(Raw(code)), name.replace('.', r'\.') + ', which is not allowed')
 
 
 def test_reduce_of_an_object_is_refused_and_not_run(tmp_path):
@@ -72,34 +74,34 @@ def test_reduce_of_an_object_is_refused_and_not_run(tmp_path):
 
 @pytest.mark.parametrize('shape', [(2 ** 31, 3072), (2 ** 20, 2 ** 20), (-1, 3), (2 ** 70, 1),
                                    (0, 2 ** 40), (3,), (), (1, 1, 3)])
-def test_array_larger_than_its_bytes_is_refused(pickles, shape):
-    sizes = [pickles.raw(b'\x8a\x0a' + size.to_bytes(10, 'little', signed=True)) for size in shape]
-    refuse(in_dict(pickles, pickles.array(sizes, b'abc')), 'holds an array')
+def test_array_larger_than_its_bytes_is_refused(shape):
+    sizes = [Raw(b'\x8a\x0a' + size.to_bytes(10, 'little', signed=True)) for size in shape]
+    refuse(in_dict(pickled_array(sizes, b'abc')), 'holds an array')
 
 
-def test_array_declared_by_its_constructor_takes_no_memory(pickles):
+def test_array_declared_by_its_constructor_takes_no_memory():
     # numpy's own _reconstruct would ask for 4 TiB here.
-    array = pickles.array((1, 3), b'abc', first=(2 ** 31 - 1, 2 ** 11))
-    assert load_pickle(in_dict(pickles, array), 'file')['data'].tolist() == [[97, 98, 99]]
+    array = pickled_array((1, 3), b'abc', first=(2 ** 31 - 1, 2 ** 11))
+    assert load_pickle(in_dict(array), 'file')['data'].tolist() == [[97, 98, 99]]
 
 
 @pytest.mark.parametrize('code', [b'O', b'O8', b'f8', b'i8', b'S3', b'V3', b'u1,u1', b'3u1', 8])
-def test_other_dtypes_are_refused(pickles, code):
-    refuse(in_dict(pickles, pickles.array((1, 3), b'abc', code=code)), 'only uint8 is allowed')
+def test_other_dtypes_are_refused(code):
+    refuse(in_dict(pickled_array((1, 3), b'abc', code=code)), 'only uint8 is allowed')
 
 
 def test_object_array_of_numpy_is_refused():
     refuse(pickle.dumps({'data': np.array([[None]], object)}, 2), 'only uint8 is allowed')
 
 
-def test_array_whose_bytes_are_a_list_is_refused(pickles):
-    code = pickles.array((1, 3), b'abc')
-    refuse(in_dict(pickles, pickles.raw(code.replace(b'U\x03abc', b']'))), 'not of plain uint8')
+def test_array_whose_bytes_are_a_list_is_refused():
+    code = pickled_array((1, 3), b'abc')
+    refuse(in_dict(Raw(code.replace(b'U\x03abc', b']'))), 'not of plain uint8')
 
 
-def test_array_without_state_is_refused(pickles):
-    code = bytes(pickles.array((1, 3), b'abc'))
-    refuse(in_dict(pickles, pickles.raw(code[:code.index(b'tR') + 2])), 'array without data')
+def test_array_without_state_is_refused():
+    code = bytes(pickled_array((1, 3), b'abc'))
+    refuse(in_dict(Raw(code[:code.index(b'tR') + 2])), 'array without data')
 
 
 @pytest.mark.parametrize('code, match', [
@@ -112,26 +114,26 @@ def test_array_without_state_is_refused(pickles):
     (b'c_codecs\nencode\n(U\x01aX\x06\x00\x00\x00latin1tR', 'other than text and latin1'),
     (b'Ppersistent\n', 'not a pickle'),
 ])
-def test_allowed_globals_cannot_be_bent(pickles, code, match):
-    refuse(in_dict(pickles, pickles.raw(code)), match)
+def test_allowed_globals_cannot_be_bent(code, match):
+    refuse(in_dict(Raw(code)), match)
 
 
-def test_encoding_cannot_multiply_the_bytes(pickles):
+def test_encoding_cannot_multiply_the_bytes():
     text = b'X' + (10 ** 6).to_bytes(4, 'little') + b'a' * 10 ** 6 + b'q\x00'
     once = b'c_codecs\nencode\n(h\x00X\x06\x00\x00\x00latin1tR'
-    record = load_pickle(in_dict(pickles, pickles.raw(b'](' + text + once + b'e')), 'file')
+    record = load_pickle(in_dict(Raw(b'](' + text + once + b'e')), 'file')
     assert record['data'][1] == b'a' * 10 ** 6
-    refuse(in_dict(pickles, pickles.raw(b'](' + text + once * 1000 + b'e')), 'encodes more bytes')
+    refuse(in_dict(Raw(b'](' + text + once * 1000 + b'e')), 'encodes more bytes')
 
 
 @pytest.mark.parametrize('put', [b'r\xff\xff\xff\x7f', b'q\xff', b'p4000000000\n'])
-def test_memo_index_that_skips_is_refused(pickles, put):
+def test_memo_index_that_skips_is_refused(put):
     # The C unpickler would take 16 bytes for each index below.
-    refuse(in_dict(pickles, pickles.raw(b'U\x01a' + put)), 'memo index')
+    refuse(in_dict(Raw(b'U\x01a' + put)), 'memo index')
 
 
-def test_long_text_number_is_refused(pickles):
-    refuse(in_dict(pickles, pickles.raw(b'I' + b'9' * 10 ** 6 + b'\n')), 'line of more than')
+def test_long_text_number_is_refused():
+    refuse(in_dict(Raw(b'I' + b'9' * 10 ** 6 + b'\n')), 'line of more than')
 
 
 @pytest.mark.parametrize('content', [
@@ -153,14 +155,14 @@ def test_keys_are_short_strings(key):
     refuse(pickle.dumps({key: 1}, 2), 'no short string')
 
 
-def test_hostile_pickles_take_little_memory(pickles, tmp_path):
+def test_hostile_pickles_take_little_memory(tmp_path):
     """All of the above that would ask for memory, in a process that may have only little more."""
     pytest.importorskip('resource')
     contents = [
-        in_dict(pickles, pickles.array((2 ** 30, 2 ** 10), b'abc')),
-        in_dict(pickles, pickles.array((1, 3), b'abc', first=(2 ** 30, 2 ** 10))),
-        in_dict(pickles, pickles.raw(b'cnumpy\nndarray\n(J\xff\xff\xff\x7ftR')),
-        in_dict(pickles, pickles.raw(b'U\x01ar\xff\xff\xff\x7f')),
+        in_dict(pickled_array((2 ** 30, 2 ** 10), b'abc')),
+        in_dict(pickled_array((1, 3), b'abc', first=(2 ** 30, 2 ** 10))),
+        in_dict(Raw(b'cnumpy\nndarray\n(J\xff\xff\xff\x7ftR')),
+        in_dict(Raw(b'U\x01ar\xff\xff\xff\x7f')),
         b'\x80\x02T\xff\xff\xff\x7fabc.',
         b'\x80\x04\x8e' + (2 ** 40).to_bytes(8, 'little') + b'abc.']
     for i, content in enumerate(contents):

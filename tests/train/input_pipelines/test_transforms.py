@@ -1,3 +1,4 @@
+"""Augmentations: crop and flip against their definitions, and their random state."""
 import numpy as np
 import pytest
 

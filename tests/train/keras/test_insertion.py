@@ -11,6 +11,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.keras import ASH, Swish, insert_layer_nonseq
+from tests.train.keras.weights import randomize
 
 LAYERS = tf.keras.layers
 POSITIONS = ['replace', 'after', 'before']
@@ -173,7 +174,7 @@ def set_ash(model, names):
 @pytest.mark.sweep(chosen=lambda net, position: position == 'replace' or net is shared)
 @pytest.mark.parametrize('position', POSITIONS)
 @pytest.mark.parametrize('net', NETS + [masked], ids=lambda net: net.__name__)
-def test_it_is_the_model_built_by_hand(net, position, randomize):
+def test_it_is_the_model_built_by_hand(net, position):
     regex = '(?!block).*act'
     model = randomize(net(as_it_is))
     hand = net(by_hand(regex, position))
@@ -232,7 +233,7 @@ def test_layers_that_have_weights_already_keep_them():
     np.testing.assert_array_equal(result.predict(np.ones((1, 3))), np.full((1, 3), 3))
 
 
-def test_a_model_is_a_layer_too(randomize):
+def test_a_model_is_a_layer_too():
     def factory():
         inputs = tf.keras.Input((5,))
         return randomize(tf.keras.Model(inputs, LAYERS.Dense(5)(inputs)), seed=3)
@@ -245,7 +246,7 @@ def test_a_model_is_a_layer_too(randomize):
 
 
 @pytest.mark.parametrize('position', POSITIONS)
-def test_a_sequential_model(randomize, position):
+def test_a_sequential_model(position):
     model = randomize(tf.keras.Sequential([
         LAYERS.Conv2D(3, 2, input_shape=(4, 4, 2), name='one'),
         LAYERS.BatchNormalization(name='one_bn'), act('one_act'),
@@ -263,7 +264,7 @@ def test_a_sequential_model(randomize, position):
 
 @pytest.mark.parametrize('net', [nested_models, wrappers_and_functions],
                          ids=lambda net: net.__name__)
-def test_inner_models_are_copied_but_not_looked_into(net, randomize):
+def test_inner_models_are_copied_but_not_looked_into(net):
     model = randomize(net(as_it_is))
     result = insert_layer_nonseq(model, '.*last_act|end_act', ASH)
     assert [type(layer) for layer in result.layers if isinstance(layer, tf.keras.Model)] == [
@@ -273,7 +274,7 @@ def test_inner_models_are_copied_but_not_looked_into(net, randomize):
             layer.name for layer in model.get_layer('block_act').layers]
 
 
-def test_a_nested_model_can_be_preceded_as_a_whole(randomize):
+def test_a_nested_model_can_be_preceded_as_a_whole():
     model = randomize(nested_models(as_it_is))
     result = insert_layer_nonseq(model, 'block_act', Swish, position='before')
     first, second = model.get_layer('block_act'), result.get_layer('block_act')
@@ -282,7 +283,7 @@ def test_a_nested_model_can_be_preceded_as_a_whole(randomize):
     assert result.get_layer('block_act_swish').get_output_at(1) is not None  # called twice too
 
 
-def test_lists_go_to_and_come_from_a_layer_as_they_are(randomize):
+def test_lists_go_to_and_come_from_a_layer_as_they_are():
     """Replacing what takes several tensors, and coming after what gives several."""
     model = randomize(branches(as_it_is))
     result = insert_layer_nonseq(model, 'sum', LAYERS.Maximum)
@@ -299,7 +300,7 @@ def test_lists_go_to_and_come_from_a_layer_as_they_are(randomize):
     assert abs(swapped.predict(examples(model)) - model.predict(examples(model))).max() > 1e-3
 
 
-def test_regularizers_flags_and_losses_stay(randomize):
+def test_regularizers_flags_and_losses_stay():
     inputs = tf.keras.Input((4,), name='x')
     first = LAYERS.Dense(4, kernel_regularizer=tf.keras.regularizers.l2(0.3), name='first')
     frozen = LAYERS.Dense(4, name='frozen', trainable=False)
@@ -322,7 +323,7 @@ def test_regularizers_flags_and_losses_stay(randomize):
     assert insert_layer_nonseq(model, 'act', Swish).trainable_weights == []
 
 
-def test_metrics_added_by_tensor_stay(randomize):
+def test_metrics_added_by_tensor_stay():
     inputs = tf.keras.Input((4,))
     y = act('act')(LAYERS.Dense(3)(inputs))
     model = randomize(tf.keras.Model(inputs, y))
@@ -345,7 +346,7 @@ def test_after_an_input():
     assert result.input_names == ['x']
 
 
-def test_an_activation_set_to_none_is_linear_in_the_copy(randomize):
+def test_an_activation_set_to_none_is_linear_in_the_copy():
     """Which Keras itself fails on when it writes a config."""
     model = chain(as_it_is)
     model = tf.keras.Model(model.inputs, LAYERS.Dense(3, 'softmax', name='top')(model.output))
@@ -369,7 +370,7 @@ def test_it_can_be_done_again_and_again():
         model.fit(np.zeros((1, 4, 4, 2)), np.zeros((1, 12)))
 
 
-def test_a_model_that_has_been_trained_and_saved(tmp_path, randomize):
+def test_a_model_that_has_been_trained_and_saved(tmp_path):
     model = randomize(chain(as_it_is))
     model.compile('sgd', 'mse')
     model.train_on_batch(examples(model), answers(model))

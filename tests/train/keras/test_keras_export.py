@@ -17,6 +17,7 @@ import ash_tf1
 from ash_tf1.converting import proof
 from ash_tf1.keras import ASH, Swish
 from ash_tf1.keras.export import export_onnx, freeze
+from tests.train.keras.weights import randomize
 from tests.train.miniature import contents
 
 LAYERS = tf.keras.layers
@@ -75,7 +76,7 @@ def check_answers(folder, model, inputs):
         np.testing.assert_allclose(array, value, rtol=1e-5, atol=1e-5)
 
 
-def check_two_inputs(folder, randomize):
+def check_two_inputs(folder):
     model = randomize(two_inputs())
     inputs = arrays((5, 4), (5, 6, 6, 3))
     export_onnx(model, folder, inputs)
@@ -88,7 +89,7 @@ def check_two_inputs(folder, randomize):
     return model, proto
 
 
-def check_recurrent(folder, randomize):
+def check_recurrent(folder):
     model = randomize(tf.keras.Sequential([
         LAYERS.SimpleRNN(3, input_shape=(5, 2), return_sequences=True), ASH(), LAYERS.LSTM(2)]))
     model.layers[0].set_weights([0.2 * value for value in model.layers[0].get_weights()])
@@ -97,8 +98,8 @@ def check_recurrent(folder, randomize):
     check_answers(folder, model, inputs)
 
 
-def test_several_inputs_and_outputs_and_a_nested_model(tmp_path, randomize):
-    model, proto = check_two_inputs(str(tmp_path / 'a'), randomize)
+def test_several_inputs_and_outputs_and_a_nested_model(tmp_path):
+    model, proto = check_two_inputs(str(tmp_path / 'a'))
     assert sorted(contents(tmp_path / 'a')) == ['.ash_tf1.json', 'README.md', 'model.onnx'] + [
         'test_data_set_0/' + name for name in
         ('input_0.pb', 'input_1.pb', 'output_0.pb', 'output_1.pb')]
@@ -110,11 +111,11 @@ def test_several_inputs_and_outputs_and_a_nested_model(tmp_path, randomize):
         'auto'] * 2
 
 
-def test_a_recurrent_model(tmp_path, randomize):
-    check_recurrent(str(tmp_path / 'a'), randomize)
+def test_a_recurrent_model(tmp_path):
+    check_recurrent(str(tmp_path / 'a'))
 
 
-def test_it_says_what_it_wrote_and_what_made_it(tmp_path, randomize):
+def test_it_says_what_it_wrote_and_what_made_it(tmp_path):
     model = randomize(small())
     exported = export_onnx(model, str(tmp_path / 'a'), arrays((3, 4))[0], keep_graph=True)
     proto = onnx.load(str(tmp_path / 'a' / 'model.onnx'))
@@ -131,7 +132,7 @@ def test_it_says_what_it_wrote_and_what_made_it(tmp_path, randomize):
 
 
 @pytest.mark.parametrize('dtype, tolerance', [('float16', 5e-3), ('float64', 1e-12)])
-def test_other_precisions_stay(tmp_path, randomize, dtype, tolerance):
+def test_other_precisions_stay(tmp_path, dtype, tolerance):
     inputs = tf.keras.Input((4,), dtype=dtype, name='x')
     model = randomize(tf.keras.Model(inputs, ASH(name='y')(inputs)))
     x = arrays((3, 4), dtype=dtype)[0]
@@ -147,7 +148,7 @@ def test_other_precisions_stay(tmp_path, randomize, dtype, tolerance):
 @pytest.mark.parametrize('make', [
     lambda x: x, lambda x: [x], lambda x: x.astype(np.float64), lambda x: x.tolist(),
     lambda x: {'d_input': x}], ids=['array', 'list of it', 'float64', 'numbers', 'dict'])
-def test_ways_to_give_the_inputs(tmp_path, randomize, make):
+def test_ways_to_give_the_inputs(tmp_path, make):
     model, (x,) = randomize(small()), arrays((3, 4))
     export_onnx(model, str(tmp_path / 'a'), make(x))
     check_answers(tmp_path / 'a', model, [x])
@@ -231,7 +232,7 @@ def test_what_is_no_model(tmp_path, model):
         export_onnx(model, str(tmp_path / 'a'), np.zeros((2, 4)))
 
 
-def test_freezing_leaves_the_model_and_its_graph_as_they_were(randomize):
+def test_freezing_leaves_the_model_and_its_graph_as_they_were():
     model = randomize(two_inputs())
     weights = model.get_weights()
     operations = len(tf.get_default_graph().get_operations())

@@ -7,6 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.keras import ASH, insert_layer_nonseq
+from tests.train.keras.weights import randomize
 
 LAYERS = tf.keras.layers
 pytestmark = pytest.mark.usefixtures('new_session')
@@ -104,7 +105,7 @@ def functions(layer):
 
 
 @pytest.mark.parametrize('name', sorted(LAMBDAS))
-def test_a_copy_has_the_very_functions_and_computes_the_same(name, randomize):
+def test_a_copy_has_the_very_functions_and_computes_the_same(name):
     model = randomize(net(*LAMBDAS[name]()))
     values = np.random.RandomState(0).randn(2, 3, 4).astype(np.float32)
     before, expected = functions(model), model.predict(values)

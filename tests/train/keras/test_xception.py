@@ -4,6 +4,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from ash_tf1.keras import ASH, Swish, insert_layer_nonseq
+from tests.train.keras.eager import run_eagerly
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +101,6 @@ def check_saving(path):
     train(loaded)
 
 
-def test_it_is_saved_and_loaded(run_eagerly, tmp_path):
+def test_it_is_saved_and_loaded(tmp_path):
     run_eagerly('test_xception', 'enable_eager_execution',
                 'module.check_saving({!r})'.format(str(tmp_path / 'net.h5')))

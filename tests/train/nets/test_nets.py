@@ -7,6 +7,7 @@ from ash_tf1 import ops
 from ash_tf1.nets import NETS, get_net, net_options, reference_task
 from ash_tf1.nets.densenet import DenseKind, densenet
 from ash_tf1.nets.resnet import Block, resnet_v2
+from tests.train.nets.built_nets import stand_in_for_ash
 
 
 def bottleneck_net(inputs, num_classes, activation_fn, is_training, reuse=None, scope='thin'):
@@ -30,25 +31,25 @@ SMALL = {'resnet_v2_8': NETS['resnet_v2_8'], 'bottlenecks': bottleneck_net,
 
 
 @pytest.mark.parametrize('name', sorted(SMALL))
-def test_reuse_shares_all_variables(new_graph, stand_in, name):
+def test_reuse_shares_all_variables(new_graph, name):
     images = tf.placeholder(tf.float32, [None, 32, 32, 3])
-    first, _ = SMALL[name](images, 10, stand_in, is_training=False)
+    first, _ = SMALL[name](images, 10, stand_in_for_ash, is_training=False)
     names = [v.op.name for v in tf.global_variables()]
-    second, _ = SMALL[name](images, 10, stand_in, is_training=False, reuse=True)
+    second, _ = SMALL[name](images, 10, stand_in_for_ash, is_training=False, reuse=True)
     assert [v.op.name for v in tf.global_variables()] == names
     for logits in (first, second):
         gradients = tf.gradients(logits, tf.trainable_variables())
         assert all(gradient is not None for gradient in gradients)
     with pytest.raises(ValueError, match='already exists'):
-        SMALL[name](images, 10, stand_in, is_training=False)
+        SMALL[name](images, 10, stand_in_for_ash, is_training=False)
     with pytest.raises(ValueError, match='does not exist'):
-        SMALL[name](images, 10, stand_in, is_training=False, reuse=True, scope='elsewhere')
+        SMALL[name](images, 10, stand_in_for_ash, is_training=False, reuse=True, scope='elsewhere')
 
 
 @pytest.mark.parametrize('name', sorted(SMALL))
-def test_the_scope_is_an_argument(new_graph, stand_in, name):
+def test_the_scope_is_an_argument(new_graph, name):
     images = tf.placeholder(tf.float32, [2, 32, 32, 1])
-    SMALL[name](images, 3, stand_in, is_training=True, scope='mine')
+    SMALL[name](images, 3, stand_in_for_ash, is_training=True, scope='mine')
     assert all(v.op.name.startswith('mine/') for v in tf.global_variables())
 
 
@@ -101,7 +102,7 @@ def test_what_a_net_was_published_for():
     assert reference_task('resnet_v1_50') == ((224, 224, 3), 1000)
 
 
-def test_options_by_name(new_graph, stand_in):
+def test_options_by_name(new_graph):
     assert net_options('resnet_v1_50') == {'stride_placement': 'first',
                                            'zero_init_residual': False}
     assert net_options('densenet_100_12') == {'dropout_rate': 0.0, 'recompute': True}
@@ -111,10 +112,10 @@ def test_options_by_name(new_graph, stand_in):
     assert net.keywords == {'dropout_rate': 0.25, 'recompute': False}
     images = tf.placeholder(tf.float32, [None, 32, 32, 3])
     wide = get_net('wrn_16_4', ['dropout_rate=0.3'])
-    wide(images, 10, stand_in, is_training=False)
+    wide(images, 10, stand_in_for_ash, is_training=False)
     assert not [op for op in new_graph.get_operations() if op.type == 'RandomUniform'
                 and 'dropout' in op.name]
-    wide(images, 10, stand_in, is_training=True, reuse=True)
+    wide(images, 10, stand_in_for_ash, is_training=True, reuse=True)
     # One in each of the 6 units.
     assert sum(op.type == 'RandomUniform' and 'dropout' in op.name
                for op in new_graph.get_operations()) == 6

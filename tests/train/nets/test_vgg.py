@@ -5,6 +5,7 @@ import tensorflow.compat.v1 as tf
 
 import ash_tf1
 from ash_tf1.nets import vgg
+from tests.train.nets.built_nets import Recorder, build_net, stand_in_for_ash
 
 # (scope, channels or units) in the order of the published code; pooling has no channels.
 VGG11 = [('vgg_layer_01', 64), ('vgg_layer_02', None), ('vgg_layer_03', 128),
@@ -30,10 +31,10 @@ def softmax(logits):
 
 
 @pytest.mark.parametrize('name, layers', [('vgg_11', VGG11), ('vgg_19', VGG19)])
-def test_end_points(built, name, layers):
-    end_points = built(name).end_points
+def test_end_points(name, layers):
+    end_points = build_net(name).end_points
     assert list(end_points) == [scope for scope, _ in layers + DENSE] + ['dense03', 'predictions']
-    assert end_points['dense03'] is built(name).logits
+    assert end_points['dense03'] is build_net(name).logits
     side = 32
     for scope, channels in layers:
         side = side if channels else side // 2
@@ -96,25 +97,26 @@ def test_the_published_snippet_runs(new_graph):
 
 
 @pytest.mark.parametrize('name', sorted(LEGACY))
-def test_activation2_is_on_all_dense_layers_logits_included(new_graph, recorder, name):
+def test_activation2_is_on_all_dense_layers_logits_included(new_graph, name):
     function, layers = LEGACY[name]
-    first, second = recorder(tf.identity), recorder(tf.zeros_like)
+    first, second = Recorder(tf.identity), Recorder(tf.zeros_like)
     probabilities = function(tf.placeholder(tf.float32, [None, 32, 32, 3]), activation=first,
                              activation2=second, num_classes=4)
     assert first.layers == ['vgg/' + scope for scope, channels in layers if channels]
     assert second.layers == ['vgg/dense01', 'vgg/dense02', 'vgg/dense03']
     # The softmax reads what activation2 made of the logits.
-    assert recorder.MARK in probabilities.op.inputs[0].op.name
+    assert Recorder.MARK in probabilities.op.inputs[0].op.name
 
 
 @pytest.mark.parametrize('name', sorted(LEGACY))
-def test_a_second_call_of_the_same_name_shares_the_variables(new_graph, stand_in, name):
+def test_a_second_call_of_the_same_name_shares_the_variables(new_graph, name):
     images = tf.placeholder(tf.float32, [None, 32, 32, 3])
     for _ in range(2):
-        LEGACY[name][0](images, activation=stand_in, activation2=stand_in, name='shared')
+        LEGACY[name][0](images, activation=stand_in_for_ash, activation2=stand_in_for_ash,
+                        name='shared')
     names = [v.op.name for v in tf.global_variables()]
     assert len(names) == len(set(names))
-    LEGACY[name][0](images, activation=stand_in, activation2=stand_in, name='other')
+    LEGACY[name][0](images, activation=stand_in_for_ash, activation2=stand_in_for_ash, name='other')
     assert len(tf.global_variables()) == 2 * len(names)
 
 

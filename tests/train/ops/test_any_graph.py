@@ -17,7 +17,7 @@ from ash_tf1 import check_graph, ops
 
 ROOT = Path(__file__).resolve().parents[3]
 SHAPE = (3, 4)
-# Of central differences, and what they may be off by.
+# Steps of the central differences, and how far the slopes may be from the gradients.
 DELTA = {tf.float64: 1e-5, tf.float32: 1e-2}
 TOLERANCE = {tf.float64: 1e-7, tf.float32: 1e-2}
 FORMS = ('native', 'recompute', 'plain')
@@ -298,8 +298,8 @@ def test_an_old_graph_without_its_collections_is_refused_too(new_graph, tmp_path
 
 
 @pytest.mark.parametrize('form', ['native', 'plain'])
-def test_an_old_graph_whose_gradients_are_there_is_not(new_graph, tmp_path, form):
-    """What the shares of old versions were made of matters to nobody."""
+def test_an_old_graph_whose_gradients_are_registered_is_accepted(new_graph, tmp_path, form):
+    """The old pass shares in it have gradients that are missing, but nobody differentiates them."""
     write_old_graph(str(tmp_path / 'old.meta'), form)
     tf.train.import_meta_graph(str(tmp_path / 'old.meta'))
     check_graph()

@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+import ash_cases
+from ash_cases import make_input
 from ash_tf1 import ops
+from tests.train.ops.ash_graphs import run_ash
 
 # Of the sum of the absolute terms of which a gradient is made.
 TOLERANCE = {'float16': 4e-3, 'float32': 1e-5, 'float64': 2e-11}
@@ -38,8 +41,8 @@ def jacobian_errors(y, shape, sources, values):
 
 @pytest.mark.parametrize('z_k, alpha, leak', [(1e-3, 1.0, 0.0), (0.7, 1.5, 0.0), (-0.5, 0.8, 0.1)])
 @pytest.mark.parametrize('implementation', ops.IMPLEMENTATIONS)
-def test_gradients_match_numeric_differentiation(session, inputs, implementation, z_k, alpha, leak):
-    value = inputs('shifted', 'float64', SHAPE)
+def test_gradients_match_numeric_differentiation(session, implementation, z_k, alpha, leak):
+    value = make_input('shifted', 'float64', SHAPE)
     x = tf.constant(value)
     made, getter = constants(z_k, alpha)
     with tf.variable_scope('layer', custom_getter=getter):
@@ -51,10 +54,9 @@ def test_gradients_match_numeric_differentiation(session, inputs, implementation
 
 @pytest.mark.parametrize('leak', [0.0, 0.1])
 @pytest.mark.parametrize('implementation', EXACT)
-def test_second_order_gradients_match_numeric_differentiation(session, inputs, implementation,
-                                                              leak):
+def test_second_order_gradients_match_numeric_differentiation(session, implementation, leak):
     shape = (2, 3, 2)
-    value, dy = (inputs('shifted', 'float64', shape, seed) for seed in (0, 1))
+    value, dy = (make_input('shifted', 'float64', shape, seed) for seed in (0, 1))
     x = tf.constant(value)
     made, getter = constants(0.7, 1.5)
     with tf.variable_scope('layer', custom_getter=getter):
@@ -68,14 +70,14 @@ def test_second_order_gradients_match_numeric_differentiation(session, inputs, i
 
 
 @pytest.mark.parametrize('leak', [0.0, 0.1])
-def test_the_oracle_gradient_is_the_slope_of_the_oracle(oracle, inputs, leak):
-    x, dy = (inputs('shifted', 'float64', SHAPE, seed).astype(np.longdouble) for seed in (0, 1))
+def test_the_oracle_gradient_is_the_slope_of_the_oracle(leak):
+    x, dy = (make_input('shifted', 'float64', SHAPE, seed).astype(np.longdouble) for seed in (0, 1))
     point = {'z_k': np.longdouble(0.7), 'alpha': np.longdouble(1.5)}
-    gradient, _ = oracle.ash_gradient(x, dy, leak=leak, **point)
+    gradient, _ = ash_cases.ash_gradient(x, dy, leak=leak, **point)
     step = np.longdouble(1e-6)
 
     def slope(low, high):
-        rise = oracle.ash(**high, leak=leak) - oracle.ash(**low, leak=leak)
+        rise = ash_cases.ash(**high, leak=leak) - ash_cases.ash(**low, leak=leak)
         return (rise * dy).sum() / (2 * step)
 
     for name, expected in (('z_k', gradient.dz_k), ('alpha', gradient.dalpha)):
@@ -95,12 +97,11 @@ def test_the_oracle_gradient_is_the_slope_of_the_oracle(oracle, inputs, leak):
                  'mixed scales', 'tiny')
     for z_k, alpha in ((1e-3, 1.0), (1.96, 1.0), (0.5, 3.0), (-1.0, 0.05))])
 @pytest.mark.parametrize('implementation', EXACT)
-def test_gradients_match_the_oracle(run_ash, oracle, inputs, dtype, kind, z_k, alpha,
-                                    implementation):
-    x, dy = inputs(kind, dtype), inputs('random', dtype, seed=1)
+def test_gradients_match_the_oracle(dtype, kind, z_k, alpha, implementation):
+    x, dy = make_input(kind, dtype), make_input('random', dtype, seed=1)
     z_k, alpha = run_ash.stored(z_k, dtype), run_ash.stored(alpha, dtype)
     result = run_ash(x, z_k, alpha, dy=dy, implementation=implementation)
-    gradient, terms = oracle.ash_gradient(x, dy, z_k, alpha)
+    gradient, terms = ash_cases.ash_gradient(x, dy, z_k, alpha)
     largest = np.finfo(dtype).max
     dx_terms = terms.dx.max(axis=(1, 2, 3), keepdims=True)
     error = np.abs(result.dx - np.clip(gradient.dx, -largest, largest))
@@ -118,9 +119,8 @@ def test_gradients_match_the_oracle(run_ash, oracle, inputs, dtype, kind, z_k, a
     for z_k, alpha, leak in ((1e-3, 1.0, 0.0), (1.96, 1.0, 0.01), (-1.0, 0.05, 0.0),
                              (0.5, 5.0, 0.0), (0.5, -5.0, 0.0), (0.0, 0.0, 0.0))])
 @pytest.mark.parametrize('implementation', EXACT)
-def test_everything_is_finite_for_every_finite_input(run_ash, inputs, dtype, kind, z_k, alpha,
-                                                     leak, implementation):
-    x = inputs(kind, dtype)
+def test_everything_is_finite_for_every_finite_input(dtype, kind, z_k, alpha, leak, implementation):
+    x = make_input(kind, dtype)
     dy = np.random.RandomState(1).uniform(-1, 1, x.shape).astype(dtype)
     for upstream in (dy, np.ones_like(dy)):
         result = run_ash(x, z_k, alpha, leak, upstream, implementation)
@@ -130,7 +130,7 @@ def test_everything_is_finite_for_every_finite_input(run_ash, inputs, dtype, kin
 
 @pytest.mark.parametrize('implementation', EXACT)
 @pytest.mark.parametrize('dtype', DTYPES)
-def test_a_constant_sample_has_the_gradient_of_a_half_open_gate(run_ash, dtype, implementation):
+def test_a_constant_sample_has_the_gradient_of_a_half_open_gate(dtype, implementation):
     """By hand: s = 1/2 everywhere, and what x does to the mean cancels what it does to x."""
     x = np.full([1, 2, 2, 1], 3, dtype)
     dy = np.array([1, 2, 3, 6], dtype).reshape(x.shape)
@@ -142,12 +142,11 @@ def test_a_constant_sample_has_the_gradient_of_a_half_open_gate(run_ash, dtype, 
 
 
 @pytest.mark.parametrize('implementation', ops.IMPLEMENTATIONS)
-def test_the_forms_have_the_same_gradients_on_ordinary_inputs(run_ash, oracle, inputs,
-                                                              implementation):
-    x, dy = inputs('random', 'float32'), inputs('random', 'float32', seed=1)
+def test_the_forms_have_the_same_gradients_on_ordinary_inputs(implementation):
+    x, dy = make_input('random', 'float32'), make_input('random', 'float32', seed=1)
     z_k, alpha = np.float32(0.7), np.float32(1.5)
     result = run_ash(x, z_k, alpha, 0.01, dy, implementation)
-    gradient, terms = oracle.ash_gradient(x, dy, z_k, alpha, 0.01)
+    gradient, terms = ash_cases.ash_gradient(x, dy, z_k, alpha, 0.01)
     for name in ('dx', 'dz_k', 'dalpha'):
         error = np.abs(getattr(result, name) - getattr(gradient, name))
         assert np.all(error <= 1e-5 * np.max(getattr(terms, name))), name

@@ -4,6 +4,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+import ash_cases
+from ash_cases import make_input
 from ash_tf1 import ops
 
 FAMILY = {'ash': ops.ASH, 'leaky_ash': ops.leaky_ash,
@@ -23,8 +25,8 @@ def variables():
 
 @pytest.mark.parametrize('dtype, stored', [('float16', 'float32'), ('float32', 'float32'),
                                            ('float64', 'float64')])
-def test_initial_values_and_the_value_they_give(oracle, inputs, dtype, stored):
-    x = inputs('random', dtype)
+def test_initial_values_and_the_value_they_give(dtype, stored):
+    x = make_input('random', dtype)
     with tf.variable_scope('layer'):
         y = ops.ASH(tf.constant(x))
     z_k, alpha = tf.trainable_variables()
@@ -36,7 +38,7 @@ def test_initial_values_and_the_value_they_give(oracle, inputs, dtype, stored):
     assert values[0] == np.asarray(1e-3, stored)
     assert values[1] == 1
     tolerance = {'float16': 2e-3, 'float32': 2e-6, 'float64': 1e-12}[dtype]
-    np.testing.assert_allclose(values[2], oracle.ash(x, values[0], 1).astype('float64'),
+    np.testing.assert_allclose(values[2], ash_cases.ash(x, values[0], 1).astype('float64'),
                                rtol=10 * tolerance, atol=tolerance)
 
 
@@ -124,8 +126,8 @@ def test_as_the_activation_of_a_layer_the_variables_are_the_layers(build, weight
     assert y.shape.as_list()[3] == 4
 
 
-def test_pass_shares_name_the_layers_and_count_their_units(oracle, inputs):
-    x = inputs('shifted', 'float32')
+def test_pass_shares_name_the_layers_and_count_their_units():
+    x = make_input('shifted', 'float32')
     tensor = tf.placeholder(tf.float32, [None, 6, 5, 8])
     with tf.variable_scope('block/unit_1'):
         y = ops.ASH(tensor)
@@ -137,7 +139,7 @@ def test_pass_shares_name_the_layers_and_count_their_units(oracle, inputs):
         session.run(tf.global_variables_initializer())
         first, last, y_value = session.run(list(shares.values()) + [y], {tensor: x})
     for value, layer_input, z_k in ((first, x, 1e-3), (last, y_value, 1.2815515655446004)):
-        mean, sigma = oracle.statistics(layer_input)
+        mean, sigma = ash_cases.statistics(layer_input)
         np.testing.assert_allclose(value, (layer_input >= mean + z_k * sigma).mean(), atol=1e-6)
 
 

@@ -4,25 +4,28 @@ import pytest
 import tensorflow.compat.v1 as tf
 from scipy import special
 
+import ash_cases
+from ash_cases import make_input
 from ash_tf1 import ops
+from tests.train.ops.ash_graphs import run_ash
 
 
-def test_a_large_alpha_gives_the_hard_threshold(run_ash, oracle, inputs):
-    x = inputs('shifted', 'float64')
-    mean, sigma = oracle.statistics(x)
+def test_a_large_alpha_gives_the_hard_threshold():
+    x = make_input('shifted', 'float64')
+    mean, sigma = ash_cases.statistics(x)
     hard = np.where(x >= mean + 0.5 * sigma, x, 0)
     np.testing.assert_allclose(run_ash(x, 0.5, 1e6).y, hard.astype('float64'), atol=1e-12)
 
 
-def test_swish_is_a_special_case(run_ash, oracle, inputs):
-    x = inputs('shifted', 'float64', (1, 6, 5, 8))
-    mean, sigma = (float(value) for value in oracle.statistics(x))
+def test_swish_is_a_special_case():
+    x = make_input('shifted', 'float64', (1, 6, 5, 8))
+    mean, sigma = (float(value) for value in ash_cases.statistics(x))
     y = run_ash(x, -mean / sigma, 0.5).y
     np.testing.assert_allclose(y, x * special.expit(x), rtol=1e-12)
 
 
 @pytest.mark.parametrize('k', [2.5, 10, 50, 90])
-def test_k_percent_of_a_normal_input_pass(run_ash, k):
+def test_k_percent_of_a_normal_input_pass(k):
     x = np.random.RandomState(0).randn(2, 100, 100, 5) * 3 + 7
     y = run_ash(x, ops.z_score(k), 1e6).y
     # 0.3 %: three standard deviations of the share of 50,000 draws are at most 0.67 % of k = 50.
@@ -36,16 +39,17 @@ def test_z_scores(k, z_k):
 
 @pytest.mark.parametrize('implementation', ops.IMPLEMENTATIONS)
 @pytest.mark.parametrize('k, z_k', [(2.5, 1.959964), (10, 1.281552), (90, -1.281552)])
-def test_fixed_ash_is_ash_with_that_threshold(session, oracle, inputs, k, z_k, implementation):
-    x = inputs('random', 'float64')
+def test_fixed_ash_is_ash_with_that_threshold(session, k, z_k, implementation):
+    x = make_input('random', 'float64')
     y = ops.fixed_ash(tf.constant(x), k, implementation)
     session.run(tf.global_variables_initializer())
-    np.testing.assert_allclose(session.run(y), oracle.ash(x, z_k, 1).astype('float64'), atol=1e-5)
+    np.testing.assert_allclose(session.run(y), ash_cases.ash(x, z_k, 1).astype('float64'),
+                               atol=1e-5)
 
 
 @pytest.mark.parametrize('implementation', ops.IMPLEMENTATIONS)
-def test_leaky_ash_without_a_leak_is_ash(session, inputs, implementation):
-    x = tf.constant(inputs('random', 'float32'))
+def test_leaky_ash_without_a_leak_is_ash(session, implementation):
+    x = tf.constant(make_input('random', 'float32'))
     with tf.variable_scope('a'):
         y = ops.ASH(x, implementation)
     with tf.variable_scope('b'):
@@ -61,7 +65,7 @@ def test_leaky_ash_passes_a_hundredth_below_the_threshold_by_default(session):
     np.testing.assert_allclose(session.run(y), [[-10, -9, 900, 1000]], rtol=1e-12)
 
 
-def test_erratum_the_sign_of_equation_5(run_ash, oracle):
+def test_erratum_the_sign_of_equation_5():
     """The top units pass; with the README's minus sign the lowest would."""
     x = np.linspace(1, 2, 64).reshape(1, 4, 4, 4)
     y = run_ash(x, 0.5, 50.0).y.ravel()
@@ -76,7 +80,7 @@ def published(x, exp=tf.exp):
     return x / (1 + exp(-2 * (x - mean - 1e-3 * tf.sqrt(variance))))
 
 
-def test_erratum_the_quotient_has_the_same_values_but_no_gradient(session, run_ash):
+def test_erratum_the_quotient_has_the_same_values_but_no_gradient(session):
     # A map this small is not vectorised, and its exp not clipped to the largest number.
     x = np.array([[-1000.0, 0.0, 1000.0]])
     tensor = tf.constant(x)
@@ -88,7 +92,7 @@ def test_erratum_the_quotient_has_the_same_values_but_no_gradient(session, run_a
     assert np.all(np.isfinite(ours.dx))
 
 
-def test_erratum_a_constant_sample_has_no_gradient_as_published(session, run_ash):
+def test_erratum_a_constant_sample_has_no_gradient_as_published(session):
     x = np.full([1, 2, 2, 1], 3.0)
     tensor = tf.constant(x)
     gradient = session.run(tf.gradients(published(tensor), tensor)[0])
@@ -96,12 +100,12 @@ def test_erratum_a_constant_sample_has_no_gradient_as_published(session, run_ash
     np.testing.assert_allclose(run_ash(x).dx, np.full_like(x, 0.5), rtol=1e-12)
 
 
-def test_erratum_the_tf2_layer_is_another_function(run_ash, inputs):
+def test_erratum_the_tf2_layer_is_another_function():
     """u * sigmoid(u) of u = -2 alpha (x - mu - k sigma), mu and sigma over the whole batch."""
     def tf2_layer(x):
         u = -2 * (x - x.mean() - 1e-3 * x.std())
         return u * special.expit(u)
 
-    x = inputs('constant of each sample', 'float64') + inputs('random', 'float64')
+    x = make_input('constant of each sample', 'float64') + make_input('random', 'float64')
     assert np.abs(run_ash(x).y - tf2_layer(x)).max() > 1
     assert np.abs(tf2_layer(x)[:1] - tf2_layer(x[:1])).max() > 1  # depends on its batch mates

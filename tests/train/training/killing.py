@@ -82,11 +82,11 @@ def _six_steps(data_dir=None):
     return dataclasses.replace(whole, train=Subset(whole.train, range(24)))
 
 
-def train(settings, run_dir, resume=False, last=None, stop_at=None):
+def train(settings, run_dir, resume=False, last=None, stop_at=None, extend=False):
     """A run, for `in_child`: prints how many places between changes it passed.
 
     Args:
-      settings, run_dir, resume: as for `training.train`.
+      settings, run_dir, resume, extend: as for `training.train`.
       last: number of the place at which the process ends; None for none.
       stop_at: number of the batch before which the process gets SIGTERM; None for none.
     """
@@ -97,7 +97,8 @@ def train(settings, run_dir, resume=False, last=None, stop_at=None):
         _signal_before(stop_at)
     with registered_tiny():
         input_pipelines.DATASETS['tiny'] = _six_steps
-        training.train(settings, str(run_dir), resume, progress=False, report=lambda line: None)
+        training.train(settings, str(run_dir), resume, progress=False, report=lambda line: None,
+                       extend=extend)
     os.write(1, '\n{} places\n'.format(changes.count).encode())
 
 

@@ -1,3 +1,4 @@
+"""Finding, reading and restoring checkpoints: by any of their names, moved or damaged."""
 import dataclasses
 import os
 import re

@@ -1,3 +1,4 @@
+"""Evaluating a run: its figures, and what cannot be evaluated."""
 import dataclasses
 import json
 import shutil

@@ -1,3 +1,4 @@
+"""Recipes: those of the table, and those in JSON files."""
 import pytest
 
 from ash_tf1.input_pipelines import DATASETS
@@ -37,9 +38,11 @@ def test_recipes_of_the_papers(name, values):
     assert tuple(round(share * settings.epochs, 6) for share in settings.step_at) == drops
 
 
-def test_an_unknown_recipe_lists_the_known():
-    with pytest.raises(ValueError, match='resnet-cifa\\b') as error:
+def test_an_unknown_recipe_names_the_nearest_or_all():
+    with pytest.raises(ValueError, match="'resnet-cifa'; did you mean resnet-cifar"):
         get_recipe('resnet-cifa')
+    with pytest.raises(ValueError, match="'x'; known are") as error:
+        get_recipe('x')
     assert all(name in str(error.value) for name in RECIPES)
 
 

@@ -1,5 +1,8 @@
-"""Interrupted runs. Two runs of the same steps agree to float32 rounding that 15 steps on 2 threads
-have had time to enlarge: 1e-4 relative, 1e-5 absolute."""
+"""Interrupted runs: where they go on, what a crash costs, and what is not resumed.
+
+Two runs of the same steps agree to float32 rounding that 15 steps on 2 threads have had time to
+enlarge: 1e-4 relative, 1e-5 absolute.
+"""
 import fcntl
 import itertools
 import json

@@ -1,4 +1,6 @@
-"""Tolerance: float32 rounding, 1e-5 relative, and 1e-7 of the highest rate near zero."""
+"""The learning rate over a run, at every step of each schedule.
+
+Tolerance: float32 rounding, 1e-5 relative, and 1e-7 of the highest rate near zero."""
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf

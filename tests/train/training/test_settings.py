@@ -1,3 +1,4 @@
+"""Settings: impossible values are refused by name, and every setting has a help text."""
 import dataclasses
 
 import pytest

@@ -1,20 +1,29 @@
-"""One short run on 2 threads; where two runs are compared, values agree to float32 rounding that
-15 steps have had time to enlarge: 1e-4 relative, 1e-5 absolute."""
+"""What a short run gives: a falling loss, its folder and log, its best checkpoint, its seed.
+
+Where two runs are compared, values agree to float32 rounding that 15 steps on 2 threads have had
+time to enlarge: 1e-4 relative, 1e-5 absolute.
+"""
+import csv
 import dataclasses
 import json
 import re
+import shutil
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from matplotlib.figure import Figure
 
 from ash_tf1 import input_pipelines
 from ash_tf1.checkpoint import find_checkpoint
+from ash_tf1.input_pipelines.loading import epoch_batches
+from ash_tf1.input_pipelines.transforms import get_augmentation
 from ash_tf1.ops import resolve
 from ash_tf1.tasks import TASKS
 from ash_tf1.tasks.classification.evaluation import Evaluation
 from ash_tf1.training import graph as training_graph
-from ash_tf1.training import hooks, plotting, train
+from ash_tf1.training import hooks, pictures, plotting, train
 from ash_tf1.training.optimizer import decayed_variables
 from ash_tf1.training.run_dir import load_model, load_settings, read_rows
 from ash_tf1.training.run_log import ACTIVATIONS, metrics_columns
@@ -103,11 +112,12 @@ def second_run(tmp_path_factory):
     return run_dir
 
 
-def test_log_every_averages_and_an_epochs_end_closes_an_interval(tiny_run, second_run):
+def test_log_every_averages_and_the_first_step_and_an_epochs_end_close_an_interval(
+        tiny_run, second_run):
     rows = metrics(second_run, 'train')
-    assert column(rows, 'step') == [3, 5, 6, 9, 10, 12, 15]
+    assert column(rows, 'step') == [1, 3, 5, 6, 9, 10, 12, 15]
     single = column(metrics(tiny_run, 'train'), 'loss')
-    intervals = [(0, 3), (3, 5), (5, 6), (6, 9), (9, 10), (10, 12), (12, 15)]
+    intervals = [(0, 1), (1, 3), (3, 5), (5, 6), (6, 9), (9, 10), (10, 12), (12, 15)]
     np.testing.assert_allclose(column(rows, 'loss'),
                                [np.mean(single[first:last]) for first, last in intervals],
                                rtol=1e-4, atol=1e-5)
@@ -138,11 +148,65 @@ def test_activations_without_a_z_k(tiny, tmp_path, activation, layers):
     assert (tmp_path / plotting.CURVE_FILE).stat().st_size > 1000
 
 
+def test_tensorboard_has_the_settings_and_pictures_of_the_input(tiny, tiny_run):
+    event_file, = tiny_run.glob('events.out.tfevents.*')
+    found = {value.tag: value for event in tf.train.summary_iterator(str(event_file))
+             for value in event.summary.value if event.step == 0}
+    assert found['settings'].metadata.plugin_data.plugin_name == 'text'
+    text = tf.make_ndarray(found['settings'].tensor).item().decode()
+    assert '| learning_rate | `0.1` |' in text and '| net | `tiny` |' in text
+    picture = found['inputs/image'].image
+    image = cv2.imdecode(np.frombuffer(picture.encoded_image_string, np.uint8), 1)[..., ::-1]
+    assert image.shape == (picture.height, picture.width, 3)
+    settings = load_settings(str(tiny_run))
+    first = next(epoch_batches(tiny().train, 8, settings.seed, 0,
+                               get_augmentation(settings.augmentation)))['image']
+    np.testing.assert_array_equal(image, pictures.grid(first))
+
+
+@pytest.fixture
+def panels(monkeypatch):
+    """The axes of each learning curve that is drawn, by title: lists of (x, y, marker)."""
+    drawn = []
+
+    def savefig(figure, path, dpi):
+        drawn.append({axes.get_title(): [(line.get_xdata(), line.get_ydata(), line.get_marker())
+                                         for line in axes.lines] for axes in figure.axes})
+        open(path, 'wb').close()
+    monkeypatch.setattr(Figure, 'savefig', savefig)
+    return drawn
+
+
+def test_the_learning_curve_has_markers_where_a_series_is_short_and_no_empty_panel(
+        tiny_run, tmp_path, panels):
+    names = ['metrics.csv', 'activations.csv', 'settings.json']
+    for name in names:
+        shutil.copy(str(tiny_run / name), str(tmp_path / name))
+    plotting.plot_learning_curve(str(tmp_path), TASK.metrics)
+    shares = 'Units above the threshold, by layer'
+    assert list(panels[0]) == ['Cross-entropy', 'Top-1 accuracy', 'Learning rate', shares]
+    train, validation = panels[0]['Cross-entropy']
+    assert train[0][0] == 0.2 and train[2] == validation[2] == 'o'  # from the first step on
+    assert len(panels[0][shares]) == len(LAYERS)
+
+    rows = read_rows(str(tmp_path / 'metrics.csv'))
+    train = [dict(row, epoch=1 + i / 10, top1='') for i, row in enumerate(2 * rows)
+             if row['split'] == 'train']
+    with open(str(tmp_path / 'metrics.csv'), 'w', newline='') as handle:
+        writer = csv.DictWriter(handle, METRICS)
+        writer.writeheader()
+        writer.writerows(train)
+    (tmp_path / 'activations.csv').unlink()
+    plotting.plot_learning_curve(str(tmp_path), TASK.metrics)
+    assert list(panels[1]) == ['Cross-entropy', 'Learning rate']
+    assert {line[2] for lines in panels[1].values() for line in lines} == {'None'}  # 30 points
+
+
 def test_tensorboard_reads_what_the_csv_files_hold(tiny_run):
     event_file, = tiny_run.glob('events.out.tfevents.*')
     values = {(value.tag, event.step): value.simple_value
               for event in tf.train.summary_iterator(str(event_file))
-              for value in event.summary.value}
+              for value in event.summary.value if value.WhichOneof('value') == 'simple_value'}
     expected = {}
     for row in read_rows(str(tiny_run / 'metrics.csv')):
         for name in METRICS[3:]:
