@@ -1,4 +1,4 @@
-"""Serves artifacts over HTTP and gRPC (Open Inference Protocol v2)."""
+"""Serves artifacts over HTTP and gRPC."""
 
 import argparse
 import dataclasses
