@@ -16,7 +16,6 @@ sys.path.insert(0, str(HERE.parent / 'tools'))
 import _serve_side  # noqa: E402, F401
 
 from ash_onnx import load_model  # noqa: E402
-from ash_onnx.commands.options import Parser  # noqa: E402
 from ash_onnx.commands.running import OK, run  # noqa: E402
 
 LIBRARY = HERE / 'node_modules/onnxruntime-web/dist'
@@ -49,8 +48,7 @@ def build(args):
 
 def main(argv=None):
     """Parses argv and builds; returns the exit status."""
-    parser = Parser(prog='build.py', description=__doc__,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('artifact', help='artifact folder of an image classifier')
     parser.add_argument('out', help='folder to write')
     return run(parser, build, argv)

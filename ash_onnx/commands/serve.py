@@ -6,11 +6,7 @@ import dataclasses
 from ash_distribution.parser import Parser
 from ash_onnx.commands.options import FUSED
 from ash_onnx.commands.running import OK, run
-from ash_onnx.serving.loading import load_models
-from ash_onnx.serving.log import configure
-from ash_onnx.serving.server import GuardedServer
 from ash_onnx.serving.settings import Settings
-from ash_onnx.serving.version import describe_version
 from ash_onnx.session import PROVIDERS
 
 _NOTES = """\
@@ -82,6 +78,16 @@ def _serve(args):
     """Serves until a signal comes; returns 0."""
     names = {field.name for field in dataclasses.fields(Settings)}
     settings = Settings(**{key: value for key, value in vars(args).items() if key in names})
+    try:
+        # Here, so that the command can say how it is used without them.
+        from ash_onnx.serving.loading import load_models
+        from ash_onnx.serving.log import configure
+        from ash_onnx.serving.server import GuardedServer
+        from ash_onnx.serving.version import describe_version
+    except ImportError as error:
+        raise ValueError('this needs requirements/serving.txt, as .venv/serving/bin/python has '
+                         "after `make setup-serving`, or pip install '.[serving]': "
+                         f'{error}') from error
     configure(settings.access_log)
     server = GuardedServer(settings, describe_version())
     server.start(load_models(args.artifacts, settings, server.gate, server.metrics,

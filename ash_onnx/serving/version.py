@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from ash_onnx import __version__
+from ash_distribution import __version__
 
 
 def describe_version():

@@ -27,6 +27,7 @@ RUN = {
     'docs/serving.md': None,
     f'{CHECKPOINT}/README.md': 'train',
     'docs/extending.md': 'tests/project/test_extending.py',
+    'docs/serving.md': 'tests/serving/test_documentation.py',
     'docs/legacy.md': 'tests/project/test_convert.py',
 }
 # What is not run, by how it begins, and why. `test_what_is_not_run_is_parsed` does the rest.
@@ -34,6 +35,8 @@ NOT_RUN = {
     'make image-test': 'builds five images: 12 minutes, as root',
     'make cuda-harness': 'needs a GPU',
     'make': 'sets environments up, or runs other tests: minutes',
+    '.venv/serving/bin/python tests/serving/load.py': 'takes minutes, and measures',
+    'MODEL=': 'is for Docker',
     'docker': 'needs Docker; `make image-test` runs the images by buildah',
     'nvidia-smi': 'needs a GPU',
     'kubectl': 'needs a cluster',
