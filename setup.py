@@ -25,7 +25,7 @@ VERSION = re.search(r"^__version__ = '(.+)'$",
 # The commands: ash_distribution.commands.main finds out which one was called.
 COMMANDS = ['train', 'evaluate', 'export', 'convert', 'import-checkpoint', 'save-images',
             'summarize', 'measure-samples', 'verify', 'predict', 'evaluate-onnx', 'generate',
-            'optimize', 'serve', 'export-triton']
+            'optimize', 'export-triton', 'serve']
 TF1 = "python_version < '3.9'"
 STOCK_TF1 = "python_version < '3.8'"
 MODERN = "python_version >= '3.10'"

@@ -5,6 +5,7 @@ commands. A command belongs to a side, of which each has its own Python. Where t
 missing, the command ends with one line that says what is needed. So nothing here imports either
 package before a command is called.
 """
+import ast
 import difflib
 import importlib
 import os
@@ -72,8 +73,7 @@ class Side:
             width = max(map(len, self.modules))
             print('usage: {} COMMAND ...\n\ncommands, each of which has a --help:'.format(start))
             for name in self.modules:
-                module = self.load(start, self._advice(name), self.modules[name])
-                print('  {:<{}}  {}'.format(name, width, module.__doc__.partition('\n')[0]))
+                print('  {:<{}}  {}'.format(name, width, self._first_line(name)))
             return 0
         if name not in self.modules:
             near = difflib.get_close_matches(name, self.modules, 1)
@@ -83,6 +83,13 @@ class Side:
             return 2
         sys.argv[:2] = ['{} {}'.format(start, name)]
         return self.run(name)
+
+    def _first_line(self, name):
+        """The first line of a module's docstring. It is not imported: it may need more packages."""
+        path = os.path.join(os.path.dirname(sys.modules[self.package].__file__), 'commands',
+                            self.modules[name] + '.py')
+        with open(path, encoding='utf-8') as handle:
+            return ast.get_docstring(ast.parse(handle.read())).partition('\n')[0]
 
     def _advice(self, name):
         extra = self._extras.get(name, self._extras[None])
@@ -131,10 +138,10 @@ TRAIN = Side(
 SERVE = Side(
     'ash_onnx',
     {'verify': 'verify_onnx', 'predict': 'predict', 'evaluate-onnx': 'evaluate_onnx',
-     'generate': 'generate', 'optimize': 'optimize', 'serve': 'serve',
-     'export-triton': 'export_triton'}, _prepare_serve,
+     'generate': 'generate', 'optimize': 'optimize', 'export-triton': 'export_triton',
+     'serve': 'serve'}, _prepare_serve,
     "this needs Python 3.10 or newer and the extra {}, as from python3 -m pip install '.[{}]'",
-    {None: 'serve'})
+    {None: 'serve', 'serve': 'serving'})
 
 
 def main():

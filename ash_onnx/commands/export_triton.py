@@ -1,4 +1,4 @@
-"""Writes artifacts as a model repository for Triton."""
+"""Writes artifacts as a repository of NVIDIA's Triton."""
 
 from ash_distribution.parser import Parser
 from ash_onnx.commands.running import OK, run
@@ -23,8 +23,9 @@ def main(argv=None):
 def build_parser():
     """The parser of the command's arguments."""
     parser = Parser('export-triton', __doc__, [
-        'checkpoints/NAME repository', 'checkpoints/NAME repository --fused --version 3',
-        'artifacts/A artifacts/B repository --provider cuda --instances 2'], _NOTES)
+        'checkpoints/NAME repository',
+        'artifacts/A artifacts/B repository --provider cuda --instances 2',
+        'checkpoints/NAME repository --fused --mount /models'], _NOTES)
     parser.add_argument('artifacts', nargs='+', metavar='artifact',
                         help='artifact folder, or the model.onnx in it')
     parser.add_argument('repository', help='folder of the repository; made where there is none')

@@ -1,4 +1,4 @@
-"""Serves artifacts over HTTP and gRPC."""
+"""Serves artifacts over HTTP and gRPC, on KServe's server."""
 
 import argparse
 import dataclasses
@@ -10,9 +10,9 @@ from ash_onnx.serving.settings import Settings
 from ash_onnx.session import PROVIDERS
 
 _NOTES = """\
-A model is called by its folder. Beside a classifier NAME there is NAME_image, which takes JPEG and
-PNG files. http://HOST:PORT/ is a page to try them. docs/serving.md has clients, and says what this
-is not: it has no TLS and no users.
+The protocol is the Open Inference Protocol v2. A model is called by its folder. Beside a classifier
+NAME there is NAME_image, which takes JPEG and PNG files. http://HOST:PORT/ is a page to try them.
+docs/serving.md has clients, and says what this is not: it has no TLS and no users.
 
 SIGTERM: it is no longer ready, answers what has arrived, and ends.
 
@@ -45,8 +45,8 @@ def main(argv=None):
 def build_parser():
     """The parser of the command's arguments."""
     parser = Parser('serve', __doc__, [
-        'checkpoints/NAME', 'artifacts/A artifacts/B --http-port 9080 --grpc-port 9081',
-        'checkpoints/NAME --host 0.0.0.0 --workers 4 --access-log'], _NOTES)
+        'checkpoints/NAME', 'artifacts/A artifacts/B --provider cuda',
+        'checkpoints/NAME --host 0.0.0.0 --http-port 8080 --grpc-port 8081'], _NOTES)
     parser.add_argument('artifacts', nargs='+', metavar='artifact',
                         help='artifact folder, or the model.onnx in it')
     parser.add_argument('--provider', choices=PROVIDERS, default='cpu',

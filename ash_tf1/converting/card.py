@@ -5,7 +5,8 @@ import onnx
 
 _TITLES = (
     ('net', 'net'), ('net_options', 'its options'), ('activation', 'activation'),
-    ('dataset', 'trained on'), ('training', 'training'), ('checkpoint', 'checkpoint'),
+    ('dataset', 'trained on'), ('latent', 'z'), ('training', 'training'),
+    ('checkpoint', 'checkpoint'),
     ('checkpoint_sha256', 'SHA-256 of the checkpoint'),
     ('source_sha256', 'SHA-256 of the source'), ('preprocessing', 'preprocessing'),
     ('samples', 'test data'), ('tolerance', 'tolerance'), ('versions', 'made by'))
@@ -23,8 +24,11 @@ engine, answers can be held against that.
 _PIXELS = """Pixels are uint8 RGB, 0 to 255: the normalisation is in the graph. A photo is fitted to
 height and width as `preprocessing` says. Class i is line i, from 0, of `labels.txt`.
 """
+_LATENT = """An image is made of a row of z, which is drawn as the table says. Pixels are uint8 RGB.
+"""
 # What each kind of artifact is, by the last size of its first output, and how it is used.
-_KINDS = {'image_classifier': ('An image classifier of {} classes', _PIXELS),
+_KINDS = {'generator': ('A generator of images', _LATENT),
+          'image_classifier': ('An image classifier of {} classes', _PIXELS),
           'tensors': ('A graph of tensors', '')}
 
 

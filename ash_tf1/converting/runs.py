@@ -196,9 +196,9 @@ def _training(task, run_dir, settings, prefix):
     if settings is None:
         return {}
     step = prefix.rpartition('-')[2]
-    told = {'step': step, 'batch_size': settings.batch_size, 'schedule': settings.schedule,
-            'learning_rate': settings.learning_rate, 'weight_decay': settings.weight_decay,
-            'seed': settings.seed}
+    told = {'step': step, 'batch_size': settings.batch_size, 'optimizer': settings.optimizer,
+            'schedule': settings.schedule, 'learning_rate': settings.learning_rate,
+            'weight_decay': settings.weight_decay, 'seed': settings.seed}
     if task.best is None:
         return told
     deciding = task.best[0]

@@ -95,7 +95,7 @@ def test_a_command_is_installed_for_each_tool(setup_arguments):
                 for name, module in side.modules.items()}
     assert setup_arguments['entry_points']['console_scripts'] == [
         f'ash-{name} = ash_distribution.commands:main' for name in commands]
-    tools = {re.search(r'^from (\S+) import main$', path.read_text(), re.MULTILINE).group(1)
+    tools = {re.search(r'^ *from (\S+) import main$', path.read_text(), re.MULTILINE).group(1)
              for path in (ROOT / 'tools').glob('[a-z]*.py')}
     assert set(commands.values()) == tools
 

@@ -12,15 +12,16 @@ pytestmark = pytest.mark.fast
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = sorted((ROOT / 'checkpoints').glob('*/model.onnx'))
 RESNET20 = ROOT / 'checkpoints' / 'resnet20-cifar10-ash'
+DCGAN = ROOT / 'checkpoints' / 'dcgan-celeba-ash'
 
 
-def test_the_promised_artifact_is_there():
-    assert RESNET20 / 'model.onnx' in ARTIFACTS
+def test_the_promised_artifacts_are_there():
+    assert {RESNET20 / 'model.onnx', DCGAN / 'model.onnx'} <= set(ARTIFACTS)
 
 
 @pytest.mark.parametrize('path', ARTIFACTS, ids=lambda path: path.parent.name)
 def test_committed_artifact_verifies(path):
-    result = ash_onnx.verify(ash_onnx.load_model(path))
+    result = ash_onnx.verify(ash_onnx.load_artifact(path))
     assert result.passed, result
 
 
@@ -50,3 +51,13 @@ def test_its_checkpoint_is_the_one_it_was_made_of():
     for ending in ('.data-00000-of-00001', '.index'):
         digest.update(Path(str(prefix) + ending).read_bytes())
     assert digest.hexdigest() == metadata['checkpoint_sha256']
+
+
+def test_the_generator_makes_different_pictures_of_the_same_seed_anywhere():
+    """50 images differ from each other as faces do; a collapsed generator's hardly do."""
+    model = ash_onnx.load_generator(DCGAN)
+    images = ash_onnx.generate(model, seed=0, count=50)
+    assert images.shape == (50, 32, 32, 3)
+    assert images.astype(float).var(axis=0).mean() > 1500
+    assert model.metadata['latent'] == {'distribution': 'uniform', 'low': -1.0, 'high': 1.0}
+    assert (model.metadata['dataset'], model.metadata['activation']) == ('celeba', 'ash')

@@ -4,7 +4,7 @@ import shlex
 from typing import NamedTuple
 
 START = re.compile(r'(\$\w+|\.venv/\S+|\./\w+|python3?|make|docker|mkdir|export|nvidia-smi|pipx|'
-                   r'pip|g\+\+)\s|\w+=\S')
+                   r'pip|cat|kubectl|g\+\+)\s|\w+=\S')
 # Lines that begin a list item or a table, whose continuation is indented too.
 ITEM = re.compile(r'\s*([-*|]|\d+\.)\s')
 

@@ -144,6 +144,8 @@ def test_the_artifact_makes_the_grid_of_the_run(run_dir, tmp_path, tiny):
     assert (metadata['kind'], metadata['net']) == ('generator', 'dcgan')
     assert json.loads(metadata['latent']) == {'distribution': 'uniform', 'low': -1.0, 'high': 1.0}
     assert json.loads(metadata['tolerance'])['integer_levels'] == 1
+    assert (tmp_path / 'artifact' / 'README.md').read_text().splitlines()[2].startswith(
+        'A generator of images, converted')
     z, images = (numpy_helper.to_array(onnx.TensorProto.FromString(
         (tmp_path / 'artifact' / 'test_data_set_0' / name).read_bytes()))
         for name in ('input_0.pb', 'output_0.pb'))
