@@ -44,7 +44,6 @@ NOT_RUN = {
     'mkdir -p untrusted': 'is for Docker',
     'train=': 'is for Docker',
     '.venv/train/bin/tensorboard': 'is a server, which runs until it is stopped',
-    '.venv/serving/bin/python tests/serving/load.py': 'is a load test of minutes',
     'g++': 'needs the C++ package of onnxruntime',
     './classify': 'is what that compiler makes',
     'python3 native/tests/run_check.py': 'takes minutes; tests/project/test_native_kernels.py does',
