@@ -2,7 +2,7 @@
 
 from ash_onnx.triton.config import CPU
 
-IMAGE = 'nvcr.io/nvidia/tritonserver:25.08-py3'
+IMAGE = 'nvcr.io/nvidia/tritonserver:24.10-py3'
 _TEMPLATE = """\
 # A model repository for Triton
 
