@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,12 @@ import pytest
 from tests.serve.miniature import HEIGHT, METADATA, WIDTH, build_model, oracle, write_test_data
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def pytest_configure():
+    """Lets Ctrl-C reach the commands under test, also where a shell began the tests with `&`."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

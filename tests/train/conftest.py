@@ -2,10 +2,17 @@
 import contextlib
 import gc
 import inspect
+import signal
 
 import pytest
 
 from tests.train.miniature import registered_tiny, tiny_dataset, tiny_settings, train_quietly
+
+
+def pytest_configure():
+    """Lets Ctrl-C reach the commands under test, also where a shell began the tests with `&`."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at the markers
