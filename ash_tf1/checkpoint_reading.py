@@ -8,8 +8,11 @@ import faulthandler
 import functools
 import multiprocessing
 import os
+import pickle
 import resource
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -151,7 +154,9 @@ def _run(function, sender, arguments):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         _begin_to_wait()
         function(sender, *arguments)
-    except Exception as error:  # the parent raises it
+    except _Error as error:  # the parent raises it
+        sender.send(error)
+    except Exception as error:  # so it does this one
         message = str(getattr(error, 'message', error)) or type(error).__name__
         sender.send(_Error(message.splitlines()[0]))
     finally:
@@ -169,13 +174,13 @@ def _send_index(sender, prefix):
 
 def _send_values(sender, prefix, variables, whole):
     """Sends each variable; only that it could be read if not `whole`."""
-    reader = tf.train.NewCheckpointReader(prefix)
+    reader, parts = tf.train.NewCheckpointReader(prefix), _Parts(prefix)
     for name, shape, dtype in variables:
         _begin_to_wait()
         try:
             value = reader.get_tensor(name)
         except tf.errors.UnimplementedError:
-            value = _read_parts(prefix, name, dtype)
+            value = parts.read(name, dtype)
         value = value if dtype == tf.string else np.asarray(value, order='C')
         if dtype != tf.string and list(value.shape) != shape:
             raise _Error('its shape is {} there'.format(list(value.shape)))
@@ -189,11 +194,50 @@ def _send_values(sender, prefix, variables, whole):
             rest = rest[_CHUNK:]
 
 
-def _read_parts(prefix, name, dtype):
-    """The value of a variable that a V1 checkpoint stores in parts; the reader cannot read these.
+class _Parts:
+    """Reads variables that are stored in parts, by a session in a Python of its own.
+
+    A session never ends in a process that was forked from one with sessions, because it waits for
+    threads that a fork leaves behind. Python is started when the first such variable comes.
     """
-    # Threads that TensorFlow keeps for all sessions are not in a process that was forked.
-    config = tf.ConfigProto(use_per_session_threads=True, device_count={'GPU': 0})
-    with tf.Graph().as_default(), tf.Session(config=config) as session:
-        return session.run(tf.raw_ops.RestoreV2(
-            prefix=prefix, tensor_names=[name], shape_and_slices=[''], dtypes=[dtype])[0])
+
+    def __init__(self, prefix):
+        self._prefix, self._reader = os.path.abspath(prefix), None
+
+    def read(self, name, dtype):
+        """The array of a variable; raises `_Error` if it cannot be read."""
+        if self._reader is None:
+            # In another folder than the user's, in which there may be a package of any name.
+            self._reader = subprocess.Popen(
+                [sys.executable, '-W', 'ignore', '-c', _READ_PARTS, self._prefix], cwd='/',
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            pickle.dump((name, dtype.as_datatype_enum), self._reader.stdin)
+            self._reader.stdin.flush()
+            value, message = pickle.load(self._reader.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError):  # TensorFlow has ended that process
+            raise _Error() from None
+        if message:
+            raise _Error(message)
+        return value
+
+
+# Reads (name, number of a dtype) from stdin, and writes (array, message of an error) to stdout.
+_READ_PARTS = '''
+import pickle, sys
+import tensorflow.compat.v1 as tf
+while True:
+    try:
+        name, dtype = pickle.load(sys.stdin.buffer)
+    except EOFError:
+        break
+    with tf.Graph().as_default(), tf.Session() as session:
+        try:
+            answer = session.run(tf.raw_ops.RestoreV2(
+                prefix=sys.argv[1], tensor_names=[name], shape_and_slices=[''],
+                dtypes=[tf.as_dtype(dtype)]))[0], None
+        except tf.errors.OpError as error:
+            answer = None, error.message.splitlines()[0]
+    pickle.dump(answer, sys.stdout.buffer, 4)
+    sys.stdout.buffer.flush()
+'''
