@@ -57,7 +57,11 @@ def test_the_accuracies_are_those_of_the_training_here(own, theirs):
     for column, split, count in ((1, 'train', TRAINING_IMAGES),
                                  (2, 'validation', VALIDATION_IMAGES)):
         ours = [float(epoch[column]) for epoch in epochs]
-        reference = [float(row['top1']) for row in theirs if row['split'] == split]
+        rows = [(int(row['step']), float(row['top1'])) for row in theirs if row['split'] == split]
+        if split == 'train':  # the first step has a row of its own
+            (_, first), (_, rest) = rows[:2]
+            rows[:2] = [(EPOCH_STEPS, (first + (EPOCH_STEPS - 1) * rest) / EPOCH_STEPS)]
+        reference = [value for _, value in rows]
         assert ours[-1] > 0.8
         np.testing.assert_allclose(ours, reference, rtol=0, atol=2.5 / count, err_msg=split)
 
