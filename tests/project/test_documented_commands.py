@@ -33,6 +33,7 @@ RUN = {
 NOT_RUN = {
     'make image-test': 'builds five images: 12 minutes, as root',
     'make cuda-harness': 'needs a GPU',
+    '$python tools/train.py --recipe dcgan-celeba': 'needs CelebA, and hours',
     'make': 'sets environments up, or runs other tests: minutes',
     '.venv/serving/bin/python tests/serving/load.py': 'takes minutes, and measures',
     'docker': 'needs Docker; `make image-test` runs the images by buildah',
