@@ -1,4 +1,5 @@
 """Measure the samples of generators, and draw them side by side."""
+import contextlib
 import csv
 import json
 import os
@@ -59,17 +60,12 @@ def main(argv=None):
 def _measure(args):
     for path in args.runs:
         plugins.load_for(path, args.plugin)
-    for name in ('count', 'face_count'):
-        if getattr(args, name) < (2 if name == 'count' else 0):
-            raise ValueError('--{} must be {} or more, got {}'.format(
-                name.replace('_', '-'), 2 if name == 'count' else 0, getattr(args, name)))
+    for option, value, least in (('--count', args.count, 2), ('--face-count', args.face_count, 0)):
+        if value < least:
+            raise ValueError('{} must be {} or more, got {}'.format(option, least, value))
     samples = needing_tf2onnx('samples', 'ash_tf1.measuring')
-    net = _features(args)
-    try:
+    with _features(args) as net:
         rows, grids, last = _rows(args, samples, net)
-    finally:
-        if net is not None:
-            net.__exit__()
     _write(args.out_dir, rows, grids, last)
     if args.json:
         print(json.dumps({'features': net and net.name, 'rows': rows}, indent=2))
@@ -83,8 +79,9 @@ def _measure(args):
 
 
 def _features(args):
+    """The network for the Frechet distance, to be closed after use, or what stands for none."""
     if not args.features:
-        return None
+        return contextlib.nullcontext()
     features = needing_tf2onnx('features', 'ash_tf1.measuring')
     if os.path.isdir(args.features):
         if args.features_output or args.features_input or args.features_size or args.preprocess:
