@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
+from ash_onnx import native
 from tests.serve.miniature import HEIGHT, METADATA, WIDTH, build_model, oracle, write_test_data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,17 @@ def pytest_configure():
     """Lets Ctrl-C reach the commands under test, also where a shell began the tests with `&`."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope='session')
+def library():
+    """The library of the fused op; skips where there is no compiler that could have built it."""
+    try:
+        return native.library('cpu')
+    except native.Unavailable as reason:
+        if 'there is no C++ compiler' not in str(reason):
+            raise
+        pytest.skip(str(reason))
 
 
 @pytest.fixture

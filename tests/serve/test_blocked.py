@@ -8,19 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import ash_cases
-from ash_onnx import blocked, fusing, native
+from ash_onnx import blocked, fusing
 from ash_onnx.session import open_session
-
-
-@pytest.fixture(scope='module')
-def library():
-    """Skips where there is no compiler that could have built the op."""
-    try:
-        return native.library('cpu')
-    except native.Unavailable as reason:
-        if 'there is no C++ compiler' not in str(reason):
-            raise
-        pytest.skip(str(reason))
 
 
 def build(channels, activation='Ash', size=8):

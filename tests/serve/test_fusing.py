@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 import ash_cases
 import ash_onnx
-from ash_onnx import fusing, native
+from ash_onnx import fusing
 from ash_onnx.artifact import AshForm
 from ash_onnx.verify import format_verification
 
@@ -20,16 +20,7 @@ CHECKPOINT = ROOT / 'checkpoints/resnet20-cifar10-ash'
 Z_K, ALPHA, LEAK = 0.4, 1.25, 0.125
 SHAPE = ('N', 3, 4, 5)
 
-
-@pytest.fixture(scope='module', autouse=True)
-def library():
-    """Skips where there is no compiler that could have built the op."""
-    try:
-        return native.library('cpu')
-    except native.Unavailable as reason:
-        if 'there is no C++ compiler' not in str(reason):
-            raise
-        pytest.skip(str(reason))
+pytestmark = pytest.mark.usefixtures('library')
 
 
 class Nodes:

@@ -1,6 +1,5 @@
 """Kinds of artifacts: only their rooms know labels, and a new one needs no other change."""
 
-import ast
 import json
 import re
 from pathlib import Path
@@ -16,6 +15,7 @@ from ash_onnx.kinds.base import Kind
 from ash_onnx.metadata import shorten
 from ash_onnx.optimizing import INT8, optimize
 from ash_onnx.signature import check_values, graph_inputs
+from tests.shared.identifiers import identifiers
 
 pytestmark = pytest.mark.fast
 
@@ -29,25 +29,13 @@ ALLOWED = {
 }
 
 
-def identifiers(tree):
-    for node in ast.walk(tree):
-        for field in ('id', 'attr', 'arg', 'name', 'asname'):
-            value = getattr(node, field, None)
-            if isinstance(value, str):
-                yield value
-        # Keys of dicts and names in strings alike: a word that is one string by itself.
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(
-                r'\w+', node.value):
-            yield node.value
-
-
 def test_what_is_general_knows_no_label():
     found = {}
     for path in sorted(PACKAGE.rglob('*.py')):
         name = str(path.relative_to(PACKAGE))
         if name.startswith(('kinds/', 'serving/kinds/', 'triton/classifier.py')):
             continue
-        words = {word for word in identifiers(ast.parse(path.read_text(encoding='utf-8')))
+        words = {word for word in identifiers(path.read_text(encoding='utf-8'))
                  if WORDS.search(word)} - ALLOWED.get(name, set())
         if words:
             found[name] = sorted(words)
@@ -55,8 +43,8 @@ def test_what_is_general_knows_no_label():
 
 
 def test_the_walk_finds_a_label():
-    tree = ast.parse("def run(labels): return self.top1, {'probabilities': [as_logits]}")
-    assert {word for word in identifiers(tree) if WORDS.search(word)} == {
+    source = "def run(labels): return self.top1, {'probabilities': [as_logits]}"
+    assert {word for word in identifiers(source) if WORDS.search(word)} == {
         'labels', 'top1', 'probabilities', 'as_logits'}
 
 

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 import ash_onnx
-from ash_onnx import fusing, native
+from ash_onnx import fusing
 from ash_onnx.artifact import AshForm
 from ash_onnx.kinds.classifier import side_by_side
 from ash_onnx.optimizing import FLOAT16, FUSED, INT8, optimize
@@ -35,17 +35,6 @@ def forms(tmp_path_factory, images):
     made = {FLOAT16: optimize(CHECKPOINT, folder / FLOAT16, FLOAT16),
             INT8: optimize(CHECKPOINT, folder / INT8, INT8, images)}
     return {form: (folder / form, result) for form, result in made.items()}
-
-
-@pytest.fixture
-def library():
-    """Skips where there is no compiler that could have built the op."""
-    try:
-        return native.library('cpu')
-    except native.Unavailable as reason:
-        if 'there is no C++ compiler' not in str(reason):
-            raise
-        pytest.skip(str(reason))
 
 
 def test_any_number_of_images_calibrates(images, tmp_path):

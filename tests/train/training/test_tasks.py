@@ -1,5 +1,4 @@
 """The contract of a task: what the loop knows of it, and one that the package does not know."""
-import ast
 import json
 import re
 from pathlib import Path
@@ -19,6 +18,7 @@ from ash_tf1.tasks.classification.net import Classifier
 from ash_tf1.training.evaluation import evaluate
 from ash_tf1.training.run_dir import read_rows
 from ash_tf1.training.settings import Settings
+from tests.shared.identifiers import identifiers
 from tests.train.miniature import read_weights, train_quietly
 from tests.train.training.toy_regression import Regression, points
 
@@ -39,24 +39,13 @@ ALLOWED = {
 }
 
 
-def identifiers(tree):
-    for node in ast.walk(tree):
-        for field in ('id', 'attr', 'arg', 'name', 'asname'):
-            value = getattr(node, field, None)
-            if isinstance(value, str):
-                yield value
-        # Keys of dicts and names in strings alike: a word that is one string by itself.
-        if isinstance(node, ast.Str) and re.fullmatch(r'\w+', node.s):
-            yield node.s
-
-
 def test_classification_is_one_room():
     found = {}
     for path in sorted(PACKAGE.rglob('*.py')):
         name = str(path.relative_to(str(PACKAGE)))
         if name.startswith(ROOMS):
             continue
-        words = {word for word in identifiers(ast.parse(path.read_text(encoding='utf-8')))
+        words = {word for word in identifiers(path.read_text(encoding='utf-8'))
                  if WORDS.search(word)} - ALLOWED.get(name, set())
         if words:
             found[name] = sorted(words)
