@@ -8,14 +8,14 @@ KINDS = {'net': 'nets', 'generator': 'generators', 'activation': 'activations',
          'data set': 'datasets', 'recipe': 'recipes', 'task': 'tasks'}
 
 
-def unknown(kind, name, known, also=''):
+def unknown(kind, name, known, also=()):
     """The ValueError for a name that is not known.
 
     Args:
       kind: a key of `KINDS`.
       name: what was given.
       known: the known names.
-      also: what else there is, as text.
+      also: what else there is, texts.
 
     Returns:
       A ValueError. It names the nearest known names, or all if none is near, and the command that
@@ -23,9 +23,9 @@ def unknown(kind, name, known, also=''):
     """
     near = nearest(name, known)
     if near:
-        names = 'did you mean {}?'.format(' or '.join(near))
+        names = 'did you mean {}?'.format(' or '.join([*near, *also]))
     else:
-        names = 'known are {}{}.'.format(', '.join(sorted(known)), also)
+        names = 'known are {}.'.format(', '.join([*sorted(known), *also]))
     return ValueError('unknown {} {!r}; {} All are listed by: {}'.format(
         kind, name, names, to_paste('train', '--list', KINDS[kind])))
 

@@ -298,7 +298,7 @@ def get_activation(name, implementation=AUTO):
         z_score(float(fixed.group(1)))
         activation = functools.partial(fixed_ash, k=float(fixed.group(1)))
     if activation is None:
-        raise unknown('activation', name, ACTIVATIONS, also=', and f_ash_K for any K in (0, 100)')
+        raise unknown('activation', name, ACTIVATIONS, also=['f_ash_K for any K in (0, 100)'])
     if getattr(activation, 'func', activation) in (ASH, leaky_ash, fixed_ash):
         activation = functools.partial(activation, implementation=implementation)
     return activation

@@ -143,8 +143,9 @@ def test_an_impossible_dropout_rate_raises(new_graph, name, rate):
 
 def test_get_net_by_name():
     assert get_net('resnet_v2_20') is NETS['resnet_v2_20']
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match="unknown net 'resnet_20'; did you mean .*resnet_v2_20.*"
+                       'train --list nets'):
         get_net('resnet_20')
-    assert "unknown net 'resnet_20'" in str(error.value)
-    for name in NETS:
-        assert name in str(error.value)
+    with pytest.raises(ValueError, match="unknown net 'perceptron'; known are") as error:
+        get_net('perceptron')
+    assert all(name in str(error.value) for name in NETS)
