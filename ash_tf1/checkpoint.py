@@ -13,6 +13,7 @@ from ash_tf1.reading import MAX_TEXT_BYTES, open_regular
 
 _V1_SHARD = re.compile(r'-(\d{5}|\?{5})-of-(\d{5})\Z')
 _V2_SHARD = re.compile(r'\.data-\d{5}-of-\d{5}\Z')
+AVERAGE = '/ExponentialMovingAverage'  # what the name of a variable's average adds to its own
 _V1_MAGIC = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # how TensorFlow's table files end
 
 Variable = collections.namedtuple('Variable', ['shape', 'dtype'])
@@ -217,6 +218,37 @@ def _stamps(prefix):
     """(path, size, time of change) of each file of a checkpoint."""
     stats = [(path, os.stat(path)) for path in checkpoint_files(prefix)]
     return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
+
+
+def evaluated(prefix, variables):
+    """The names under which a checkpoint has the values with which a net is evaluated.
+
+    Where it has the moving average of a variable, as `tf.train.ExponentialMovingAverage` names it,
+    this is the value. The rule is that of its method `variables_to_restore`.
+
+    Args:
+      prefix: a checkpoint, as from `find_checkpoint`.
+      variables: dict: name in the checkpoint -> `tf.Variable`.
+
+    Returns:
+      A dict of the same form.
+
+    Raises:
+      ValueError: the checkpoint cannot be read.
+    """
+    stored, _ = _read_index(prefix)
+    return collections.OrderedDict(
+        (name + AVERAGE if name + AVERAGE in stored else name, variable)
+        for name, variable in variables.items())
+
+
+def restore_evaluated(session, prefix):
+    """Restores all global variables with the values with which a net is evaluated.
+
+    Args, Raises: as for `restore`; `evaluated` says which values.
+    """
+    restore(session, prefix, variables=evaluated(prefix, collections.OrderedDict(
+        (variable.op.name, variable) for variable in tf.global_variables())))
 
 
 def restore(session, prefix, saver=None, variables=None):

@@ -199,6 +199,8 @@ def _training(task, run_dir, settings, prefix):
     told = {'step': step, 'batch_size': settings.batch_size, 'optimizer': settings.optimizer,
             'schedule': settings.schedule, 'learning_rate': settings.learning_rate,
             'weight_decay': settings.weight_decay, 'seed': settings.seed}
+    if settings.ema_decay:
+        told['ema_decay'] = settings.ema_decay
     if task.best is None:
         return told
     deciding = task.best[0]

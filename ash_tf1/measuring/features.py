@@ -37,7 +37,7 @@ class FeatureNet:
         self._session = tf.Session(graph=graph, config=session_config())
         if prefix:
             with graph.as_default():
-                checkpoint.restore(self._session, prefix)
+                checkpoint.restore_evaluated(self._session, prefix)
 
     def __enter__(self):
         return self

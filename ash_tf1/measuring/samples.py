@@ -64,8 +64,7 @@ class Generator:
         """The samples of the first `count` fixed z by a checkpoint: uint8 [count, H, W, 3]."""
         feeds, _ = self._task.samples(self.spec, count)
         with self._graph.as_default():
-            checkpoint.restore(self._session, prefix, variables={
-                variable.op.name: variable for variable in tf.global_variables()})
+            checkpoint.restore_evaluated(self._session, prefix)
         images, = self._interface.outputs.values()
         return np.concatenate([self._session.run(images, {
             tensor: feeds[key][first:first + BATCH_SIZE]

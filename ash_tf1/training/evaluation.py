@@ -101,7 +101,7 @@ def evaluate(run_dir, checkpoint_path=None, data_dir=None, split='test', batch_s
     with tf.Graph().as_default():
         graph = EvaluationGraph(task, spec)
         with tf.Session(config=session_config()) as session:
-            checkpoint.restore(session, prefix)
+            checkpoint.restore_evaluated(session, prefix)
             return Evaluated(evaluate_split(session, graph, data, batch_size, progress), spec,
                              prefix)
 

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from ash_tf1.monitoring import pass_shares
 from ash_tf1.ops import get_activation
 from ash_tf1.tasks import Evaluator
+from ash_tf1.training.averaging import Averages
 from ash_tf1.training.optimizer import make_optimizer, minimize
 from ash_tf1.training.schedules import learning_rate
 
@@ -18,7 +19,7 @@ class TrainingGraph(NamedTuple):
     """The tensors that a run feeds and fetches."""
 
     feeds: Dict[str, tf.Tensor]    # key of examples -> placeholder of a batch
-    train_ops: List[tf.Operation]  # one for each objective; the last one counts the step
+    train_ops: List[tf.Operation]  # one for each objective; the last one ends the step
     losses: Dict[str, tf.Tensor]   # scalar loss of each objective, by name
     metrics: Dict[str, tf.Tensor]  # scalar metrics of the batch, by name; with the losses
     rate: tf.Tensor                # learning rate
@@ -27,6 +28,7 @@ class TrainingGraph(NamedTuple):
     pictures: Dict[str, tf.Tensor]  # what is drawn of a batch: name -> uint8 [N, H, W, 3]
     layers: List[Tuple[str, Dict[str, tf.Tensor]]]  # ASH layers: (name, values to log)
     net_variables: List[Any]       # variables of the net, without those of the optimiser
+    begin_averages: tf.Operation   # sets the moving averages, if any, to the variables themselves
 
     def feed(self, batch):
         """The feed_dict of a batch, which is a dict: key of examples -> array."""
@@ -37,7 +39,8 @@ def build_training_graph(task, spec, settings, total_steps):
     """Builds a training graph in the current graph.
 
     The net is built twice with the same variables: for training, with its optimiser, and for
-    evaluation.
+    evaluation. With `Settings.ema_decay` the net for evaluation has the moving averages of these
+    variables, those of BatchNorm's averages too.
 
     Args:
       task: the `Task`.
@@ -67,14 +70,17 @@ def build_training_graph(task, spec, settings, total_steps):
                  for objective in objectives]
     train_ops[:-1] = [tf.group(train_op, record)
                       for train_op, (_, record) in zip(train_ops, recorded)]
+    averages = Averages(settings.ema_decay)
+    train_ops[-1] = averages.follow(net_variables, global_step, train_ops[-1])
     with tf.control_dependencies(train_ops[-1:]):
         step = tf.identity(global_step.read_value(), name='step_done')
 
-    with tf.name_scope(EVALUATION_SCOPE):
+    with tf.name_scope(EVALUATION_SCOPE), \
+            tf.variable_scope(tf.get_variable_scope(), custom_getter=averages.getter):
         outputs = task.forward(feeds, spec, activation_fn, is_training=False, reuse=True)
         evaluator, pictures = task.evaluator(outputs, feeds), task.pictures(outputs, feeds)
     return TrainingGraph(feeds, train_ops, losses, metrics, rate, step, evaluator, pictures,
-                         _layer_tensors(), net_variables)
+                         _layer_tensors(averages), net_variables, averages.begin())
 
 
 def _record(loss):
@@ -101,12 +107,12 @@ def _seed_by_name(getter, name, *args, **kwargs):
     return getter(name, *args, **kwargs)
 
 
-def _layer_tensors():
+def _layer_tensors(averages):
     """(name, dict of tensors to log) of each layer of the ASH family in the evaluation's net.
 
     The keys of the dict are columns of `log_reading.ACTIVATIONS`.
     """
-    variables = {v.op.name: v for v in tf.trainable_variables()}
+    variables = {v.op.name: averages.of(v) for v in tf.trainable_variables()}
     rows = []
     for layer, share in pass_shares(EVALUATION_SCOPE).items():
         row = {'pass_share': share}

@@ -48,7 +48,8 @@ def find_initial_weights(path, variables, task, spec, exclude=(), exact=False, p
 
     The scope is the one that a `model.json` beside the checkpoint names, or else the net's own. If
     neither has the variables, it is the only scope that has all of them. Variables of the
-    activation, such as z_k and alpha, may be missing.
+    activation, such as z_k and alpha, may be missing. If a variable has a moving average there,
+    this is taken, as `checkpoint.evaluated` says.
 
     Args:
       path: a checkpoint, as for `checkpoint.find_checkpoint`.
@@ -92,6 +93,7 @@ def find_initial_weights(path, variables, task, spec, exclude=(), exact=False, p
     if exact:
         _check_exact(prefix, stored, scope, sources, filled, spec)
     normalization = '' if there is None else there.normalization
+    sources = checkpoint.evaluated(prefix, sources)
     return InitialWeights(prefix, scope, sources, filled, excluded,
                           '' if normalization == spec.normalization else normalization)
 

@@ -123,7 +123,8 @@ def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, tot
     save = hooks.SaveAndEvaluate(task, graph, dataset, checkpoints, log, meter, epoch_steps,
                                  total_steps, settings, report)
     scaffold = tf.train.Scaffold(saver=checkpoints.saver,
-                                 init_fn=_init_fn(folder, checkpoints, initial))
+                                 init_fn=_init_fn(folder, checkpoints, initial,
+                                                  graph.begin_averages))
     with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \
             contextlib.closing(stop):
         # Not a MonitoredSession: after an aborted op it restores an older checkpoint, and would go
@@ -162,7 +163,7 @@ def _step(session, train_ops, feeds):
     session.run_step_fn(step)
 
 
-def _init_fn(folder, checkpoints, initial):
+def _init_fn(folder, checkpoints, initial, begin_averages):
     """The init_fn of a Scaffold: restores a resumed run, or the `InitialWeights` if there are any.
     """
     if folder.resumed_from:
@@ -170,8 +171,11 @@ def _init_fn(folder, checkpoints, initial):
     if initial is None:
         return None
     saver = tf.train.Saver(initial.sources)
-    return lambda scaffold, session: checkpoint.restore(session, initial.prefix, saver,
-                                                        initial.sources)
+
+    def init(scaffold, session):
+        checkpoint.restore(session, initial.prefix, saver, initial.sources)
+        session.run(begin_averages)
+    return init
 
 
 def _first_line(settings, dataset, total_steps, step):

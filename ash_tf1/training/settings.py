@@ -75,6 +75,9 @@ class Settings:
                                          'biases or BatchNorm)')
     clip_norm: float = _setting(0.0, 'largest norm of the gradient of all variables together; a '
                                      'larger gradient is scaled down to it (0: no limit)')
+    ema_decay: float = _setting(0.0, 'decay of exponential moving averages of the weights, such as '
+                                     '0.999: the averages are then evaluated and exported in '
+                                     'place of the weights (0: no averages)')
     augmentation: str = _setting('crop_flip', 'how training images are changed at random',
                                  choices=tuple(AUGMENTATIONS))
     implementation: str = _setting(AUTO, 'form of ASH in training; auto is native if that is '
@@ -106,7 +109,7 @@ class Settings:
         if self.image_size and (len(self.image_size) != 2 or min(self.image_size) < 1):
             raise ValueError('image_size must be a height and a width, each 1 or more, got {!r}'
                              .format(self.image_size))
-        for name in ('beta1', 'beta2', 'label_smoothing'):
+        for name in ('beta1', 'beta2', 'label_smoothing', 'ema_decay'):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError('{} must be in [0, 1), got {!r}'.format(name, getattr(self, name)))
         if self.seed >= 2 ** 32:
