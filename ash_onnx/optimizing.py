@@ -53,20 +53,11 @@ def optimize(artifact, out, form, images=None, reduce_range=False):
       FileNotFoundError, ValueError: as `load_artifact` and `verify`; `out` exists; images are
         missing or do not fit; the op's library cannot be had; a form of which nothing comes.
     """
-    if form not in (FLOAT16, INT8, FUSED):
-        raise ValueError(f'the form must be {FLOAT16}, {INT8} or {FUSED}, got {form!r}')
     out = Path(out)
     if out.exists():
         raise ValueError(f'{out} exists: give another folder')
     source = load_artifact(artifact, fused=False)
-    model = onnx.load(source.path)
-    if form == INT8:
-        model = _to_int8(source, model, images, reduce_range)
-    elif form == FLOAT16:
-        model = _to_float16(model)
-    elif not fusing.fuse(model):
-        raise ValueError(f'{source.path}: has no ASH to fuse')
-    _describe(model, form, images, reduce_range)
+    model = converted(source, form, images, reduce_range)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='.partial-', dir=out.parent) as scratch:
         folder = Path(scratch) / 'new'
@@ -84,6 +75,29 @@ def optimize(artifact, out, form, images=None, reduce_range=False):
         result = verify(load_artifact(folder))
         os.rename(folder, out)
     return result
+
+
+def converted(source, form, images=None, reduce_range=False):
+    """Returns the model of an artifact in another form, an `onnx.ModelProto`; its metadata say so.
+
+    Args:
+      source: the model, as from `load_artifact` without fused ops.
+      form, images, reduce_range: as for `optimize`.
+
+    Raises:
+      ValueError: as for `optimize`.
+    """
+    model = onnx.load(source.path)
+    if form == INT8:
+        model = _to_int8(source, model, images, reduce_range)
+    elif form == FLOAT16:
+        model = _to_float16(model)
+    elif form != FUSED:
+        raise ValueError(f'the form must be {FLOAT16}, {INT8} or {FUSED}, got {form!r}')
+    elif not fusing.fuse(model):
+        raise ValueError(f'{source.path}: has no ASH to fuse')
+    _describe(model, form, images, reduce_range)
+    return model
 
 
 def _to_float16(model):

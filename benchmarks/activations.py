@@ -8,10 +8,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 
 import _measuring  # noqa: E402
-import matplotlib  # noqa: E402
+import _plotting  # noqa: E402
 import tensorflow.compat.v1 as tf  # noqa: E402
-from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
 
 from ash_tf1 import ops  # noqa: E402
 
@@ -98,33 +96,13 @@ def measure(shape, warm_up, repeats):
 
 
 def plot(rows, path):
-    """Bars of forward+backward, in multiples of ReLU's time, for each shape and candidate."""
+    """Bars of forward and backward, in multiples of ReLU's time, of each shape and candidate."""
     rows = [row for row in rows if row['direction'] == DIRECTIONS[1]]
-    shapes = list(dict.fromkeys((row['net'], row['shape']) for row in rows))
-    names = [name for name in CANDIDATES if name != RIVAL]
-    with matplotlib.rc_context({'axes.grid': True, 'grid.alpha': 0.3, 'axes.axisbelow': True,
-                                'axes.spines.top': False, 'axes.spines.right': False}):
-        figure = Figure(figsize=(10, 1.2 + 0.62 * len(shapes)), constrained_layout=True)
-        FigureCanvasAgg(figure)
-        axes = figure.subplots()
-        height = 0.8 / len(names)
-        for i, name in enumerate(names):
-            values = [next(float(row['ratio_to_relu']) for row in rows
-                           if (row['net'], row['shape'], row['activation']) == (*shape, name))
-                      for shape in shapes]
-            places = [place - 0.4 + (i + 0.5) * height for place in range(len(shapes))]
-            axes.barh(places, values, height, label=name, color='C{}'.format(i))
-        axes.axvline(1.0, color='black', lw=1)
-        axes.set(xscale='log', xlabel='time of forward and backward, as a multiple of ReLU\'s',
-                 title='The price of an activation ({})'.format(rows[0]['machine']))
-        axes.set_yticks(range(len(shapes)))
-        axes.set_yticklabels(['{} {}'.format(*shape).strip() for shape in shapes])
-        axes.set_xticks([0.5, 1, 2, 4, 8, 16])
-        axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter('%g'))
-        axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
-        axes.invert_yaxis()
-        axes.legend(loc='lower right')
-        figure.savefig(path, dpi=110)
+    _plotting.bars(path, [
+        ('{net} {shape}'.format(**row).strip(), row['activation'], float(row['ratio_to_relu']))
+        for row in rows if row['activation'] != RIVAL],
+        'The price of an activation ({})'.format(rows[0]['machine']),
+        'time of forward and backward, as a multiple of ReLU\'s', ticks=[0.5, 1, 2, 4, 8, 16])
     print(path)
 
 

@@ -52,6 +52,7 @@ def main(argv=None):
     parser.add_argument('--opset', type=int, default=opsets.DEFAULT, metavar='N')
     parser.add_argument('--out', required=True, metavar='DIR')
     args = parser.parse_args(argv)
+    tf.logging.set_verbosity(tf.logging.ERROR)
     os.makedirs(args.out, exist_ok=True)
     for net in args.nets:
         for activation in args.activations:
