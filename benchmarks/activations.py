@@ -12,6 +12,7 @@ import _plotting  # noqa: E402
 import tensorflow.compat.v1 as tf  # noqa: E402
 
 from ash_tf1 import ops  # noqa: E402
+from ash_tf1.sessions import keep_memory  # noqa: E402
 
 # Feature maps that nets have, at batch 128 or what fits; the first is that of the budget.
 SHAPES = (
@@ -127,6 +128,7 @@ def main(argv=None):
         parser.error('unknown net {!r}; known are {}'.format(
             args.net, ', '.join(sorted({net for net, _ in SHAPES if net}))))
     tf.logging.set_verbosity(tf.logging.ERROR)
+    keep_memory()  # as tools/train.py does
     copy = _measuring.copy_bandwidth()
     common = dict(machine=_measuring.machine(), tensorflow=tf.__version__,
                   instruction_set=os.environ.get('ASH_NATIVE_ISA', 'widest'),

@@ -12,7 +12,7 @@ import numpy as np  # noqa: E402
 import tensorflow.compat.v1 as tf  # noqa: E402
 
 from ash_tf1 import nets  # noqa: E402
-from ash_tf1.sessions import session_config  # noqa: E402
+from ash_tf1.sessions import keep_memory, session_config  # noqa: E402
 from ash_tf1.tasks import TASKS  # noqa: E402
 from ash_tf1.tasks.classification.spec import ClassifierSpec  # noqa: E402
 from ash_tf1.training.graph import build_training_graph  # noqa: E402
@@ -83,6 +83,7 @@ def main(argv=None):
     if args.repeats < 3 or args.batch < 1:
         parser.error('--repeats must be 3 or more and --batch 1 or more')
     tf.logging.set_verbosity(tf.logging.ERROR)
+    keep_memory()  # as tools/train.py does
     with _measuring.Table(os.path.join(args.out, 'training_step.csv'), COLUMNS, LINE) as table:
         for net in [args.net] if args.net else NETS:
             steps = {name: Step(net, *CANDIDATES[name], batch=args.batch)

@@ -5,6 +5,7 @@ from ash_distribution.parser import Parser
 from ash_tf1 import plugins
 from ash_tf1.commands import options
 from ash_tf1.commands.running import run
+from ash_tf1.sessions import keep_memory
 from ash_tf1.training.evaluation import SPLITS, evaluate
 
 
@@ -41,6 +42,7 @@ def main(argv=None):
 
 
 def _evaluate(args):
+    keep_memory()
     plugins.load_for(args.run_dir, args.plugin)
     evaluation, spec, prefix = evaluate(
         args.run_dir, args.checkpoint, args.data_dir, args.split, args.batch_size,

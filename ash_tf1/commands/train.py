@@ -9,6 +9,7 @@ from ash_distribution.parser import Parser
 from ash_tf1 import plugins, training
 from ash_tf1.commands import listing, options, showing
 from ash_tf1.commands.running import run
+from ash_tf1.sessions import keep_memory
 from ash_tf1.training.recipes import RECIPES, get_recipe
 from ash_tf1.training.run_dir import SETTINGS_FILE, load_settings
 from ash_tf1.training.settings import Settings
@@ -50,6 +51,7 @@ def main(argv=None):
 
 
 def _train(args):
+    keep_memory()
     args.resume = args.resume or args.extend
     if args.run_dir is None and (args.resume or not (args.list or args.show_settings)):
         raise ValueError('give the folder of the run by --run-dir')
