@@ -152,16 +152,13 @@ class LogMetrics(tf.train.SessionRunHook):
       open_interval: the metrics of each step since the last row, a list of dicts.
     """
 
-    def __init__(self, log, graph, metrics, batch_size, every, steps_per_epoch, total_steps,
-                 open_interval):
-        """Takes the `RunLog`, the `TrainingGraph` and the task's `Metric`s.
+    def __init__(self, plan, graph, log, open_interval):
+        """Takes the `Plan`, the `TrainingGraph` and the `RunLog`.
 
-        open_interval is that of the checkpoint that the run resumes from. The others are ints.
+        open_interval is that of the checkpoint that the run resumes from.
         """
-        self._log, self._metrics = log, metrics
+        self._plan, self._log = plan, log
         self._fetches = graph.metrics, graph.rate, graph.step
-        self._batch_size, self._every = batch_size, every
-        self._epoch, self._total = steps_per_epoch, total_steps
         self._started, self._timed = None, 0
         self.open_interval = list(open_interval)
         self.text = ''
@@ -176,17 +173,17 @@ class LogMetrics(tf.train.SessionRunHook):
         values, rate, step = run_values.results
         self.open_interval.append({name: float(value) for name, value in values.items()})
         self._timed += 1
-        if step in (1, self._total) or step % self._every == 0 or step % self._epoch == 0:
+        if step == 1 or step % self._plan.settings.log_every == 0 or self._plan.ends_epoch(step):
             self._write(int(step), float(rate))
 
     def _write(self, step, rate):
         seconds = time.perf_counter() - self._started
         means = {name: float(np.mean([values[name] for values in self.open_interval]))
                  for name in self.open_interval[0]}
-        self._log.metrics(step, step / self._epoch, TRAIN, dict(
+        self._log.metrics(step, self._plan.epoch(step), TRAIN, dict(
             means, learning_rate=rate,
-            images_per_second=self._timed * self._batch_size / seconds))
-        self.text = in_words(self._metrics, means)
+            images_per_second=self._timed * self._plan.settings.batch_size / seconds))
+        self.text = in_words(self._plan.task.metrics, means)
         self.open_interval, self._started, self._timed = [], None, 0
 
 
@@ -209,30 +206,24 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
     `step` is the step that was saved last.
 
     Args:
-      task: the `Task`.
+      plan: the `Plan`.
       graph: the `TrainingGraph`.
-      dataset: the `Dataset`.
       checkpoints: the run's `Checkpoints`.
       log: the `RunLog`.
       meter: the `LogMetrics`.
-      steps_per_epoch, total_steps: Python ints.
-      settings: the `Settings`.
       report: function that shows a line of text to the user.
     """
 
-    def __init__(self, task, graph, dataset, checkpoints, log, meter, steps_per_epoch, total_steps,
-                 settings, report):
-        self._metrics, self._graph, self._split = task.metrics, graph, dataset.validation
-        self._batch_size = settings.eval_batch_size
-        self._first = next(ordered_batches(dataset.validation or dataset.train,
-                                           self._batch_size))
-        self._drawn = next(ordered_batches(dataset.validation or dataset.train, DRAWN))
+    def __init__(self, plan, graph, checkpoints, log, meter, report):
+        self._plan, self._graph = plan, graph
         self._checkpoints, self._log, self._meter = checkpoints, log, meter
-        self._epoch, self._total = steps_per_epoch, total_steps
+        settings, split = plan.settings, plan.dataset.validation or plan.dataset.train
+        self._first = next(ordered_batches(split, settings.eval_batch_size))
+        self._drawn = next(ordered_batches(split, DRAWN))
         self._timer = tf.train.SecondOrStepTimer(settings.save_seconds, settings.save_steps) \
             if settings.save_every else None
         self._report = report
-        self._name, self._better = task.best or (None, None)
+        self._name, self._better = plan.task.best or (None, None)
         self._best = None
         self._finite = None
         self.step = None
@@ -251,7 +242,7 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
             self._save(session, step)
         self.step = step
         if self._is_evaluated(step) and not self._log.has_evaluation(
-                step, self._split is not None, len(self._graph.layers)):
+                step, self._plan.dataset.validation is not None, len(self._graph.layers)):
             self._log.drop_evaluation(step)
             self._measure(session, step)
 
@@ -272,7 +263,7 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
             self._save(session, step)
 
     def _is_evaluated(self, step):
-        return step > 0 and (step % self._epoch == 0 or step == self._total)
+        return step > 0 and self._plan.ends_epoch(step)
 
     def _find_best(self, step):
         """The deciding metric of the best checkpoint, read from the log's row for its step.
@@ -297,9 +288,10 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
             self._timer.update_last_triggered_step(step)
 
     def _measure(self, session, step):
-        epoch, values = step / self._epoch, {}
-        if self._split is not None:
-            values = evaluate_split(session, self._graph, self._split, self._batch_size).metrics
+        epoch, values, split = self._plan.epoch(step), {}, self._plan.dataset.validation
+        if split is not None:
+            values = evaluate_split(session, self._graph, split,
+                                    self._plan.settings.eval_batch_size).metrics
         rows = self._layer_rows(session)
         if self._graph.pictures:
             self._log.pictures(step, epoch, session.run(self._graph.pictures,
@@ -308,12 +300,12 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
         if self._name in values:
             if self._is_best(values[self._name]):
                 self._checkpoints.save_best(session, step)
-            best = ' (best {})'.format(in_words(self._metrics, {self._name: self._best}))
+            best = ' (best {})'.format(in_words(self._plan.task.metrics, {self._name: self._best}))
         self._log.activations(step, rows)
         if values:
             self._log.metrics(step, epoch, VALIDATION, values)
             self._report('epoch {:g}: validation {}{}'.format(
-                epoch, in_words(self._metrics, values), best))
+                epoch, in_words(self._plan.task.metrics, values), best))
         else:
             self._report('epoch {:g}: saved'.format(epoch))
 

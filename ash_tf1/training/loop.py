@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from ash_tf1 import checkpoint
 from ash_tf1.input_pipelines import load_dataset
-from ash_tf1.input_pipelines.loading import epoch_batches, prefetch, steps_per_epoch
+from ash_tf1.input_pipelines.loading import prefetch, steps_per_epoch
 from ash_tf1.ops import resolve
 from ash_tf1.sessions import session_config
 from ash_tf1.tasks import get_task
@@ -18,6 +18,7 @@ from ash_tf1.training.checkpoints import Checkpoints, find_latest
 from ash_tf1.training.graph import build_training_graph
 from ash_tf1.training.initial_weights import find_initial_weights
 from ash_tf1.training.log_reading import check_log
+from ash_tf1.training.plan import Plan
 from ash_tf1.training.run_dir import RunDir, load_settings
 from ash_tf1.training.run_log import RunLog
 
@@ -78,7 +79,7 @@ def train(settings, run_dir, resume=False, progress=True, report=say, on_begin=N
         settings = extending.extend(load_settings(run_dir), settings, epoch_steps, run_dir)
     total_steps = schedules.total_steps(settings, epoch_steps)
     spec = task.spec(settings, dataset)
-    dataset = task.prepare(spec, dataset)
+    plan = Plan(task, spec, settings, task.prepare(spec, dataset), epoch_steps, total_steps)
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
         # The folder is made only after this: a setting or file that does not fit leaves no trace.
@@ -93,45 +94,45 @@ def train(settings, run_dir, resume=False, progress=True, report=say, on_begin=N
                                        may_differ)) as folder:
             if on_begin is not None:
                 on_begin()
-            report(_first_line(settings, dataset, total_steps, folder.step))
+            report(_first_line(plan, folder.step))
             if folder.step == total_steps:
                 report('it is finished; to lengthen it: ' + extending.command(
                     run_dir, settings, 2))
             if initial is not None:
                 report(str(initial))
-            step, received = _run(task, spec, settings, graph, dataset, folder, initial,
-                                  epoch_steps, total_steps, progress, report)
+            step, received = _run(plan, graph, folder, initial, progress, report)
             return Result(step, total_steps, received,
                           plotting.plot_learning_curve(run_dir, task.metrics))
 
 
-def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, total_steps, progress,
-         report):
+def _run(plan, graph, folder, initial, progress, report):
     """Runs the steps; returns (the last step, the number of the signal that stopped it or None)."""
+    settings = plan.settings
     checkpoints = Checkpoints(folder.path, folder.resumed_from, settings.keep,
-                              settings.keep_every * epoch_steps)
-    names, interval = _check_begun(task, graph, dataset, folder, checkpoints, epoch_steps)
+                              settings.keep_every * plan.epoch_steps)
+    names = [metric.name for metric in plan.task.metrics]
+    interval = checkpoints.open_interval(list(graph.metrics))
+    if folder.resumed_from:
+        check_log(folder.path, names, folder.step, plan.epoch_steps,
+                  plan.dataset.validation is not None, [name for name, _ in graph.layers],
+                  len(interval))
     checkpoints.clean()
     log = RunLog(folder, names)
     log.settings(folder.step, settings)
-    batches = prefetch(_batches(dataset.train, settings, task.transforms(spec, settings),
-                                folder.step, total_steps, epoch_steps))
+    batches = prefetch(plan.batches(folder.step))
     stop = hooks.StopOnSignal()
-    meter = hooks.LogMetrics(log, graph, task.metrics, settings.batch_size, settings.log_every,
-                             epoch_steps, total_steps, interval)
-    bar = hooks.ShowProgress(meter, total_steps, progress, report)
-    save = hooks.SaveAndEvaluate(task, graph, dataset, checkpoints, log, meter, epoch_steps,
-                                 total_steps, settings, report)
-    scaffold = tf.train.Scaffold(saver=checkpoints.saver,
-                                 init_fn=_init_fn(folder, checkpoints, initial,
-                                                  graph.begin_averages))
+    meter = hooks.LogMetrics(plan, graph, log, interval)
+    bar = hooks.ShowProgress(meter, plan.total_steps, progress, report)
+    save = hooks.SaveAndEvaluate(plan, graph, checkpoints, log, meter, report)
+    scaffold = tf.train.Scaffold(saver=checkpoints.saver, init_fn=_init_fn(
+        folder, checkpoints, initial, graph.begin_averages))
     with contextlib.closing(log), contextlib.closing(batches), contextlib.closing(bar), \
             contextlib.closing(stop):
         # Not a MonitoredSession: after an aborted op it restores an older checkpoint, and would go
         # on with the batches of later steps.
         with tf.train.SingularMonitoredSession(
                 [hooks.StopAtNonFiniteLoss(graph), meter, bar, save, stop,
-                 hooks.WarnAtAlarms(task.alarms, graph, report)], scaffold,
+                 hooks.WarnAtAlarms(plan.task.alarms, graph, report)], scaffold,
                 config=session_config()) as session:
             for number, batch in enumerate(batches):
                 if number == 0:
@@ -139,19 +140,9 @@ def _run(task, spec, settings, graph, dataset, folder, initial, epoch_steps, tot
                 _step(session, graph.train_ops, graph.feed(batch))
                 if session.should_stop():
                     break
-    if save.step < total_steps and stop.received is None:
-        raise RuntimeError('the data ended at step {} of {}'.format(save.step, total_steps))
+    if save.step < plan.total_steps and stop.received is None:
+        raise RuntimeError('the data ended at step {} of {}'.format(save.step, plan.total_steps))
     return save.step, stop.received
-
-
-def _check_begun(task, graph, dataset, folder, checkpoints, epoch_steps):
-    """Checks the log of a run that is resumed; (names of the metrics, the log's open interval)."""
-    names = [metric.name for metric in task.metrics]
-    interval = checkpoints.open_interval(list(graph.metrics))
-    if folder.resumed_from:
-        check_log(folder.path, names, folder.step, epoch_steps, dataset.validation is not None,
-                  [name for name, _ in graph.layers], len(interval))
-    return names, interval
 
 
 def _step(session, train_ops, feeds):
@@ -178,22 +169,10 @@ def _init_fn(folder, checkpoints, initial, begin_averages):
     return init
 
 
-def _first_line(settings, dataset, total_steps, step):
-    sizes = ', '.join('{} {}'.format(len(split), name) for name, split in dataset.splits.items())
+def _first_line(plan, step):
+    sizes = ', '.join('{} {}'.format(len(split), name)
+                      for name, split in plan.dataset.splits.items())
+    settings = plan.settings
     return '{} with {} on {} ({} examples): {} steps of {} from {}'.format(
-        settings.net, settings.activation, settings.dataset, sizes, total_steps,
+        settings.net, settings.activation, settings.dataset, sizes, plan.total_steps,
         settings.batch_size, step)
-
-
-def _batches(split, settings, transforms, start, total_steps, epoch_steps):
-    """The batches of steps start, start + 1, ...; the content of each depends only on its step."""
-    step = start
-    while step < total_steps:
-        epoch, first = divmod(step, epoch_steps)
-        for batch in epoch_batches(split, settings.batch_size, settings.seed, epoch,
-                                   transforms, start=first):
-            if step == total_steps:
-                return
-            yield batch
-            step += 1
-

@@ -17,6 +17,7 @@ import pytest
 from ash_tf1.checkpoint import find_checkpoint
 from ash_tf1.ops import resolve
 from ash_tf1.training import hooks, loop
+from ash_tf1.training.plan import Plan
 from ash_tf1.training.run_dir import load_settings, read_rows
 from tests.train.miniature import contents, read_weights, tiny_settings, train_quietly
 
@@ -193,8 +194,8 @@ def test_a_best_checkpoint_without_its_evaluation_is_named(tiny, run_copy):
 
 
 def test_data_that_end_early_are_an_error(tiny, tmp_path, monkeypatch):
-    whole = loop._batches
-    monkeypatch.setattr(loop, '_batches', lambda *args: itertools.islice(whole(*args), 7))
+    whole = Plan.batches
+    monkeypatch.setattr(Plan, 'batches', lambda *args: itertools.islice(whole(*args), 7))
     with pytest.raises(RuntimeError, match='the data ended at step 7 of 15'):
         train_quietly(tiny_settings(activation='relu'), tmp_path)
 
