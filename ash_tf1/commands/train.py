@@ -60,7 +60,8 @@ def _train(args):
         print('\n'.join(listing.listing(args.list)))
         return 0
     base, given = base_and_given(args)
-    settings = dataclasses.replace(base, **given)
+    with options.as_typed(given):
+        settings = dataclasses.replace(base, **given)
     if args.show_settings:
         print(showing.settings_as_json(settings) if args.json else
               showing.settings_as_text(settings, base, given))
@@ -71,9 +72,10 @@ def _train(args):
     # With --json, stdout has the figures alone.
     report = {'report': _say_on_stderr} if args.json else {}
     try:
-        result = training.train(settings, args.run_dir, args.resume, progress=not args.quiet,
-                                on_begin=lambda: plugins.record(args.run_dir, mine),
-                                extend=args.extend, **report)
+        with options.as_typed(given):
+            result = training.train(settings, args.run_dir, args.resume, progress=not args.quiet,
+                                    on_begin=lambda: plugins.record(args.run_dir, mine),
+                                    extend=args.extend, **report)
     except OSError as error:
         if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
             raise
@@ -111,6 +113,8 @@ def base_and_given(args):
              if hasattr(args, field.name)}
     given = {name: tuple(value) if isinstance(value, list) else value
              for name, value in given.items()}
+    if 'image_size' in given:
+        given['image_size'] = options.image_size(given['image_size'])
     for name in ('data_dir', 'init_from'):
         if given.get(name):
             given[name] = os.path.abspath(given[name])

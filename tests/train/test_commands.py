@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tf2onnx
@@ -96,13 +97,16 @@ def test_a_run_is_stopped_resumed_and_evaluated(command, tmp_path, before_step, 
     (['--recipe', 'resnet_imagenet'], ['did you mean resnet-imagenet', '--list recipes']),
     (['--dataset', 'mnist'], ['mnist', 'cifar10', 'digits', '--list datasets']),
     (['--dataset', 'CIFAR-10'], ['did you mean cifar10', '--list datasets']),
-    (['--dataset', 'cifar10'], ['CIFAR-10', 'data_dir']),
-    (['--dataset', 'cifar10', '--data-dir', 'nowhere/at/all'], ['nowhere/at/all']),
-    (['--data-dir', 'nowhere/at/all'], ['nowhere/at/all']),
-    (['--learning-rate', '0'], ['learning_rate', '0.0']),
+    (['--dataset', 'cifar10'], ['CIFAR-10', '--data-dir']),
+    (['--dataset', 'cifar10', '--data-dir', 'nowhere/at/all'], ['--data-dir', 'nowhere/at/all']),
+    (['--data-dir', 'nowhere/at/all'], ['--data-dir: there is no file', 'nowhere/at/all']),
+    (['--dataset', 'folder'], ['--data-dir']),
+    (['--image-size', '64', '0'], ['--image-size is one number, or a height', 'got 64 0']),
+    (['--image-size', '8', '8', '3'], ['--image-size is one number, or a height', 'got 8 8 3']),
+    (['--learning-rate', '0'], ['--learning-rate must', '0.0']),
     (['--momentum', '1'], ['momentum', '1.0']),
-    (['--step-at', '0.5', '2'], ['step_at', '2.0']),
-    (['--batch-size', '41'], ['batch_size', '41', '40']),
+    (['--step-at', '0.5', '2'], ['--step-at must', '2.0']),
+    (['--batch-size', '41'], ['--batch-size must', '41', '40']),
     (['--steps', '9'], ['9 steps', '1 epochs']),
     (['--resume'], ['settings.json']),
 ], ids=lambda value: ' '.join(value))
@@ -260,6 +264,35 @@ def test_every_setting_can_be_given_on_the_command_line(command, capsys):
     text = capsys.readouterr().out
     for field in dataclasses.fields(Settings):
         assert '--' + field.name.replace('_', '-') in text
+
+
+def test_the_help_of_the_size_of_images_has_its_defaults(command, capsys):
+    with pytest.raises(SystemExit):
+        command('train', '--help')
+    words = ' '.join(capsys.readouterr().out.split())
+    assert '(default: 224 224 for folder, 64 64 for photos' in words
+    assert 'of rank 2 or more' in words  # what has weight decay
+
+
+@pytest.mark.parametrize('given, size', [(['8'], '8x8'), (['12', '16'], '12x16')])
+def test_one_number_is_both_sides_of_an_image_and_the_first_line_says_so(
+        command, tmp_path, monkeypatch, given, size):
+    for number in range(9):
+        path = tmp_path / 'photos' / 'ab'[number % 2] / '{}.png'.format(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full((20, 20, 3), 20 * number, np.uint8))
+    monkeypatch.setattr(loop, '_run', lambda plan, *args: (plan.total_steps, None))
+    monkeypatch.setattr(loop.plotting, 'plot_learning_curve', lambda *args: None)
+    status, out, err = command('train', '--run-dir', tmp_path / 'run', *TINY, '--dataset', 'folder',
+                               '--data-dir', tmp_path / 'photos', '--batch-size', '2',
+                               '--image-size', *given)
+    assert (status, err) == (0, '')
+    assert out.startswith('tiny with ash on folder at {} (5 train, '.format(size))
+    images = tmp_path / 'images'
+    assert command('save_images', 'folder', images, '--data-dir', tmp_path / 'photos',
+                   '--image-size', *given)[0] == 0
+    shape = cv2.imread(str(next(images.glob('a/*.png')))).shape
+    assert '{}x{}'.format(*shape) == size
 
 
 def test_a_setting_that_a_recipe_switches_on_is_switched_off(command, monkeypatch, tmp_path):
