@@ -2,6 +2,7 @@
 import dataclasses
 import json
 import os
+import signal
 import sys
 
 from ash_distribution.commands import to_paste
@@ -87,13 +88,18 @@ def _train(args):
     elif result.curve:
         print('learning curve: {}'.format(result.curve))
     if stopped:
-        (_say_on_stderr if args.json else print)('stopped by signal {} and saved at step {} of {}; '
-                                                 '{}'.format(result.signal, result.step,
-                                                             result.total_steps, go_on))
+        say = _say_on_stderr if args.json else print
+        say('stopped by {} and saved at step {} of {}; {}'.format(
+            _signal_in_words(result.signal), result.step, result.total_steps, go_on))
         return 128 + result.signal
     if not args.json:
         print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
     return 0
+
+
+def _signal_in_words(number):
+    name = signal.Signals(number).name
+    return name + ' (Ctrl-C)' if number == signal.SIGINT else name
 
 
 def _say_on_stderr(line):

@@ -68,7 +68,8 @@ def test_a_run_is_stopped_resumed_and_evaluated(command, tmp_path, before_step, 
     status, out, err = command('train', '--run-dir', run_dir, *TINY, '--activation', 'relu',
                                '--data-dir', 'data')
     assert (status, err) == (128 + signal.SIGINT, '')
-    assert 'saved at step 3 of 5' in out.splitlines()[-1]
+    assert 'stopped by SIGINT (Ctrl-C) and saved at step 3 of 5; go on: {} '.format(
+        sys.executable) in out.splitlines()[-1]
     assert '--resume --run-dir {}'.format(run_dir) in out.splitlines()[-1]
 
     before_step()

@@ -185,13 +185,41 @@ def test_completion_without_its_library_names_it(capsys, monkeypatch):
 
 @pytest.mark.parametrize('program, line', [
     ('/opt/bin/ash-predict', "/opt/bin/ash-export 'my run'"),
-    ('TOOLS/train.py', "python TOOLS/export_onnx.py 'my run'"),
-    ('/some/where/pytest', "python -m ash_tf1 export 'my run'"),
-    ('python -m ash_tf1 train', "python -m ash_tf1 export 'my run'")])
-def test_a_command_to_paste_is_written_as_the_running_one(monkeypatch, tmp_path, program, line):
-    (tmp_path / '_train_side.py').write_text('')
-    monkeypatch.setattr(sys, 'argv', [program.replace('TOOLS', str(tmp_path))])
-    assert to_paste('export', 'my run') == line.replace('TOOLS', str(tmp_path))
+    ('TOOLS/train.py', "PYTHON TOOLS/export_onnx.py 'my run'"),
+    ('/some/where/pytest', "PYTHON -m ash_tf1 export 'my run'"),
+    ('python -m ash_tf1 train', "PYTHON -m ash_tf1 export 'my run'")])
+@pytest.mark.parametrize('folder, python', [
+    ('.', 'venvs/train/bin/python3'), ('venvs/train', 'bin/python3'),
+    ('venvs/trai', 'HERE/venvs/train/bin/python3'), ('aside', 'HERE/venvs/train/bin/python3')])
+def test_a_command_to_paste_is_written_as_the_running_one(monkeypatch, tmp_path, program, line,
+                                                          folder, python):
+    tools = str(tmp_path / 'tools')
+    (tmp_path / 'tools').mkdir()
+    (tmp_path / 'tools' / '_train_side.py').write_text('')
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / folder)
+    monkeypatch.setattr(sys, 'executable', str(tmp_path / 'venvs/train/bin/python3'))
+    monkeypatch.setattr(sys, 'argv', [program.replace('TOOLS', tools)])
+    assert to_paste('export', 'my run') == line.replace('TOOLS', tools).replace(
+        'PYTHON', python.replace('HERE', str(tmp_path)))
+
+
+def test_a_command_of_the_other_side_takes_the_environment_beside_this_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, 'argv', ['python -m ash_tf1'])
+    monkeypatch.setattr(sys, 'executable', str(tmp_path / 'train/bin/python'))
+    monkeypatch.chdir(tmp_path)
+    assert to_paste('verify', 'net') == 'python -m ash_onnx verify net'
+    (tmp_path / 'serve/bin').mkdir(parents=True)
+    (tmp_path / 'serve/bin/python').write_text('')
+    assert to_paste('verify', 'net') == 'serve/bin/python -m ash_onnx verify net'
+
+
+def test_a_command_to_paste_without_a_current_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, 'argv', ['python -m ash_tf1'])
+    (tmp_path / 'gone').mkdir()
+    monkeypatch.chdir(tmp_path / 'gone')
+    (tmp_path / 'gone').rmdir()
+    assert to_paste('export') == sys.executable + ' -m ash_tf1 export'
 
 
 def test_the_parser_is_the_only_one():
