@@ -2,6 +2,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import sys
 
@@ -58,7 +59,8 @@ def _train(args):
         raise ValueError('give the folder of the run by --run-dir')
     mine = plugins.load_for(args.run_dir, args.plugin) if args.resume else plugins.load(args.plugin)
     if args.list:
-        print('\n'.join(listing.listing(args.list)))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print('\n'.join(listing.listing(args.list, mine, columns)))
         return 0
     base, given = base_and_given(args)
     with options.as_typed(given):

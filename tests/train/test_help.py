@@ -77,10 +77,9 @@ def test_the_nearest_names_are_found(name, nearest):
     assert set(nearest) <= set(found) and bool(found) == bool(nearest)
 
 
-def test_a_list_has_every_name_in_80_columns(capsys):
+def test_a_list_has_every_name(capsys):
     assert call('train', '--list') == 0
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
     for kind, registry in (('nets', listing.NETS), ('activations', listing.ACTIVATIONS),
                            ('datasets', listing.DATASETS), ('recipes', RECIPES),
                            ('tasks', listing.TASKS)):
@@ -88,23 +87,37 @@ def test_a_list_has_every_name_in_80_columns(capsys):
         found = lines[start:lines.index('', start)]
         assert {line.split()[0] for line in found} >= set(registry)
         assert len({re.match(r' *\S+ *', line).end() for line in found}) == 1  # aligned
-        assert all(len(line.split()) > 2 for line in found)
+        assert all(len(line.split()) > 1 and 'docstring' not in line for line in found)
         assert call('train', '--list', kind) == 0
-        alone = capsys.readouterr().out.splitlines()  # each may have two columns more
-        assert [line.split()[:3] for line in alone] == [line.split()[:3] for line in found]
-        assert max(map(len, alone)) <= 80
+        assert ['  ' + line for line in capsys.readouterr().out.splitlines()] == found
     assert set(names.KINDS.values()) < set(listing.KINDS)
+    assert set(listing.LINES) <= {name for kind in listing.KINDS for name in listing.KINDS[kind]()}
+    assert 'with labels' in listing.LINES['folder'] and 'without' in listing.LINES['photos']
 
 
-def test_parts_of_a_plugin_are_listed(capsys, tmp_path):
+@pytest.mark.parametrize('kind', ['all', 'activations'])
+def test_a_list_is_cut_nowhere(monkeypatch, kind):
+    monkeypatch.setitem(listing.LINES, 'ash', ' '.join('word{}'.format(i) for i in range(40)))
+    whole, wrapped = listing.listing(kind), listing.listing(kind, width=60)
+    assert any(line.split()[0] == 'ash' and line.endswith('word38 word39')
+               for line in whole if line)
+    assert max(map(len, wrapped)) <= 60 < max(map(len, whole))
+    assert ' '.join(wrapped).split() == ' '.join(whole).split()
+
+
+def test_parts_of_a_plugin_are_listed_and_the_plugin(capsys, tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text('from ash_tf1 import plugins\n\n\n@plugins.activation("listed")\n'
-                    'def mine(x):\n    """Gives back what it gets."""\n    return x\n')
+                    'def mine(x):\n    """Gives back what it gets."""\n    return x\n'
+                    'plugins.activation("silent")(lambda x: x)\n')
     try:
-        assert call('train', '--plugin', path, '--list', 'activations') == 0
+        assert call('train', '--plugin', path, '--list') == 0
     finally:
-        listing.ACTIVATIONS.pop('listed')
-    assert re.search(r'^listed +Gives back what it gets$', capsys.readouterr().out, re.MULTILINE)
+        listing.ACTIVATIONS.pop('listed'), listing.ACTIVATIONS.pop('silent')
+    out = capsys.readouterr().out
+    assert re.search(r'^  listed +Gives back what it gets$', out, re.MULTILINE)
+    assert re.search(r'^  silent +\(no docstring\)$', out, re.MULTILINE)
+    assert re.search(r'^plugins\n  mine.py  {}, given by --plugin$'.format(path), out, re.MULTILINE)
 
 
 def test_shown_settings_are_a_recipe(capsys, tmp_path):
