@@ -50,6 +50,9 @@ def build_training_graph(task, spec, settings, total_steps):
 
     Returns:
       A `TrainingGraph`.
+
+    Raises:
+      ValueError: the net for evaluation would have variables of its own, which are never trained.
     """
     feeds = task.feeds(spec)
     global_step = tf.train.get_or_create_global_step()  # made first, because dropout depends on it
@@ -75,12 +78,22 @@ def build_training_graph(task, spec, settings, total_steps):
     with tf.control_dependencies(train_ops[-1:]):
         step = tf.identity(global_step.read_value(), name='step_done')
 
+    trained = set(tf.global_variables())
     with tf.name_scope(EVALUATION_SCOPE), \
             tf.variable_scope(tf.get_variable_scope(), custom_getter=averages.getter):
         outputs = task.forward(feeds, spec, activation_fn, is_training=False, reuse=True)
         evaluator, pictures = task.evaluator(outputs, feeds), task.pictures(outputs, feeds)
+    _check_shared([v.op.name for v in tf.global_variables() if v not in trained], spec)
     return TrainingGraph(feeds, train_ops, losses, metrics, rate, step, evaluator, pictures,
                          _layer_tensors(averages), net_variables, averages.begin())
+
+
+def _check_shared(made_anew, spec):
+    if made_anew:
+        raise ValueError('{} with {} does not share its variables between training and evaluation: '
+                         'it made {} anew. Make variables by tf.get_variable, not by tf.Variable'
+                         .format(spec.net or 'the net', spec.activation, ', '.join(made_anew[:3])
+                                 + (' and others' if len(made_anew) > 3 else '')))
 
 
 def _record(loss):

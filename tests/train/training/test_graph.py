@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from ash_tf1 import ops
 from ash_tf1.tasks import TASKS
 from ash_tf1.training import graph as training_graph
 from ash_tf1.training.optimizer import decayed_variables
@@ -109,3 +110,12 @@ def test_a_larger_gradient_is_scaled_to_the_norm(tiny, clip_norm):
     scale = 1e-3 / norm if clip_norm == 1e-3 else 1.0
     for old, new, gradient in zip(before, after, gradients):
         np.testing.assert_allclose(new - old, -0.5 * scale * gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_a_net_that_does_not_share_its_variables_with_evaluation_is_refused(tiny, monkeypatch):
+    """As with an activation that makes its variables by tf.Variable: they are made twice."""
+    monkeypatch.setitem(ops.ACTIVATIONS, 'unshared', lambda x: x * tf.sigmoid(tf.Variable(1.0) * x))
+    settings = tiny_settings(activation='unshared')
+    with tf.Graph().as_default(), pytest.raises(
+            ValueError, match='tiny with unshared .* evaluation/tiny/.*tf.get_variable'):
+        training_graph.build_training_graph(TASK, TASK.spec(settings, tiny()), settings, 10)
