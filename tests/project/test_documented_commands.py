@@ -24,6 +24,7 @@ RUN = {
     'README.md': None,
     'docs/legacy-checkpoints.md': None,
     'docs/deploying.md': 'serve',
+    'docs/photos.md': None,
     f'{CHECKPOINT}/README.md': 'train',
     'docs/extending.md': 'tests/project/test_extending.py',
     'docs/serving.md': 'tests/serving/test_documentation.py',
