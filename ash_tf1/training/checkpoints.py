@@ -154,7 +154,8 @@ def _listed(folder):
 
 def _write_state(folder, steps):
     names = ['{}-{}'.format(PREFIX, step) for step in steps]
-    state = tf.train.generate_checkpoint_state_proto(folder, names[-1], names)
+    # With a relative folder TensorFlow would take the names for relative to the current folder.
+    state = tf.train.generate_checkpoint_state_proto(os.path.abspath(folder), names[-1], names)
     files.write_text(os.path.join(folder, 'checkpoint'), str(state))
 
 

@@ -47,6 +47,22 @@ def test_the_own_net_learns(page):
     assert len(losses) == 4 and float(losses[-1]) < float(losses[0])
 
 
+def test_the_activations_variable_is_read_from_the_checkpoint_as_the_page_says(page):
+    code, = re.findall(r"`(tf\.train\.load_checkpoint\(.*?\)\.get_tensor\(.*?\))`", PAGE)
+    done = subprocess.run(
+        [TRAIN_PYTHON, '-W', 'ignore', '-c',
+         f'import tensorflow.compat.v1 as tf; print(float({code}))'],
+        cwd=page[0], capture_output=True, text=True)
+    assert float(done.stdout) not in (0.0, 1.0), done.stderr  # it begins with 1
+
+
+def test_the_list_shows_what_the_page_says_of_a_part(page):
+    command = '.venv/train/bin/python tools/train.py --plugin my_parts.py --list'
+    assert command.partition('bin/python ')[2] in PAGE
+    assert re.search(r'^  scaled_tanh +tanh times a scale that is trained$',
+                     run(page[0], command), re.MULTILINE)
+
+
 def test_the_artifacts_verify(page):
     for name in ('stripes', 'brightness'):
         assert 'passed' in output(page, f'verify_onnx.py artifacts/{name}')

@@ -13,6 +13,7 @@ import threading
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 from ash_tf1.checkpoint import find_checkpoint
 from ash_tf1.ops import resolve
@@ -112,6 +113,14 @@ def test_a_run_that_crashed_before_any_checkpoint_begins_again(tiny, tmp_path, b
     assert train_quietly(settings, tmp_path, resume=True).step == 5
     rows = read_rows(str(tmp_path / 'metrics.csv'))
     assert [int(row['step']) for row in rows] == [1, 2, 3, 4, 5, 5]
+
+
+def test_tensorflow_finds_the_checkpoints_of_a_run_in_a_relative_folder(tiny, tmp_path,
+                                                                        monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train_quietly(tiny_settings(activation='relu', epochs=1), os.path.join('runs', 'run'))
+    for folder in ('runs/run', 'runs/run/best'):
+        assert tf.train.latest_checkpoint(folder) == os.path.join(folder, 'model.ckpt-5')
 
 
 def test_a_finished_run_is_resumed_to_no_effect(tiny, tiny_run, run_copy, tmp_path):
