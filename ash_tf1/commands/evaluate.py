@@ -3,7 +3,7 @@ import json
 
 from ash_distribution.parser import Parser
 from ash_tf1 import plugins
-from ash_tf1.commands import options
+from ash_tf1.commands import options, showing
 from ash_tf1.commands.running import run
 from ash_tf1.sessions import keep_memory
 from ash_tf1.training.evaluation import SPLITS, evaluate
@@ -59,4 +59,7 @@ def _evaluate(args):
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         print('  {:<{}}  {:>7}'.format(name, width, text))
+    line = showing.of_latest(args.run_dir, args.checkpoint)
+    if line:
+        print(line)
     return 0

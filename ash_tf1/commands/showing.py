@@ -78,6 +78,25 @@ def figures(run_dir, result):
         best_validation=_last(at_best))
 
 
+def of_latest(run_dir, checkpoint):
+    """A line for the user where the latest checkpoint of a run was taken and is not the best one.
+
+    Args:
+      run_dir: its folder.
+      checkpoint: what the user gave for --checkpoint, or None.
+
+    Returns:
+      The line; None where there is nothing to say.
+    """
+    best = None if checkpoint else checkpoints.best_of(run_dir)
+    if best is None:
+        return None
+    latest = checkpoints.step_of(find_checkpoint(run_dir))
+    return None if best == latest else (
+        'this is the latest checkpoint; that of step {} is the best one on the validation split: '
+        '--checkpoint {}'.format(best, checkpoints.BEST_FOLDER))
+
+
 def _last(rows):
     return rows[-1] if rows else None
 

@@ -14,6 +14,8 @@ from ash_tf1.training.recipes import RECIPES, get_recipe
 from ash_tf1.training.run_dir import SETTINGS_FILE, load_settings
 from ash_tf1.training.settings import Settings
 
+DEFAULT_RECIPE = 'digits'
+
 
 def main(argv=None):
     """Parses argv and runs the command; returns its exit status."""
@@ -35,7 +37,8 @@ def main(argv=None):
                              '--constant-rate for the steps that are added')
     parser.add_argument('--recipe', metavar='NAME|FILE',
                         help='a named recipe (--list shows all), or a JSON file with the settings '
-                             'that differ from the defaults (default: digits)').names = RECIPES
+                             'that differ from the defaults (default: {})'.format(DEFAULT_RECIPE)
+                        ).names = RECIPES
     parser.add_argument('--list', nargs='?', const='all', choices=('all', *listing.KINDS),
                         metavar='KIND',
                         help='only print the names that can be given, with a line about each: of '
@@ -69,11 +72,14 @@ def _train(args):
         raise ValueError('the recipe {} names no data set: give --dataset'.format(args.recipe))
     go_on = 'go on: ' + to_paste('train', '--resume', '--run-dir', args.run_dir)
     # With --json, stdout has the figures alone.
-    report = {'report': _say_on_stderr} if args.json else {}
+    report = _say_on_stderr if args.json else training.say
+    if not (args.recipe or args.resume):
+        report('no --recipe is given, so all that no option sets is as in the recipe {}; '
+               '--show-settings prints it'.format(DEFAULT_RECIPE))
     try:
         result = training.train(settings, args.run_dir, args.resume, progress=not args.quiet,
                                 on_begin=lambda: plugins.record(args.run_dir, mine),
-                                extend=args.extend, **report)
+                                extend=args.extend, report=report)
     except OSError as error:
         if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
             raise
@@ -122,7 +128,7 @@ def base_and_given(args):
             raise ValueError('--extend needs the new length of the run, by --epochs or --steps')
         base = load_settings(args.run_dir)
     else:
-        base = get_recipe(args.recipe or 'digits')
+        base = get_recipe(args.recipe or DEFAULT_RECIPE)
     if 'steps' in given or 'epochs' in given:
         # The given length replaces that of the recipe, also if that is in the other unit.
         base = dataclasses.replace(base, steps=0, epochs=0)

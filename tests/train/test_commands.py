@@ -18,7 +18,7 @@ from ash_tf1 import input_pipelines, training
 from ash_tf1.commands import evaluate as evaluate_command
 from ash_tf1.commands import train as train_command
 from ash_tf1.tasks.classification.evaluation import Evaluation
-from ash_tf1.training import loop
+from ash_tf1.training import checkpoints, loop
 from ash_tf1.training.settings import Settings
 
 pytestmark = pytest.mark.fast
@@ -125,6 +125,23 @@ def test_an_option_that_does_not_parse_ends_with_status_2(command, capsys, tmp_p
         command('train', '--run-dir', tmp_path / 'run', *given)
     assert exit_.value.code == 2
     assert given[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('best, said', [(10, True), (15, False), (None, False)])
+def test_evaluate_says_where_a_better_checkpoint_is(best, said, command, tiny_run, monkeypatch):
+    monkeypatch.setattr(checkpoints, 'best_of', lambda run_dir: best)
+    _, out, _ = command('evaluate', tiny_run, '--quiet')
+    line = out.splitlines()[-1]
+    assert ('that of step 10 is the best one' in line and '--checkpoint best' in line) == said
+    _, out, _ = command('evaluate', tiny_run, '--quiet', '--checkpoint', str(tiny_run))
+    assert '--checkpoint best' not in out
+
+
+def test_train_names_the_recipe_that_it_takes_by_default(command, tmp_path):
+    words = 'as in the recipe digits; --show-settings prints it'
+    assert words in command('train', '--run-dir', tmp_path / 'a', '--quiet', *TINY)[1]
+    given = command('train', '--recipe', 'digits', '--run-dir', tmp_path / 'b', '--quiet', *TINY)[1]
+    assert words not in given and given
 
 
 @pytest.mark.parametrize('tool', ['evaluate', 'export_onnx'])
