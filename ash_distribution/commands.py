@@ -32,6 +32,7 @@ class Side:
     def __init__(self, package, modules, prepare, needs, extras):
         self.package, self.modules = package, modules
         self._prepare, self._needs, self._extras = prepare, needs, extras
+        self.environment = extras[None]  # which `make setup` makes, named as the extra
 
     def load(self, program, advice, module=None):
         """Imports the package, or a module of its commands, as a command of it does.
@@ -160,7 +161,8 @@ def to_paste(name, *arguments):
     """A line that runs a command, as a user can paste it into a shell.
 
     It is written as the running command was started: as a script of tools/, as an installed
-    command, or by `python -m`, which a program of another name gets too.
+    command, or by `python -m`, which a program of another name gets too. A script and `-m` get the
+    interpreter that runs, since a user's `python` is often another one.
 
     Args:
       name: of the command.
@@ -172,7 +174,26 @@ def to_paste(name, *arguments):
         start = [os.path.join(folder, 'ash-' + name)]
     elif os.path.isfile(os.path.join(folder, '_train_side.py')) or os.path.isfile(
             os.path.join(folder, '_serve_side.py')):
-        start = ['python', os.path.join(folder, side.modules[name] + '.py')]
+        start = [_interpreter(side), os.path.join(folder, side.modules[name] + '.py')]
     else:
-        start = ['python', '-m', side.package, name]
+        start = [_interpreter(side), '-m', side.package, name]
     return ' '.join(map(shlex.quote, start + list(arguments)))
+
+
+def _interpreter(side):
+    """The interpreter of a side: its path, relative where it is below the current folder.
+
+    For the side that does not run it is that of the environment beside this one, as `make setup`
+    makes them, or `python` if there is none.
+    """
+    path = sys.executable
+    if side.package not in sys.modules:
+        environments = os.path.dirname(os.path.dirname(os.path.dirname(path)))
+        path = os.path.join(environments, side.environment, 'bin', 'python')
+        if not os.path.isfile(path):
+            return 'python'
+    try:
+        here = os.path.join(os.getcwd(), '')
+    except OSError:  # the current folder has been removed
+        return path
+    return path[len(here):] if path.startswith(here) else path

@@ -259,6 +259,7 @@ def gelu(x, name=None):
         return 0.5 * x * (1.0 + tf.erf(x * np.sqrt(0.5)))
 
 
+ASH_FAMILY = (ASH, leaky_ash, fixed_ash)
 ACTIVATIONS = {
     'ash': ASH,
     'l_ash': leaky_ash,
@@ -299,7 +300,7 @@ def get_activation(name, implementation=AUTO):
         activation = functools.partial(fixed_ash, k=float(fixed.group(1)))
     if activation is None:
         raise unknown('activation', name, ACTIVATIONS, also=['f_ash_K for any K in (0, 100)'])
-    if getattr(activation, 'func', activation) in (ASH, leaky_ash, fixed_ash):
+    if getattr(activation, 'func', activation) in ASH_FAMILY:
         activation = functools.partial(activation, implementation=implementation)
     return activation
 

@@ -10,12 +10,15 @@ installed distribution offers its parts by an entry point of the group `ash_tf1.
 `--plugin NAME` loads them. A run records the path and the SHA-256 of each file that it was started
 with, so that a resume, an evaluation and an export find it again.
 """
+import functools
 import hashlib
 import importlib.util
 import inspect
 import os
 import sys
 from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
 
 from ash_tf1 import files, input_pipelines, installed, nets, ops, tasks
 from ash_tf1.reading import read_bounded, read_json
@@ -38,8 +41,46 @@ class Plugin(NamedTuple):
 
 
 def activation(name):
-    """Registers an activation: a function of a floating tensor [N, ...] to one of its shape."""
-    return lambda function: _add('activation', ops.ACTIVATIONS, name, function)
+    """Registers an activation: a function of a floating tensor [N, ...] to one of its shape.
+
+    What it gives is checked at each call; see `_checked`.
+    """
+    def register(function):
+        _add('activation', ops.ACTIVATIONS, name, _checked(name, function))
+        return function
+    return register
+
+
+def _checked(name, function):
+    """An activation that raises a ValueError where its result has another shape or dtype than x.
+
+    Without that an op further on is blamed, such as the next convolution. A partial of an `ops.ASH`
+    stays as it is: it keeps the shape, and `ops.get_activation` chooses its implementation.
+    """
+    if getattr(function, 'func', function) in ops.ASH_FAMILY:
+        return function
+
+    @functools.wraps(function)
+    def checked(x, *args, **kwargs):
+        y = function(x, *args, **kwargs)
+        if not (isinstance(y, tf.Tensor) and y.dtype.base_dtype == x.dtype.base_dtype
+                and y.shape.is_compatible_with(x.shape)):
+            code = getattr(function, '__code__', None)  # of a builtin there is none
+            raise ValueError(
+                'activation {}{} gave {} for {} in the variable scope {!r}: it must give a tensor '
+                'of the same shape and dtype'.format(
+                    name, ' ({})'.format(code.co_filename) if code else '', _in_words(y),
+                    _in_words(x), tf.get_variable_scope().name))
+        return y
+    return checked
+
+
+def _in_words(value):
+    if not isinstance(value, tf.Tensor):
+        return 'a {}'.format(type(value).__name__)
+    sizes = '...' if value.shape.ndims is None else ', '.join(
+        '?' if size is None else str(size) for size in value.shape.as_list())
+    return '{} [{}]'.format(value.dtype.base_dtype.name, sizes)
 
 
 def net(name):

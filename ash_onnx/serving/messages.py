@@ -25,6 +25,8 @@ from ash_onnx.serving.refusals import TOO_LARGE, Refused, invalid
 MAX_ID = 128  # characters
 _KEYS = {'id': str, 'inputs': list, 'outputs': list, 'parameters': dict}
 _SHARED_MEMORY = 'shared_memory_region'
+_SOLE = ('; for one example alone, such as an image file, send its bytes, not in a form, with the '
+         'header Inference-Header-Content-Length: 0')
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Signature:
     ranked: int = 0
 
 
-def read_rest(name, signature, body, header_length, max_json):
+def read_rest(name, signature, body, header_length, max_json, classification=None):
     """Reads the body of an inference request over HTTP.
 
     Args:
@@ -54,6 +56,8 @@ def read_rest(name, signature, body, header_length, max_json):
         JSON ends and binary tensors begin. None where all is JSON; 0 where all of it is the one
         tensor of a single example.
       max_json: bytes.
+      classification: for a body that is one tensor and so has no JSON to ask in, the parameter
+        `classification` of each output, a string; None for none.
 
     Returns:
       KServe's `InferRequest`, each of whose inputs has an array as data.
@@ -62,6 +66,7 @@ def read_rest(name, signature, body, header_length, max_json):
       Refused: it breaks the protocol, does not fit the model, or has too much JSON.
     """
     length = len(body)
+    advice = _SOLE if header_length is None and len(signature.inputs) == 1 else ''
     if header_length is not None:
         if not re.fullmatch('[0-9]{1,10}', header_length) or int(header_length) > len(body):
             raise invalid('Inference-Header-Content-Length must be the bytes of the JSON at the '
@@ -69,10 +74,14 @@ def read_rest(name, signature, body, header_length, max_json):
         length = int(header_length)
     if length > max_json:
         raise Refused(TOO_LARGE, f'at most {max_json} bytes of JSON are read, got {length}: send '
-                                 'tensors in binary')
+                                 f'tensors in binary{advice}')
     if header_length is not None and not length:
-        return _request(name, None, {}, [_sole_input(signature, body)], [])
-    header = _parse(body[:length])
+        return _request(name, None, {}, [_sole_input(signature, body)],
+                        _sole_outputs(signature, classification))
+    if classification is not None:
+        raise invalid('classification in the address is for a body that is one example alone; in '
+                      'JSON it is a parameter of an output')
+    header = _parse(body[:length], advice)
     binary = _Binary(memoryview(body)[length:])
     inputs = _by_name('input', header.get('inputs') or [], signature.inputs, complete=True)
     arrays = [_rest_input(signature, spec, entry, binary) for spec, entry in inputs]
@@ -180,12 +189,12 @@ class _Binary:
             raise invalid(f'{len(self._data) - self._offset} bytes of the body belong to no input')
 
 
-def _parse(text):
+def _parse(text, advice):
     try:
         # Not orjson 3.13, which fails to take memory for some long lists of short numbers.
         header = from_json(text, allow_inf_nan=False)
     except ValueError as error:
-        raise invalid(f'the request is no JSON: {error}') from None
+        raise invalid(f'the request is no JSON: {error}{advice}') from None
     if not isinstance(header, dict):
         raise invalid(f'the request must be a JSON object, got {header!r:.40}')
     for key, kind in _KEYS.items():
@@ -238,6 +247,14 @@ def _sole_input(signature, body):
         body = len(body).to_bytes(4, 'little') + body
     return _input(spec, tensors.from_binary(spec, spec.check(
         spec.datatype, shape, signature.max_batch), body))
+
+
+def _sole_outputs(signature, classification):
+    if classification is None:
+        return []
+    count = int(classification) if re.fullmatch('[0-9]{1,9}', classification) else classification
+    return [RequestedOutput(spec.name, _output_parameters(signature, spec, {
+        'classification': count})) for spec in signature.outputs]
 
 
 def _input(spec, array):

@@ -140,7 +140,8 @@ class Rest:
 
     async def _infer(self, request, model, body):
         header_length = request.headers.get(HEADER_LENGTH)
-        decode = (model.name, model.signature, body, header_length, self._settings.max_json)
+        decode = (model.name, model.signature, body, header_length, self._settings.max_json,
+                  request.query_params.get('classification'))
         if header_length is None and len(body) > _LARGE_JSON:
             asked = await self._gate.run(messages.read_rest, *decode)
         else:

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 import argparse
 import collections
+import contextlib
 import dataclasses
 
 from ash_tf1 import preprocessing
@@ -108,4 +109,39 @@ def input_shape(sizes, default):
     if len(sizes) > 3 or min(sizes) < 1:
         raise ValueError('--input-size is one number, or a height, a width and optionally the '
                          'channels, each 1 or more, got {}'.format(' '.join(map(str, sizes))))
-    return (tuple(sizes) * 2 if len(sizes) == 1 else tuple(sizes))[:3] + (3,) * (len(sizes) < 3)
+    return _both_sides(sizes)[:3] + (3,) * (len(sizes) < 3)
+
+
+def image_size(sizes):
+    """The (height, width) that --image-size gives, or () for no numbers.
+
+    Args:
+      sizes: the numbers of the option.
+
+    Raises:
+      ValueError: there are more than two numbers, or one is below 1.
+    """
+    if sizes and (len(sizes) > 2 or min(sizes) < 1):
+        raise ValueError('--image-size is one number, or a height and a width, each 1 or more, got '
+                         '{}'.format(' '.join(map(str, sizes))))
+    return _both_sides(sizes)
+
+
+def _both_sides(sizes):
+    return tuple(sizes) * 2 if len(sizes) == 1 else tuple(sizes)
+
+
+@contextlib.contextmanager
+def as_typed(names):
+    """Lets a ValueError that begins with the name of a setting begin with its option instead.
+
+    Args:
+      names: of the settings that options gave.
+    """
+    try:
+        yield
+    except ValueError as error:
+        first, space, rest = str(error).partition(' ')
+        if first not in names:
+            raise
+        raise ValueError('--' + first.replace('_', '-') + space + rest) from error

@@ -23,8 +23,9 @@ def main(argv=None):
     parser.add_argument('--data-dir', metavar='PATH', help='folder or archive of the data set')
     parser.add_argument('--split', choices=SPLITS, default='test',
                         help='default: %(default)s')
-    parser.add_argument('--image-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help='size of the images, for a data set of photos in folders')
+    parser.add_argument('--image-size', type=int, nargs='+', metavar='N', default=(),
+                        help='height and width of the images, or one number for both, for a data '
+                             'set of photos in folders')
     parser.add_argument('--per-class', type=int, metavar='N',
                         help='save only the first N images of each class (default: all)')
     parser.add_argument('--overwrite', action='store_true',
@@ -35,7 +36,8 @@ def main(argv=None):
 
 
 def _save_images(args):
-    dataset = load_dataset(args.dataset, args.data_dir, image_size=args.image_size)
+    dataset = load_dataset(args.dataset, args.data_dir,
+                           image_size=options.image_size(args.image_size) or None)
     split = find_split(dataset, args.split)
     with marking.replacing_folder(args.out_dir, args.overwrite) as folder:
         count = save_image_folder(split, dataset.labels, folder, args.per_class)

@@ -2,6 +2,8 @@
 import dataclasses
 import json
 import os
+import shutil
+import signal
 import sys
 
 from ash_distribution.commands import to_paste
@@ -60,10 +62,12 @@ def _train(args):
         raise ValueError('give the folder of the run by --run-dir')
     mine = plugins.load_for(args.run_dir, args.plugin) if args.resume else plugins.load(args.plugin)
     if args.list:
-        print('\n'.join(listing.listing(args.list)))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print('\n'.join(listing.listing(args.list, mine, columns)))
         return 0
     base, given = base_and_given(args)
-    settings = dataclasses.replace(base, **given)
+    with options.as_typed(given):
+        settings = dataclasses.replace(base, **given)
     if args.show_settings:
         print(showing.settings_as_json(settings) if args.json else
               showing.settings_as_text(settings, base, given))
@@ -77,9 +81,10 @@ def _train(args):
         report('no --recipe is given, so all that no option sets is as in the recipe {}; '
                '--show-settings prints it'.format(DEFAULT_RECIPE))
     try:
-        result = training.train(settings, args.run_dir, args.resume, progress=not args.quiet,
-                                on_begin=lambda: plugins.record(args.run_dir, mine),
-                                extend=args.extend, report=report)
+        with options.as_typed(given):
+            result = training.train(settings, args.run_dir, args.resume, progress=not args.quiet,
+                                    on_begin=lambda: plugins.record(args.run_dir, mine),
+                                    extend=args.extend, report=report)
     except OSError as error:
         if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
             raise
@@ -91,13 +96,18 @@ def _train(args):
     elif result.curve:
         print('learning curve: {}'.format(result.curve))
     if stopped:
-        (_say_on_stderr if args.json else print)('stopped by signal {} and saved at step {} of {}; '
-                                                 '{}'.format(result.signal, result.step,
-                                                             result.total_steps, go_on))
+        say = _say_on_stderr if args.json else print
+        say('stopped by {} and saved at step {} of {}; {}'.format(
+            _signal_in_words(result.signal), result.step, result.total_steps, go_on))
         return 128 + result.signal
     if not args.json:
         print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
     return 0
+
+
+def _signal_in_words(number):
+    name = signal.Signals(number).name
+    return name + ' (Ctrl-C)' if number == signal.SIGINT else name
 
 
 def _say_on_stderr(line):
@@ -117,6 +127,8 @@ def base_and_given(args):
              if hasattr(args, field.name)}
     given = {name: tuple(value) if isinstance(value, list) else value
              for name, value in given.items()}
+    if 'image_size' in given:
+        given['image_size'] = options.image_size(given['image_size'])
     for name in ('data_dir', 'init_from'):
         if given.get(name):
             given[name] = os.path.abspath(given[name])

@@ -1,6 +1,7 @@
 """Data sets as splits of examples, and the batches made of them; nothing here needs TensorFlow."""
 import functools
 import inspect
+import os
 
 from ash_tf1 import named_options
 from ash_tf1.input_pipelines import celeba, cifar, digits, folder, photos
@@ -29,7 +30,8 @@ DATASETS = {
     'photos': photos.load,
     'celeba': celeba.load,
 }
-ANY_SIZE = frozenset({'folder', 'photos', 'celeba'})
+# Data sets whose images are fitted to a size -> (height, width) where none is given.
+ANY_SIZE = {'folder': folder.IMAGE_SIZE, 'photos': photos.IMAGE_SIZE, 'celeba': celeba.IMAGE_SIZE}
 # What is held out of train where the publisher gives no validation split: 5,000 of CIFAR's 50,000.
 VALIDATION_SHARE = 0.1
 
@@ -62,6 +64,8 @@ def load_dataset(name, data_dir=None, validation_share=None, image_size=None, op
             isinstance(side, int) and side >= 1 for side in image_size)):
         raise ValueError('image_size must be (height, width) in pixels, got {!r}'.format(
             image_size))
+    if data_dir is not None and not os.path.exists(data_dir):
+        raise FileNotFoundError('--data-dir: there is no file or folder {!r}'.format(str(data_dir)))
     size = (image_size,) if name in ANY_SIZE else ()
     load = DATASETS[name]
     known = named_options.settable(inspect.signature(load).parameters.values())

@@ -45,7 +45,7 @@ def load(data_dir, image_size=None, attributes=''):
       OSError: a file is missing or cannot be read.
     """
     if data_dir is None:
-        raise ValueError('celeba needs data_dir: the folder with {} or {}/, and with '
+        raise ValueError('celeba needs data_dir (--data-dir): the folder with {} or {}/, and with '
                          '{}'.format(ARCHIVE, FOLDER, PARTITION_FILE))
     path = os.fspath(data_dir)
     partition = _read_list(os.path.join(path, PARTITION_FILE), 'a number 0, 1 or 2', 3)

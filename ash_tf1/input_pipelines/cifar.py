@@ -102,7 +102,7 @@ def load(spec, data_dir):
     """
     if data_dir is None:
         archives = ' or '.join(layout.archive for layout in spec.layouts)
-        raise ValueError('{} needs data_dir: the path of {} or of its extracted '
+        raise ValueError('{} needs data_dir (--data-dir): the path of {} or of its extracted '
                          'folder, as published at {}'.format(spec.title, archives, HOME_PAGE))
     path = os.fspath(data_dir)
     if not os.path.exists(path):

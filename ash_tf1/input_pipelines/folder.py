@@ -47,8 +47,9 @@ def load(data_dir, image_size=None):
       OSError: the folder, or something in it, is missing or cannot be read.
     """
     if data_dir is None:
-        raise ValueError('folder needs data_dir: the path of DIR, which holds the images as '
-                         'DIR/train/LABEL/*.jpg (and DIR/val, DIR/test) or as DIR/LABEL/*.jpg')
+        raise ValueError('folder needs data_dir (--data-dir): the path of DIR, which holds the '
+                         'images as DIR/train/LABEL/*.jpg (and DIR/val, DIR/test) or as '
+                         'DIR/LABEL/*.jpg')
     height, width = image_size or IMAGE_SIZE
     if height * width > MAX_PIXELS:
         raise ValueError('an image may have {} pixels, image_size is {} x {}'.format(

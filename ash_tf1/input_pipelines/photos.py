@@ -28,7 +28,8 @@ def load(data_dir, image_size=None):
       OSError: a folder cannot be listed, or a file cannot be opened.
     """
     if data_dir is None:
-        raise ValueError('photos need data_dir: the path of a folder of JPEG or PNG files')
+        raise ValueError('photos need data_dir (--data-dir): the path of a folder of JPEG or PNG '
+                         'files')
     height, width = image_size or IMAGE_SIZE
     if height * width > MAX_PIXELS:
         raise ValueError('an image may have {} pixels, image_size is {} x {}'.format(

@@ -132,12 +132,16 @@ class ShowProgress(tf.train.SessionRunHook):
             seconds = (now - self._started) / (self._step - self._first)
             self._report('step {} of {}, {}; {:.3g} s a step, {} left'.format(
                 self._step, self._total, self._meter.text or 'no line of the log yet', seconds,
-                datetime.timedelta(seconds=round(seconds * (self._total - self._step)))))
+                _duration(seconds * (self._total - self._step))))
 
     def close(self):
         """Ends the bar's display; to be called when the run is over, also after an error."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _duration(seconds):
+    return str(datetime.timedelta(seconds=round(seconds)))
 
 
 class LogMetrics(tf.train.SessionRunHook):
@@ -203,6 +207,10 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
     evaluation, the run does the evaluation when it is resumed. Weights that are not finite are
     never saved.
 
+    The line for the user has the latest averages of training too, the time since the last such line
+    or the start of the process, and the time left, by the time that a step has taken until now,
+    evaluations included.
+
     `step` is the step that was saved last.
 
     Args:
@@ -226,6 +234,7 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
         self._name, self._better = plan.task.best or (None, None)
         self._best = None
         self._finite = None
+        self._first_step = self._started = self._said = None
         self.step = None
 
     def begin(self):
@@ -245,6 +254,8 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
                 step, self._plan.dataset.validation is not None, len(self._graph.layers)):
             self._log.drop_evaluation(step)
             self._measure(session, step)
+        self._first_step, self._started = step, time.monotonic()
+        self._said = self._started
 
     def before_run(self, run_context):
         return tf.train.SessionRunArgs(self._graph.step)
@@ -304,10 +315,24 @@ class SaveAndEvaluate(tf.train.SessionRunHook):
         self._log.activations(step, rows)
         if values:
             self._log.metrics(step, epoch, VALIDATION, values)
-            self._report('epoch {:g}: validation {}{}'.format(
-                epoch, in_words(self._plan.task.metrics, values), best))
+            self._tell(step, 'validation {}{}'.format(
+                in_words(self._plan.task.metrics, values), best))
         else:
-            self._report('epoch {:g}: saved'.format(epoch))
+            self._tell(step, 'saved')
+
+    def _tell(self, step, text):
+        """Shows the line after an epoch. A resumed run has no step yet, and then no times."""
+        if self._meter.text:
+            text = 'train {}; {}'.format(self._meter.text, text)
+        if self._started is not None:
+            now = time.monotonic()
+            text += '; took {}'.format(_duration(now - self._said))
+            if step < self._plan.total_steps:
+                text += ', {} left'.format(_duration(
+                    (now - self._started) / (step - self._first_step)
+                    * (self._plan.total_steps - step)))
+            self._said = now
+        self._report('epoch {:g}: {}'.format(self._plan.epoch(step), text))
 
     def _is_best(self, value):
         """Whether a value of the deciding metric is better than all before; if so, keeps it."""

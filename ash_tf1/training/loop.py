@@ -173,6 +173,7 @@ def _first_line(plan, step):
     sizes = ', '.join('{} {}'.format(len(split), name)
                       for name, split in plan.dataset.splits.items())
     settings = plan.settings
-    return '{} with {} on {} ({} examples): {} steps of {} from {}'.format(
-        settings.net, settings.activation, settings.dataset, sizes, plan.total_steps,
+    size = ' at {}x{}'.format(*plan.spec.image_size) if plan.spec.image_size else ''
+    return '{} with {} on {}{} ({} examples): {} steps of {} from {}'.format(
+        settings.net, settings.activation, settings.dataset, size, sizes, plan.total_steps,
         settings.batch_size, step)

@@ -41,7 +41,8 @@ def minimize(objective, optimizer, settings, global_step=None):
 def decayed_variables():
     """The variables with weight decay: the kernels, which have rank 2 or more.
 
-    z_k, alpha, beta, biases and the variables of BatchNorm have rank 1.
+    z_k, alpha, beta, biases and the variables of BatchNorm have rank 1. A parameter of an
+    activation of one's own is decayed by the same rule.
     """
     return [v for v in tf.trainable_variables() if v.shape.ndims > 1]
 

@@ -5,6 +5,7 @@ import re
 from typing import Tuple
 
 from ash_tf1 import preprocessing, reading
+from ash_tf1.input_pipelines import ANY_SIZE
 from ash_tf1.input_pipelines.transforms import AUGMENTATIONS
 from ash_tf1.ops import AUTO, IMPLEMENTATIONS
 from ash_tf1.records import make_record
@@ -30,8 +31,10 @@ class Settings:
     dataset_options: Tuple[str, ...] = _setting((), 'options of the data set, such as '
                                                     'attributes=Smiling,not-Male', of=str)
     data_dir: str = _setting('', 'folder or official archive of the data set')
-    image_size: Tuple[int, ...] = _setting((), 'height and width that photos are fitted to, for a '
-                                               'data set of photos in folders', of=int)
+    image_size: Tuple[int, ...] = _setting((), 'height and width that photos are fitted to, or one '
+                                               'number for both (default: {})'.format(', '.join(
+                                                   '{} {} for {}'.format(*size, name)
+                                                   for name, size in ANY_SIZE.items())), of=int)
     validation_share: float = _setting(0.1, 'share of the training images that is held out to '
                                             'choose the best checkpoint, if the data set has no '
                                             'validation split of its own; with 0 nothing is held '
@@ -71,8 +74,9 @@ class Settings:
     label_smoothing: float = _setting(0.0, 'what the target of the right label lacks to 1: in '
                                            'classification it is spread over all labels, in '
                                            'generation it is taken from the real images')
-    weight_decay: float = _setting(1e-4, 'L2 penalty of the kernels (not of z_k, alpha, beta, '
-                                         'biases or BatchNorm)')
+    weight_decay: float = _setting(1e-4, 'L2 penalty of the trained variables of rank 2 or more, '
+                                         'which are the kernels: not of scalars and vectors, such '
+                                         'as z_k, alpha, beta, biases and BatchNorm')
     clip_norm: float = _setting(0.0, 'largest norm of the gradient of all variables together; a '
                                      'larger gradient is scaled down to it (0: no limit)')
     ema_decay: float = _setting(0.0, 'decay of exponential moving averages of the weights, such as '

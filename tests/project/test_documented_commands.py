@@ -24,6 +24,7 @@ RUN = {
     'README.md': None,
     'docs/legacy-checkpoints.md': None,
     'docs/deploying.md': 'serve',
+    'docs/photos.md': None,
     f'{CHECKPOINT}/README.md': 'train',
     'docs/extending.md': 'tests/project/test_extending.py',
     'docs/serving.md': 'tests/serving/test_documentation.py',
@@ -65,6 +66,13 @@ def documents():
 
 
 COMMANDS = [command for document in documents() for command in read_commands(ROOT, document)]
+
+
+@pytest.mark.fast
+def test_the_readme_sets_up_what_its_commands_need_first():
+    texts = [command.text for command in COMMANDS if command.document == 'README.md']
+    first = next(i for i, text in enumerate(texts) if re.search(r'\.venv/|\$python', text))
+    assert any(text.startswith('make setup') for text in texts[:first])
 
 
 def reason_not_to_run(command):

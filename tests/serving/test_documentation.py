@@ -42,9 +42,20 @@ def test_ten_lines_of_python(endpoint, photo):
     assert said.splitlines() == [f'{label} {score:f}' for label, score in top[:3]]
 
 
-def test_curl_with_a_file(endpoint, photo):
+def test_curl_with_a_photo_for_its_label(endpoint, photo):
     folder, top = photo
     answer = json.loads(run(['sh', '-ec', SHELL[0]], folder, endpoint))
+    label, score = top[0]
+    said, = next(output['data'] for output in answer['outputs']
+                 if output['name'] == 'probabilities')
+    assert said.startswith(f'{score:f}:') and said.endswith(f':{label}')
+
+
+def test_curl_with_a_photo_for_all_classes(endpoint, photo):
+    folder, top = photo
+    assert '?classification=1' in SHELL[0]
+    answer = json.loads(run(['sh', '-ec', SHELL[0].replace('?classification=1', '')], folder,
+                            endpoint))
     logits, probabilities = (output['data'] for output in answer['outputs'])
     assert max(probabilities) == pytest.approx(top[0][1], abs=1e-7) and len(logits) == 10
 

@@ -137,6 +137,24 @@ def test_bodies_that_are_no_json(endpoint, case):
     check(endpoint.infer(MODEL, RAW[case]), 400, 'JSON')
 
 
+@pytest.mark.parametrize('body', [b'\xff\xd8\xff\xe0', b'--5e1\r\nContent-Disposition: form-data',
+                                  b'\x89PNG' * 2**21], ids=['JPEG', 'form', 'large'])
+def test_a_file_without_the_header_is_told_what_to_send(endpoint, body):
+    check(endpoint.infer(MODEL, body), 413 if len(body) > 2**22 else 400,
+          'send its bytes, not in a form, with the header Inference-Header-Content-Length: 0')
+
+
+@pytest.mark.parametrize(('query', 'body', 'headers', 'words'), [
+    ('0', bytes(COUNT), {'Inference-Header-Content-Length': '0'}, "integer >= 1, got 0"),
+    ('all', bytes(COUNT), {'Inference-Header-Content-Length': '0'}, "integer >= 1, got 'all'"),
+    ('', bytes(COUNT), {'Inference-Header-Content-Length': '0'}, "integer >= 1, got ''"),
+    ('1', json.dumps({'inputs': [GOOD]}).encode(), {}, 'in JSON it is a parameter')])
+def test_a_classification_in_the_address(endpoint, query, body, headers, words):
+    status, got, answer = endpoint.request(
+        'POST', f'/v2/models/{MODEL}/infer?classification={query}', body, headers)
+    check((status, got, json.loads(answer)), 400, words)
+
+
 @pytest.mark.parametrize('case', BINARY)
 def test_binary_that_does_not_fit(endpoint, case):
     (body, headers), words = BINARY[case]

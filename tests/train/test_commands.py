@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tf2onnx
@@ -67,7 +68,8 @@ def test_a_run_is_stopped_resumed_and_evaluated(command, tmp_path, before_step, 
     status, out, err = command('train', '--run-dir', run_dir, *TINY, '--activation', 'relu',
                                '--data-dir', 'data')
     assert (status, err) == (128 + signal.SIGINT, '')
-    assert 'saved at step 3 of 5' in out.splitlines()[-1]
+    assert 'stopped by SIGINT (Ctrl-C) and saved at step 3 of 5; go on: {} '.format(
+        sys.executable) in out.splitlines()[-1]
     assert '--resume --run-dir {}'.format(run_dir) in out.splitlines()[-1]
 
     before_step()
@@ -96,13 +98,16 @@ def test_a_run_is_stopped_resumed_and_evaluated(command, tmp_path, before_step, 
     (['--recipe', 'resnet_imagenet'], ['did you mean resnet-imagenet', '--list recipes']),
     (['--dataset', 'mnist'], ['mnist', 'cifar10', 'digits', '--list datasets']),
     (['--dataset', 'CIFAR-10'], ['did you mean cifar10', '--list datasets']),
-    (['--dataset', 'cifar10'], ['CIFAR-10', 'data_dir']),
-    (['--dataset', 'cifar10', '--data-dir', 'nowhere/at/all'], ['nowhere/at/all']),
-    (['--data-dir', 'nowhere/at/all'], ['nowhere/at/all']),
-    (['--learning-rate', '0'], ['learning_rate', '0.0']),
+    (['--dataset', 'cifar10'], ['CIFAR-10', '--data-dir']),
+    (['--dataset', 'cifar10', '--data-dir', 'nowhere/at/all'], ['--data-dir', 'nowhere/at/all']),
+    (['--data-dir', 'nowhere/at/all'], ['--data-dir: there is no file', 'nowhere/at/all']),
+    (['--dataset', 'folder'], ['--data-dir']),
+    (['--image-size', '64', '0'], ['--image-size is one number, or a height', 'got 64 0']),
+    (['--image-size', '8', '8', '3'], ['--image-size is one number, or a height', 'got 8 8 3']),
+    (['--learning-rate', '0'], ['--learning-rate must', '0.0']),
     (['--momentum', '1'], ['momentum', '1.0']),
-    (['--step-at', '0.5', '2'], ['step_at', '2.0']),
-    (['--batch-size', '41'], ['batch_size', '41', '40']),
+    (['--step-at', '0.5', '2'], ['--step-at must', '2.0']),
+    (['--batch-size', '41'], ['--batch-size must', '41', '40']),
     (['--steps', '9'], ['9 steps', '1 epochs']),
     (['--resume'], ['settings.json']),
 ], ids=lambda value: ' '.join(value))
@@ -175,7 +180,7 @@ def test_an_evaluation_is_printed_for_people(command, tiny_run):
     assert (status, err) == (0, '')
     head, shares, *classes = out.splitlines()
     assert str(tiny_run / 'best' / 'model.ckpt-') in head
-    assert ' of 23), top-5 100.00%' in shares
+    assert ' of 23), loss ' in shares  # no top-5: there are 3 classes
     assert [line.split()[0] for line in classes] == ['dark', 'grey', 'light']
 
 
@@ -183,7 +188,7 @@ def test_an_evaluation_is_printed_for_programs(command, tiny_run):
     status, out, err = command('evaluate', tiny_run, '--quiet', '--json', '--split', 'train')
     assert (status, err) == (0, '')
     record = json.loads(out)
-    assert (record['count'], record['split'], record['top5']) == (40, 'train', 1.0)
+    assert (record['count'], record['split'], record['top5']) == (40, 'train', None)
     assert record['top1'] == record['correct'] / 40
     assert list(record['class_top1']) == ['dark', 'grey', 'light']
     assert np.dot(list(record['class_top1'].values()), [14, 13, 13]) == pytest.approx(
@@ -277,6 +282,35 @@ def test_every_setting_can_be_given_on_the_command_line(command, capsys):
     text = capsys.readouterr().out
     for field in dataclasses.fields(Settings):
         assert '--' + field.name.replace('_', '-') in text
+
+
+def test_the_help_of_the_size_of_images_has_its_defaults(command, capsys):
+    with pytest.raises(SystemExit):
+        command('train', '--help')
+    words = ' '.join(capsys.readouterr().out.split())
+    assert '(default: 224 224 for folder, 64 64 for photos' in words
+    assert 'of rank 2 or more' in words  # what has weight decay
+
+
+@pytest.mark.parametrize('given, size', [(['8'], '8x8'), (['12', '16'], '12x16')])
+def test_one_number_is_both_sides_of_an_image_and_the_first_line_says_so(
+        command, tmp_path, monkeypatch, given, size):
+    for number in range(9):
+        path = tmp_path / 'photos' / 'ab'[number % 2] / '{}.png'.format(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full((20, 20, 3), 20 * number, np.uint8))
+    monkeypatch.setattr(loop, '_run', lambda plan, *args: (plan.total_steps, None))
+    monkeypatch.setattr(loop.plotting, 'plot_learning_curve', lambda *args: None)
+    status, out, err = command('train', '--run-dir', tmp_path / 'run', *TINY, '--dataset', 'folder',
+                               '--data-dir', tmp_path / 'photos', '--batch-size', '2',
+                               '--image-size', *given)
+    assert (status, err) == (0, '')
+    assert out.startswith('tiny with ash on folder at {} (5 train, '.format(size))
+    images = tmp_path / 'images'
+    assert command('save_images', 'folder', images, '--data-dir', tmp_path / 'photos',
+                   '--image-size', *given)[0] == 0
+    shape = cv2.imread(str(next(images.glob('a/*.png')))).shape
+    assert '{}x{}'.format(*shape) == size
 
 
 def test_a_setting_that_a_recipe_switches_on_is_switched_off(command, monkeypatch, tmp_path):

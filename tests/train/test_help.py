@@ -77,10 +77,9 @@ def test_the_nearest_names_are_found(name, nearest):
     assert set(nearest) <= set(found) and bool(found) == bool(nearest)
 
 
-def test_a_list_has_every_name_in_80_columns(capsys):
+def test_a_list_has_every_name(capsys):
     assert call('train', '--list') == 0
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
     for kind, registry in (('nets', listing.NETS), ('activations', listing.ACTIVATIONS),
                            ('datasets', listing.DATASETS), ('recipes', RECIPES),
                            ('tasks', listing.TASKS)):
@@ -88,23 +87,37 @@ def test_a_list_has_every_name_in_80_columns(capsys):
         found = lines[start:lines.index('', start)]
         assert {line.split()[0] for line in found} >= set(registry)
         assert len({re.match(r' *\S+ *', line).end() for line in found}) == 1  # aligned
-        assert all(len(line.split()) > 2 for line in found)
+        assert all(len(line.split()) > 1 and 'docstring' not in line for line in found)
         assert call('train', '--list', kind) == 0
-        alone = capsys.readouterr().out.splitlines()  # each may have two columns more
-        assert [line.split()[:3] for line in alone] == [line.split()[:3] for line in found]
-        assert max(map(len, alone)) <= 80
+        assert ['  ' + line for line in capsys.readouterr().out.splitlines()] == found
     assert set(names.KINDS.values()) < set(listing.KINDS)
+    assert set(listing.LINES) <= {name for kind in listing.KINDS for name in listing.KINDS[kind]()}
+    assert 'with labels' in listing.LINES['folder'] and 'without' in listing.LINES['photos']
 
 
-def test_parts_of_a_plugin_are_listed(capsys, tmp_path):
+@pytest.mark.parametrize('kind', ['all', 'activations'])
+def test_a_list_is_cut_nowhere(monkeypatch, kind):
+    monkeypatch.setitem(listing.LINES, 'ash', ' '.join('word{}'.format(i) for i in range(40)))
+    whole, wrapped = listing.listing(kind), listing.listing(kind, width=60)
+    assert any(line.split()[0] == 'ash' and line.endswith('word38 word39')
+               for line in whole if line)
+    assert max(map(len, wrapped)) <= 60 < max(map(len, whole))
+    assert ' '.join(wrapped).split() == ' '.join(whole).split()
+
+
+def test_parts_of_a_plugin_are_listed_and_the_plugin(capsys, tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text('from ash_tf1 import plugins\n\n\n@plugins.activation("listed")\n'
-                    'def mine(x):\n    """Gives back what it gets."""\n    return x\n')
+                    'def mine(x):\n    """Gives back what it gets."""\n    return x\n'
+                    'plugins.activation("silent")(lambda x: x)\n')
     try:
-        assert call('train', '--plugin', path, '--list', 'activations') == 0
+        assert call('train', '--plugin', path, '--list') == 0
     finally:
-        listing.ACTIVATIONS.pop('listed')
-    assert re.search(r'^listed +Gives back what it gets$', capsys.readouterr().out, re.MULTILINE)
+        listing.ACTIVATIONS.pop('listed'), listing.ACTIVATIONS.pop('silent')
+    out = capsys.readouterr().out
+    assert re.search(r'^  listed +Gives back what it gets$', out, re.MULTILINE)
+    assert re.search(r'^  silent +\(no docstring\)$', out, re.MULTILINE)
+    assert re.search(r'^plugins\n  mine.py  {}, given by --plugin$'.format(path), out, re.MULTILINE)
 
 
 def test_shown_settings_are_a_recipe(capsys, tmp_path):
@@ -185,13 +198,41 @@ def test_completion_without_its_library_names_it(capsys, monkeypatch):
 
 @pytest.mark.parametrize('program, line', [
     ('/opt/bin/ash-predict', "/opt/bin/ash-export 'my run'"),
-    ('TOOLS/train.py', "python TOOLS/export_onnx.py 'my run'"),
-    ('/some/where/pytest', "python -m ash_tf1 export 'my run'"),
-    ('python -m ash_tf1 train', "python -m ash_tf1 export 'my run'")])
-def test_a_command_to_paste_is_written_as_the_running_one(monkeypatch, tmp_path, program, line):
-    (tmp_path / '_train_side.py').write_text('')
-    monkeypatch.setattr(sys, 'argv', [program.replace('TOOLS', str(tmp_path))])
-    assert to_paste('export', 'my run') == line.replace('TOOLS', str(tmp_path))
+    ('TOOLS/train.py', "PYTHON TOOLS/export_onnx.py 'my run'"),
+    ('/some/where/pytest', "PYTHON -m ash_tf1 export 'my run'"),
+    ('python -m ash_tf1 train', "PYTHON -m ash_tf1 export 'my run'")])
+@pytest.mark.parametrize('folder, python', [
+    ('.', 'venvs/train/bin/python3'), ('venvs/train', 'bin/python3'),
+    ('venvs/trai', 'HERE/venvs/train/bin/python3'), ('aside', 'HERE/venvs/train/bin/python3')])
+def test_a_command_to_paste_is_written_as_the_running_one(monkeypatch, tmp_path, program, line,
+                                                          folder, python):
+    tools = str(tmp_path / 'tools')
+    (tmp_path / 'tools').mkdir()
+    (tmp_path / 'tools' / '_train_side.py').write_text('')
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / folder)
+    monkeypatch.setattr(sys, 'executable', str(tmp_path / 'venvs/train/bin/python3'))
+    monkeypatch.setattr(sys, 'argv', [program.replace('TOOLS', tools)])
+    assert to_paste('export', 'my run') == line.replace('TOOLS', tools).replace(
+        'PYTHON', python.replace('HERE', str(tmp_path)))
+
+
+def test_a_command_of_the_other_side_takes_the_environment_beside_this_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, 'argv', ['python -m ash_tf1'])
+    monkeypatch.setattr(sys, 'executable', str(tmp_path / 'train/bin/python'))
+    monkeypatch.chdir(tmp_path)
+    assert to_paste('verify', 'net') == 'python -m ash_onnx verify net'
+    (tmp_path / 'serve/bin').mkdir(parents=True)
+    (tmp_path / 'serve/bin/python').write_text('')
+    assert to_paste('verify', 'net') == 'serve/bin/python -m ash_onnx verify net'
+
+
+def test_a_command_to_paste_without_a_current_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, 'argv', ['python -m ash_tf1'])
+    (tmp_path / 'gone').mkdir()
+    monkeypatch.chdir(tmp_path / 'gone')
+    (tmp_path / 'gone').rmdir()
+    assert to_paste('export') == sys.executable + ' -m ash_tf1 export'
 
 
 def test_the_parser_is_the_only_one():

@@ -2,9 +2,11 @@
 import hashlib
 import importlib
 import json
+import re
 import sys
 
 import pytest
+import tensorflow.compat.v1 as tf
 
 from ash_tf1 import input_pipelines, nets, ops, plugins, tasks
 from ash_tf1.training import recipes
@@ -60,7 +62,37 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_a_file_runs_once(plugin):
     path = plugin("plugins.activation('mine')(abs)")
     assert plugins.load([path]) == plugins.load([path])
-    assert ops.get_activation('mine') is abs
+    assert ops.get_activation('mine').__wrapped__ is abs
+
+
+@pytest.mark.parametrize('body, gave', [
+    ('tf.reduce_mean(x, [1, 2])', r'float32 \[\?, 5\]'), ('tf.cast(x, tf.float16)', 'float16'),
+    ('x[:, :3]', r'float32 \[\?, 3, 4, 5\]'), ('None', 'a NoneType'), ('(x, x)', 'a tuple')])
+def test_an_activation_that_keeps_no_shape_is_named_with_its_place(plugin, body, gave):
+    path = plugin('import tensorflow.compat.v1 as tf',
+                  "plugins.activation('mine')(lambda x: {})".format(body))
+    plugins.load([path])
+    with tf.Graph().as_default(), tf.variable_scope('net'), tf.variable_scope('unit_1'):
+        x = tf.placeholder(tf.float32, (None, 4, 4, 5))
+        with pytest.raises(ValueError, match=r'activation mine \({}\) gave {}.* for float32 '
+                           r"\[\?, 4, 4, 5\] in the variable scope 'net/unit_1'".format(
+                               re.escape(path), gave)):
+            ops.get_activation('mine')(x)
+
+
+def test_an_activation_may_know_less_of_a_shape_or_more(plugin):
+    plugins.load([plugin('import tensorflow.compat.v1 as tf',
+                         "plugins.activation('mine')(lambda x: tf.placeholder_with_default("
+                         "x, [3, None] if x.shape.ndims else None))")])
+    with tf.Graph().as_default():
+        for shape in (None, (None, None), (3, 4), (None, 5)):
+            ops.get_activation('mine')(tf.placeholder(tf.float32, shape))
+
+
+def test_a_form_of_ash_is_given_its_implementation(plugin):
+    plugins.load([plugin('import functools', 'from ash_tf1 import ops',
+                         "plugins.activation('mine')(functools.partial(ops.fixed_ash, k=30))")])
+    assert ops.get_activation('mine', 'plain').keywords == dict(k=30, implementation='plain')
 
 
 @pytest.fixture
@@ -142,7 +174,7 @@ def test_an_installed_plugin_is_found_by_name_and_found_again(distribution, tmp_
     site = distribution('1.5', "plugins.activation('mine')(abs)")
     (tmp_path / 'run').mkdir()
     plugins.record(str(tmp_path / 'run'), plugins.load(['own']))
-    assert ops.get_activation('mine') is abs
+    assert ops.get_activation('mine').__wrapped__ is abs
     entry, = json.loads((tmp_path / 'run' / 'plugins.json').read_text())
     code = (site / 'own_parts.py').read_bytes()
     assert entry == dict(path=str(site / 'own_parts.py'), sha256=hashlib.sha256(code).hexdigest(),

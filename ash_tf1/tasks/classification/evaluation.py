@@ -14,7 +14,8 @@ class Evaluation(base.Evaluation):
       loss: mean cross-entropy in nats.
       predictions: int64 [N], the likeliest class of each example.
       labels: int64 [N].
-      in_top5: bool [N], whether the label is among the five likeliest classes.
+      in_top5: bool [N], whether the label is among the five likeliest classes; None for a net of
+        five classes or fewer, where it always is.
     """
 
     def __init__(self, loss, predictions, labels, in_top5):
@@ -31,7 +32,7 @@ class Evaluation(base.Evaluation):
 
     @property
     def top5(self):
-        return float(np.mean(self.in_top5))
+        return None if self.in_top5 is None else float(np.mean(self.in_top5))
 
     def class_accuracies(self, num_classes):
         """Share of correct predictions per class, float [num_classes]; NaN without examples."""
@@ -46,8 +47,9 @@ class Evaluation(base.Evaluation):
                                for label, value in self._by_class(spec)}}
 
     def summary(self):
-        return 'top-1 {:.2%} ({} of {}), top-5 {:.2%}, loss {:.4f}'.format(
-            self.top1, self.correct, self.count, self.top5, self.loss)
+        top5 = '' if self.top5 is None else ', top-5 {:.2%}'.format(self.top5)
+        return 'top-1 {:.2%} ({} of {}){}, loss {:.4f}'.format(
+            self.top1, self.correct, self.count, top5, self.loss)
 
     def table(self, spec):
         return [(label, '-' if np.isnan(value) else '{:.2%}'.format(value))
@@ -68,10 +70,12 @@ class Evaluator(base.Evaluator):
         logits = classifier.logits
         self.fetches = (
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits),
-            tf.argmax(logits, axis=1),
-            tf.nn.in_top_k(logits, labels, min(5, logits.shape[1].value)))
+            tf.argmax(logits, axis=1))
+        if logits.shape[1].value > 5:
+            self.fetches += (tf.nn.in_top_k(logits, labels, 5),)
 
     def summarize(self, answers):
-        losses, predictions, in_top5, labels = map(np.concatenate, zip(*(
-            tuple(values) + (batch['label'],) for values, batch in answers)))
-        return Evaluation(float(np.mean(losses, dtype=np.float64)), predictions, labels, in_top5)
+        labels, losses, predictions, *in_top5 = map(np.concatenate, zip(*(
+            (batch['label'],) + tuple(values) for values, batch in answers)))
+        return Evaluation(float(np.mean(losses, dtype=np.float64)), predictions, labels,
+                          *in_top5 or (None,))

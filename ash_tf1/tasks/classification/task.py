@@ -100,8 +100,9 @@ class Classification(Task):
 
 def _check_labelled(dataset):
     if not isinstance(dataset, LabelledImages):
-        raise ValueError('classification needs images with labels, data set {} has none'.format(
-            dataset.name))
+        raise ValueError('classification needs images with labels, data set {} has none; for '
+                         'photos that lie in a folder for each label, take the data set folder'
+                         .format(dataset.name))
 
 
 def _interface(spec, activation_fn, any_size):

@@ -1,14 +1,17 @@
 """A folder of images as a data set: what is found, how it is split, and what is refused."""
 import os
+from inspect import signature
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from ash_tf1.input_pipelines import folder, load_dataset
+from ash_tf1.input_pipelines import ANY_SIZE, VALIDATION_SHARE, folder, load_dataset
 from ash_tf1.input_pipelines.fitting import fit_image
-from ash_tf1.input_pipelines.images import read_image
+from ash_tf1.input_pipelines.images import MAX_PIXELS, read_image
 from ash_tf1.input_pipelines.loading import ordered_batches
+from ash_tf1.input_pipelines.transforms import pad_and_crop
 
 pytestmark = pytest.mark.fast
 
@@ -49,6 +52,32 @@ def test_splits_of_the_folder_are_those_of_the_data_set(tmp_path, name):
     assert paths(dataset.validation, tmp_path) == [
         f'{name}/{label}/{i}.jpg' for label in ('cat', 'dog') for i in range(2)]
     assert dataset.test.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_an_added_photo_changes_the_draw_as_the_page_says(tmp_path):
+    page = (Path(__file__).resolve().parents[3] / 'docs/photos.md').read_text(encoding='utf-8')
+    before = load(write(tmp_path, {f'{label}/{i:02}.png': i for label in ('cat', 'dog', 'owl')
+                                   for i in range(15)}))
+    write(tmp_path, {'cat/00a.png': 1})
+    after = load(tmp_path)
+    held_out = paths(before.test, tmp_path)
+    moved = set(held_out) - set(paths(after.test, tmp_path))
+    assert (len(moved), len(held_out)) == (2, 9)
+    assert 'one more photo moved two of nine test photos into training and' in page
+    assert moved < set(paths(after.train, tmp_path) + paths(after.validation, tmp_path))
+
+
+def test_the_limits_of_the_page_are_those_of_the_code():
+    page = (Path(__file__).resolve().parents[3] / 'docs/photos.md').read_text(encoding='utf-8')
+    for text, right in (('a fifth of each label', folder.TEST_SHARE == 1 / 5),
+                        ('a label needs three photos', folder.FEWEST_IMAGES == 3),
+                        ('\ntenth of each label', VALIDATION_SHARE == 1 / 10),
+                        ('The default is 224 x 224', ANY_SIZE['folder'] == (224, 224)),
+                        ('default size is 64 x 64', ANY_SIZE['photos'] == (64, 64)),
+                        ('67 million pixels', MAX_PIXELS // 10**6 == 67),
+                        ('up to 4 pixels', signature(pad_and_crop).parameters[
+                            'padding'].default == 4)):
+        assert text in page and right, text
 
 
 def test_an_example_is_the_fitted_file(tmp_path):

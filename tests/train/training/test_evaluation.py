@@ -73,10 +73,18 @@ def test_an_evaluation_counts_every_example_once(random_split, batch_size):
     assert 0 < result.top1 < result.top5 < 1  # or the arrays above would say little
 
 
-def test_with_fewer_than_five_classes_each_is_among_the_top(random_split):
-    few = ArraySplit(image=np.ascontiguousarray(random_split.arrays['image'][:, :, :3]),
-                     label=random_split.labels % 3)
-    assert run_evaluator(few, 8, classes=3).top5 == 1.0
+@pytest.mark.parametrize('classes', [3, 5, 6])
+def test_with_five_classes_or_fewer_there_is_no_top5(random_split, classes):
+    few = ArraySplit(image=np.ascontiguousarray(random_split.arrays['image'][:, :, :classes]),
+                     label=random_split.labels % classes)
+    result = run_evaluator(few, 8, classes)
+    spec = SimpleNamespace(labels=tuple('abcdef'[:classes]), num_classes=classes)
+    assert (result.top5 is None) == ('top-5' not in result.summary()) == (classes <= 5)
+    assert result.to_json(spec)['top5'] == result.top5
+    if classes == 6:
+        logits = few.arrays['image'][:, 0, :, 0] / 8.0
+        own = logits[np.arange(23), few.labels]
+        assert result.top5 == pytest.approx(np.mean(own > logits.min(1)))
 
 
 def test_a_batch_size_below_one_is_refused(random_split):

@@ -348,6 +348,28 @@ def test_an_aborted_op_ends_the_run(tiny, tmp_path, monkeypatch):
     assert find_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-5')
 
 
+def test_the_line_of_an_epoch_has_the_training_loss_and_the_times(tiny, tmp_path, monkeypatch):
+    clock = [0.0]
+
+    def tick(session, graph, split, batch_size):
+        clock[0] += 60  # each evaluation takes a minute, all else nothing
+        return evaluate_split(session, graph, split, batch_size)
+    evaluate_split = hooks.evaluate_split
+    monkeypatch.setattr(hooks, 'evaluate_split', tick)
+    monkeypatch.setattr(hooks.time, 'monotonic', lambda: clock[0])
+    monkeypatch.setattr(plotting, 'plot_learning_curve', lambda run_dir, metrics: None)
+    lines = []
+    train(tiny_settings(), str(tmp_path), progress=False, report=lines.append)
+    found = [line for line in lines if line.startswith('epoch ')]
+    rows = [row for row in read_rows(str(tmp_path / 'metrics.csv')) if row['step'] == '10']
+    texts = ['{} loss {:.4f}, top-1 {:.2%}'.format(row['split'], float(row['loss']),
+                                                   float(row['top1'])) for row in rows]
+    assert len(found) == 3 and len(texts) == 2
+    assert found[1].startswith('epoch 2: {}; {} (best '.format(*texts))
+    assert [line.rpartition('; ')[2] for line in found] == [
+        'took 0:01:00, 0:02:00 left', 'took 0:01:00, 0:01:00 left', 'took 0:01:00']
+
+
 @pytest.mark.parametrize('shown', [True, False])
 def test_a_line_a_minute_where_there_is_no_terminal(tiny, tmp_path, monkeypatch, shown):
     monkeypatch.setattr(plotting, 'plot_learning_curve', lambda run_dir, metrics: None)
