@@ -8,7 +8,7 @@ from ash_distribution.commands import to_paste
 from ash_distribution.parser import Parser
 from ash_tf1 import plugins, training
 from ash_tf1.commands import listing, options, showing
-from ash_tf1.commands.running import run
+from ash_tf1.commands.running import print_line, run
 from ash_tf1.training.recipes import RECIPES, get_recipe
 from ash_tf1.training.run_dir import SETTINGS_FILE, load_settings
 from ash_tf1.training.settings import Settings
@@ -81,14 +81,14 @@ def _train(args):
     if args.json:
         print(json.dumps(showing.figures(args.run_dir, result), indent=2, allow_nan=False))
     elif result.curve:
-        print('learning curve: {}'.format(result.curve))
+        print_line('learning curve: {}'.format(result.curve))
     if stopped:
-        (_say_on_stderr if args.json else print)('stopped by signal {} and saved at step {} of {}; '
-                                                 '{}'.format(result.signal, result.step,
-                                                             result.total_steps, go_on))
+        (_say_on_stderr if args.json else print_line)(
+            'stopped by signal {} and saved at step {} of {}; {}'.format(
+                result.signal, result.step, result.total_steps, go_on))
         return 128 + result.signal
     if not args.json:
-        print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
+        print_line('checkpoint: {}, step {}'.format(args.run_dir, result.step))
     return 0
 
 
