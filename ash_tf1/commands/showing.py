@@ -4,6 +4,7 @@ import json
 import os
 import textwrap
 
+from ash_distribution.parser import shown
 from ash_tf1.checkpoint import find_checkpoint
 from ash_tf1.tasks.base import finite
 from ash_tf1.training import checkpoints
@@ -43,7 +44,7 @@ def _in_words(value):
         return ' '.join(map(_in_words, value)) or '-'
     if isinstance(value, float):
         return '{:.6g}'.format(value)
-    return {'': '-', True: 'yes', False: 'no'}.get(value, str(value)) if isinstance(
+    return {'': '-', True: 'yes', False: 'no'}.get(value, shown(value)) if isinstance(
         value, (str, bool)) else str(value)
 
 

@@ -10,7 +10,7 @@ from ash_distribution.commands import to_paste
 from ash_distribution.parser import Parser
 from ash_tf1 import plugins, training
 from ash_tf1.commands import listing, options, showing
-from ash_tf1.commands.running import run
+from ash_tf1.commands.running import print_line, run
 from ash_tf1.sessions import keep_memory
 from ash_tf1.training.recipes import RECIPES, get_recipe
 from ash_tf1.training.run_dir import SETTINGS_FILE, load_settings
@@ -94,14 +94,14 @@ def _train(args):
     if args.json:
         print(json.dumps(showing.figures(args.run_dir, result), indent=2, allow_nan=False))
     elif result.curve:
-        print('learning curve: {}'.format(result.curve))
+        print_line('learning curve: {}'.format(result.curve))
     if stopped:
-        say = _say_on_stderr if args.json else print
+        say = _say_on_stderr if args.json else print_line
         say('stopped by {} and saved at step {} of {}; {}'.format(
             _signal_in_words(result.signal), result.step, result.total_steps, go_on))
         return 128 + result.signal
     if not args.json:
-        print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
+        print_line('checkpoint: {}, step {}'.format(args.run_dir, result.step))
     return 0
 
 

@@ -17,10 +17,12 @@ import tf2onnx
 import ash_tf1
 from ash_tf1 import input_pipelines, training
 from ash_tf1.commands import evaluate as evaluate_command
+from ash_tf1.commands import showing
 from ash_tf1.commands import train as train_command
 from ash_tf1.tasks.classification.evaluation import Evaluation
 from ash_tf1.training import checkpoints, loop
 from ash_tf1.training.settings import Settings
+from tests.train.miniature import contents
 
 pytestmark = pytest.mark.fast
 
@@ -372,3 +374,33 @@ def test_names_that_the_terminal_cannot_show(tmp_path):
         env=dict(os.environ, PYTHONIOENCODING='ascii', TF_CPP_MIN_LOG_LEVEL='3'))
     line = done.stderr.decode('ascii').splitlines()[-1]
     assert done.returncode == 2 and 'error: {}/{} is no folder'.format(tmp_path, shown) in line
+
+
+def test_nor_in_the_name_of_what_was_written(tmp_path):
+    name, shown = 'a\x1b[31m\nb\udcff\u2603', r'a\x1b[31m\nb\udcff\u2603'
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', 'from ash_tf1.commands.save_images import main; '
+         'import sys; sys.exit(main(sys.argv[1:]))', 'digits', os.fsencode(str(tmp_path / name)),
+         '--per-class', '1'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=dict(os.environ, PYTHONIOENCODING='ascii', TF_CPP_MIN_LOG_LEVEL='3'))
+    assert done.stdout.decode('ascii') == '{}/{}: 10 images of 10 classes\n'.format(
+        tmp_path, shown), done.stderr
+
+
+def test_neither_do_settings_and_lines_of_a_run(capsys):
+    settings = Settings(init_from='a\x1b[31m')
+    assert r'a\x1b[31m' in showing.settings_as_text(settings, settings, {})
+    training.say('begins with\x1b[31m\nb')
+    assert capsys.readouterr().out == 'begins with\\x1b[31m\\nb\n'
+
+
+def test_saved_images_replace_only_what_was_saved(command, refused, tmp_path):
+    arguments = ['digits', tmp_path / 'out', '--per-class', 1]
+    assert command('save_images', *arguments)[0] == 0
+    refused(['out exists', '--overwrite'], 'save_images', *arguments)
+    assert command('save_images', *arguments, '--overwrite')[0] == 0
+    (tmp_path / 'out' / '7' / 'thesis.txt').write_text('mine')
+    before = contents(tmp_path)
+    refused(['out/7/thesis.txt is not of what was written'], 'save_images', *arguments,
+            '--overwrite')
+    assert contents(tmp_path) == before
