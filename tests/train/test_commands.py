@@ -307,7 +307,7 @@ def test_one_number_is_both_sides_of_an_image_and_the_first_line_says_so(
                                '--data-dir', tmp_path / 'photos', '--batch-size', '2',
                                '--image-size', *given)
     assert (status, err) == (0, '')
-    assert out.startswith('tiny with ash on folder at {} (5 train, '.format(size))
+    assert out.splitlines()[1].startswith('tiny with ash on folder at {} (5 train, '.format(size))
     images = tmp_path / 'images'
     assert command('save_images', 'folder', images, '--data-dir', tmp_path / 'photos',
                    '--image-size', *given)[0] == 0
