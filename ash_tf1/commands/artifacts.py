@@ -2,6 +2,8 @@
 import importlib
 import json
 
+from ash_tf1.commands.running import print_line
+
 
 def needing_tf2onnx(name, package='ash_tf1.converting'):
     """Imports a module that needs tf2onnx. Training does not need the extra that has tf2onnx.
@@ -21,7 +23,7 @@ def print_exported(result, as_json):
     if as_json:
         print(json.dumps(dict(result._asdict(), nodes=dict(result.nodes.most_common())), indent=2))
         return
-    print('{}: {:.2f} MB, {} nodes ({}), {} examples in the test data set'.format(
+    print_line('{}: {:.2f} MB, {} nodes ({}), {} examples in the test data set'.format(
         result.folder, result.size / 1e6, sum(result.nodes.values()),
         ', '.join('{} {}'.format(count, op) for op, count in result.nodes.most_common()),
         result.samples))

@@ -3,8 +3,8 @@ import json
 
 from ash_distribution.parser import Parser
 from ash_tf1 import plugins
-from ash_tf1.commands import options
-from ash_tf1.commands.running import run
+from ash_tf1.commands import options, showing
+from ash_tf1.commands.running import print_line, run
 from ash_tf1.sessions import keep_memory
 from ash_tf1.training.evaluation import SPLITS, evaluate
 
@@ -52,11 +52,14 @@ def _evaluate(args):
         print(json.dumps(dict({'checkpoint': prefix}, **where, **evaluation.to_json(spec)),
                          indent=2, allow_nan=False))
         return 0
-    print('{}: {} on {}'.format(prefix, spec.net, args.images or '{}, {} split'.format(
+    print_line('{}: {} on {}'.format(prefix, spec.net, args.images or '{}, {} split'.format(
         args.dataset or spec.dataset, args.split)))
     print(evaluation.summary())
     rows = evaluation.table(spec)
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
-        print('  {:<{}}  {:>7}'.format(name, width, text))
+        print_line('  {:<{}}  {:>7}'.format(name, width, text))
+    line = showing.of_latest(args.run_dir, args.checkpoint)
+    if line:
+        print_line(line)
     return 0

@@ -2,7 +2,7 @@
 from ash_distribution.commands import to_paste
 from ash_distribution.parser import Parser
 from ash_tf1 import plugins
-from ash_tf1.commands import options
+from ash_tf1.commands import options, showing
 from ash_tf1.commands.artifacts import needing_tf2onnx, print_exported
 from ash_tf1.commands.running import run
 from ash_tf1.sessions import compute_in_one_thread
@@ -46,4 +46,7 @@ def export(args):
         args.checkpoint_dir, args.out_dir, args.checkpoint, args.data_dir, args.samples,
         args.keep_graph, args.overwrite, args.opset, args.images, args.any_size)
     print_exported(result, args.json)
+    line = None if args.json else showing.of_latest(args.checkpoint_dir, args.checkpoint)
+    if line:
+        print(line)
     return 0

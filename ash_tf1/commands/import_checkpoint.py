@@ -5,7 +5,7 @@ from ash_distribution.parser import Parser
 from ash_tf1 import checkpoint, checkpoint_import, preprocessing
 from ash_tf1.checkpoint_import.rules import ready_rules
 from ash_tf1.commands import options
-from ash_tf1.commands.running import run
+from ash_tf1.commands.running import print_line, run
 from ash_tf1.preprocessing import Preprocessing
 from ash_tf1.tasks import TASKS
 from ash_tf1.tasks.classification.labels import read_labels
@@ -85,10 +85,11 @@ def _import_checkpoint(args):
         return 0
     _print_import(report)
     if target is not None and target.described:
-        print('{} for {} labels, images {}, {}'.format(
+        print_line('{} for {} labels, images {}, {}'.format(
             MODEL_FILE, target.spec.num_classes, 'x'.join(map(str, target.spec.input_shape)),
             json.dumps(target.spec.preprocessing.to_json())))
-    print('dry run: nothing was written' if args.dry_run else 'checkpoint: {}'.format(args.new))
+    print_line('dry run: nothing was written' if args.dry_run else
+               'checkpoint: {}'.format(args.new))
     return 0
 
 
@@ -146,7 +147,7 @@ def _list_checkpoint(path):
     variables = checkpoint.list_variables(checkpoint.find_checkpoint(path, v1=True))
     width = max(map(len, variables), default=0)
     for name, variable in variables.items():
-        print('{:<{}}  {} {}'.format(name, width, variable.dtype.name, variable.shape))
+        print_line('{:<{}}  {} {}'.format(name, width, variable.dtype.name, variable.shape))
     return 0
 
 
@@ -157,11 +158,12 @@ def _print_import(report):
                                 len(report.filled), len(report.initialized), len(report.dropped),
                                 len(report.unmatched)))
     for old, new in report.imported:
-        print('  imported {}'.format(old) if old == new else '  renamed {} -> {}'.format(old, new))
+        print_line('  imported {}'.format(old) if old == new else
+                   '  renamed {} -> {}'.format(old, new))
     for name, old, new in report.reshaped:
-        print('  reshaped {}: {} -> {}'.format(name, old, new))
+        print_line('  reshaped {}: {} -> {}'.format(name, old, new))
     for word in ('filled', 'initialized', 'dropped', 'unmatched'):
         for name in getattr(report, word):
-            print('  {} {}'.format(word, name))
+            print_line('  {} {}'.format(word, name))
     if not report.checked:
         print('without --net, neither shapes nor completeness were checked')

@@ -8,7 +8,7 @@ from ash_distribution.parser import Parser
 from ash_tf1 import files, plugins, preprocessing
 from ash_tf1.commands import options
 from ash_tf1.commands.artifacts import needing_tf2onnx
-from ash_tf1.commands.running import run
+from ash_tf1.commands.running import print_line, run
 
 FIGURES = {'frechet': ('Frechet', '{:.3f}'), 'faces': ('faces', '{:.1%}'),
            'nearest': ('nearest', '{:.1f}')}
@@ -71,9 +71,9 @@ def _measure(args):
         print(json.dumps({'features': net and net.name, 'rows': rows}, indent=2))
         return 0
     if net is not None:
-        print('features: {}'.format(net.name))
+        print_line('features: {}'.format(net.name))
     _print_table(rows)
-    print('written: {}'.format(', '.join(os.path.join(args.out_dir, name) for name in (
+    print_line('written: {}'.format(', '.join(os.path.join(args.out_dir, name) for name in (
         'samples.csv', 'grids.png', 'nearest.png'))))
     return 0
 
@@ -143,5 +143,5 @@ def _print_table(rows):
         for row in rows]
     widths = [max(map(len, column)) for column in zip(*table)]
     for line in table:
-        print('  '.join(cell.ljust(width) if place < 1 else cell.rjust(width) for place, (
+        print_line('  '.join(cell.ljust(width) if place < 1 else cell.rjust(width) for place, (
             cell, width) in enumerate(zip(line, widths))).rstrip())

@@ -47,6 +47,11 @@ def run(parser, function, argv):
         return INTERRUPTED
 
 
+def print_line(line):
+    """Prints a line, with escapes for what is not printable, as in the name of a variable."""
+    print(shown(line))
+
+
 def _one_line(error):
     """The message of an error, with escapes for what is not printable, as in a file's name."""
     return shown(' '.join(str(error).split()) or type(error).__name__)

@@ -4,7 +4,7 @@ import json
 from ash_distribution.parser import Parser
 from ash_tf1 import marking
 from ash_tf1.commands import options
-from ash_tf1.commands.running import run
+from ash_tf1.commands.running import print_line, run
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.saving import save_image_folder
 from ash_tf1.training.evaluation import SPLITS, find_split
@@ -46,5 +46,5 @@ def _save_images(args):
         print(json.dumps(dict(folder=args.out_dir, images=count, classes=len(dataset.labels)),
                          indent=2))
     else:
-        print('{}: {} images of {} classes'.format(args.out_dir, count, len(dataset.labels)))
+        print_line('{}: {} images of {} classes'.format(args.out_dir, count, len(dataset.labels)))
     return 0

@@ -4,6 +4,7 @@ import json
 import os
 import textwrap
 
+from ash_distribution.parser import shown
 from ash_tf1.checkpoint import find_checkpoint
 from ash_tf1.tasks.base import finite
 from ash_tf1.training import checkpoints
@@ -43,7 +44,7 @@ def _in_words(value):
         return ' '.join(map(_in_words, value)) or '-'
     if isinstance(value, float):
         return '{:.6g}'.format(value)
-    return {'': '-', True: 'yes', False: 'no'}.get(value, str(value)) if isinstance(
+    return {'': '-', True: 'yes', False: 'no'}.get(value, shown(value)) if isinstance(
         value, (str, bool)) else str(value)
 
 
@@ -76,6 +77,25 @@ def figures(run_dir, result):
         learning_curve=result.curve, checkpoint=find_checkpoint(run_dir), best=best,
         train=_last(by_split[TRAIN]), validation=_last(by_split[VALIDATION]),
         best_validation=_last(at_best))
+
+
+def of_latest(run_dir, checkpoint):
+    """A line for the user where the latest checkpoint of a run was taken and is not the best one.
+
+    Args:
+      run_dir: its folder.
+      checkpoint: what the user gave for --checkpoint, or None.
+
+    Returns:
+      The line; None where there is nothing to say.
+    """
+    best = None if checkpoint else checkpoints.best_of(run_dir)
+    if best is None:
+        return None
+    latest = checkpoints.step_of(find_checkpoint(run_dir))
+    return None if best == latest else (
+        'this is the latest checkpoint; that of step {} is the best one on the validation split: '
+        '--checkpoint {}'.format(best, checkpoints.BEST_FOLDER))
 
 
 def _last(rows):

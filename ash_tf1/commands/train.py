@@ -10,11 +10,13 @@ from ash_distribution.commands import to_paste
 from ash_distribution.parser import Parser
 from ash_tf1 import plugins, training
 from ash_tf1.commands import listing, options, showing
-from ash_tf1.commands.running import run
+from ash_tf1.commands.running import print_line, run
 from ash_tf1.sessions import keep_memory
 from ash_tf1.training.recipes import RECIPES, get_recipe
 from ash_tf1.training.run_dir import SETTINGS_FILE, load_settings
 from ash_tf1.training.settings import Settings
+
+DEFAULT_RECIPE = 'digits'
 
 
 def main(argv=None):
@@ -37,7 +39,8 @@ def main(argv=None):
                              '--constant-rate for the steps that are added')
     parser.add_argument('--recipe', metavar='NAME|FILE',
                         help='a named recipe (--list shows all), or a JSON file with the settings '
-                             'that differ from the defaults (default: digits)').names = RECIPES
+                             'that differ from the defaults (default: {})'.format(DEFAULT_RECIPE)
+                        ).names = RECIPES
     parser.add_argument('--list', nargs='?', const='all', choices=('all', *listing.KINDS),
                         metavar='KIND',
                         help='only print the names that can be given, with a line about each: of '
@@ -73,12 +76,15 @@ def _train(args):
         raise ValueError('the recipe {} names no data set: give --dataset'.format(args.recipe))
     go_on = 'go on: ' + to_paste('train', '--resume', '--run-dir', args.run_dir)
     # With --json, stdout has the figures alone.
-    report = {'report': _say_on_stderr} if args.json else {}
+    report = _say_on_stderr if args.json else training.say
+    if not (args.recipe or args.resume):
+        report('no --recipe is given, so all that no option sets is as in the recipe {}; '
+               '--show-settings prints it'.format(DEFAULT_RECIPE))
     try:
         with options.as_typed(given):
             result = training.train(settings, args.run_dir, args.resume, progress=not args.quiet,
                                     on_begin=lambda: plugins.record(args.run_dir, mine),
-                                    extend=args.extend, **report)
+                                    extend=args.extend, report=report)
     except OSError as error:
         if not os.path.exists(os.path.join(args.run_dir, SETTINGS_FILE)):
             raise
@@ -88,14 +94,14 @@ def _train(args):
     if args.json:
         print(json.dumps(showing.figures(args.run_dir, result), indent=2, allow_nan=False))
     elif result.curve:
-        print('learning curve: {}'.format(result.curve))
+        print_line('learning curve: {}'.format(result.curve))
     if stopped:
-        say = _say_on_stderr if args.json else print
+        say = _say_on_stderr if args.json else print_line
         say('stopped by {} and saved at step {} of {}; {}'.format(
             _signal_in_words(result.signal), result.step, result.total_steps, go_on))
         return 128 + result.signal
     if not args.json:
-        print('checkpoint: {}, step {}'.format(args.run_dir, result.step))
+        print_line('checkpoint: {}, step {}'.format(args.run_dir, result.step))
     return 0
 
 
@@ -134,7 +140,7 @@ def base_and_given(args):
             raise ValueError('--extend needs the new length of the run, by --epochs or --steps')
         base = load_settings(args.run_dir)
     else:
-        base = get_recipe(args.recipe or 'digits')
+        base = get_recipe(args.recipe or DEFAULT_RECIPE)
     if 'steps' in given or 'epochs' in given:
         # The given length replaces that of the recipe, also if that is in the other unit.
         base = dataclasses.replace(base, steps=0, epochs=0)

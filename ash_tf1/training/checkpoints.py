@@ -53,6 +53,11 @@ def _was_under_way(folder):
     return bool(read_rows(os.path.join(folder, METRICS_FILE)))
 
 
+def best_of(run_dir):
+    """The step of the best checkpoint in the folder of a run; None if there is none."""
+    return max(_listed(os.path.join(run_dir, BEST_FOLDER)), default=None)
+
+
 class Checkpoints:
     """The latest checkpoints of a run, and the best one in a folder of its own.
 
@@ -110,7 +115,7 @@ class Checkpoints:
 
     def best_step(self):
         """The step of the best checkpoint; None if there is none."""
-        return max(_listed(self._best_folder), default=None)
+        return best_of(self._folder)
 
     def save(self, session, step, open_interval=()):
         """Saves all variables, and then removes all checkpoints but those that stay."""

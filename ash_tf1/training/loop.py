@@ -7,6 +7,7 @@ from typing import NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
+from ash_distribution.parser import shown
 from ash_tf1 import checkpoint
 from ash_tf1.input_pipelines import load_dataset
 from ash_tf1.input_pipelines.loading import prefetch, steps_per_epoch
@@ -33,9 +34,12 @@ class Result(NamedTuple):
 
 
 def say(line, stream=None):
-    """Prints a line above the progress bar: on stdout, or on a stream. It may be a file."""
+    """Prints a line above the progress bar: on stdout, or on a stream. It may be a file.
+
+    What is not printable, as in a name, is escaped.
+    """
     stream = stream or sys.stdout
-    tqdm.write(line, stream)
+    tqdm.write(shown(line), stream)
     stream.flush()
 
 

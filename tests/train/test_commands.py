@@ -17,10 +17,12 @@ import tf2onnx
 import ash_tf1
 from ash_tf1 import input_pipelines, training
 from ash_tf1.commands import evaluate as evaluate_command
+from ash_tf1.commands import showing
 from ash_tf1.commands import train as train_command
 from ash_tf1.tasks.classification.evaluation import Evaluation
-from ash_tf1.training import loop
+from ash_tf1.training import checkpoints, loop
 from ash_tf1.training.settings import Settings
+from tests.train.miniature import contents
 
 pytestmark = pytest.mark.fast
 
@@ -130,6 +132,23 @@ def test_an_option_that_does_not_parse_ends_with_status_2(command, capsys, tmp_p
         command('train', '--run-dir', tmp_path / 'run', *given)
     assert exit_.value.code == 2
     assert given[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('best, said', [(10, True), (15, False), (None, False)])
+def test_evaluate_says_where_a_better_checkpoint_is(best, said, command, tiny_run, monkeypatch):
+    monkeypatch.setattr(checkpoints, 'best_of', lambda run_dir: best)
+    _, out, _ = command('evaluate', tiny_run, '--quiet')
+    line = out.splitlines()[-1]
+    assert ('that of step 10 is the best one' in line and '--checkpoint best' in line) == said
+    _, out, _ = command('evaluate', tiny_run, '--quiet', '--checkpoint', str(tiny_run))
+    assert '--checkpoint best' not in out
+
+
+def test_train_names_the_recipe_that_it_takes_by_default(command, tmp_path):
+    words = 'as in the recipe digits; --show-settings prints it'
+    assert words in command('train', '--run-dir', tmp_path / 'a', '--quiet', *TINY)[1]
+    given = command('train', '--recipe', 'digits', '--run-dir', tmp_path / 'b', '--quiet', *TINY)[1]
+    assert words not in given and given
 
 
 @pytest.mark.parametrize('tool', ['evaluate', 'export_onnx'])
@@ -288,7 +307,7 @@ def test_one_number_is_both_sides_of_an_image_and_the_first_line_says_so(
                                '--data-dir', tmp_path / 'photos', '--batch-size', '2',
                                '--image-size', *given)
     assert (status, err) == (0, '')
-    assert out.startswith('tiny with ash on folder at {} (5 train, '.format(size))
+    assert out.splitlines()[1].startswith('tiny with ash on folder at {} (5 train, '.format(size))
     images = tmp_path / 'images'
     assert command('save_images', 'folder', images, '--data-dir', tmp_path / 'photos',
                    '--image-size', *given)[0] == 0
@@ -355,3 +374,33 @@ def test_names_that_the_terminal_cannot_show(tmp_path):
         env=dict(os.environ, PYTHONIOENCODING='ascii', TF_CPP_MIN_LOG_LEVEL='3'))
     line = done.stderr.decode('ascii').splitlines()[-1]
     assert done.returncode == 2 and 'error: {}/{} is no folder'.format(tmp_path, shown) in line
+
+
+def test_nor_in_the_name_of_what_was_written(tmp_path):
+    name, shown = 'a\x1b[31m\nb\udcff\u2603', r'a\x1b[31m\nb\udcff\u2603'
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', 'from ash_tf1.commands.save_images import main; '
+         'import sys; sys.exit(main(sys.argv[1:]))', 'digits', os.fsencode(str(tmp_path / name)),
+         '--per-class', '1'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=dict(os.environ, PYTHONIOENCODING='ascii', TF_CPP_MIN_LOG_LEVEL='3'))
+    assert done.stdout.decode('ascii') == '{}/{}: 10 images of 10 classes\n'.format(
+        tmp_path, shown), done.stderr
+
+
+def test_neither_do_settings_and_lines_of_a_run(capsys):
+    settings = Settings(init_from='a\x1b[31m')
+    assert r'a\x1b[31m' in showing.settings_as_text(settings, settings, {})
+    training.say('begins with\x1b[31m\nb')
+    assert capsys.readouterr().out == 'begins with\\x1b[31m\\nb\n'
+
+
+def test_saved_images_replace_only_what_was_saved(command, refused, tmp_path):
+    arguments = ['digits', tmp_path / 'out', '--per-class', 1]
+    assert command('save_images', *arguments)[0] == 0
+    refused(['out exists', '--overwrite'], 'save_images', *arguments)
+    assert command('save_images', *arguments, '--overwrite')[0] == 0
+    (tmp_path / 'out' / '7' / 'thesis.txt').write_text('mine')
+    before = contents(tmp_path)
+    refused(['out/7/thesis.txt is not of what was written'], 'save_images', *arguments,
+            '--overwrite')
+    assert contents(tmp_path) == before

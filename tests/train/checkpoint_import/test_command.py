@@ -73,6 +73,16 @@ def test_the_command_lists_variables(command, tmp_path, kind, small):
                                 'old/d  bool [2]']
 
 
+def test_names_of_variables_reach_no_terminal_raw(command, tmp_path, rules):
+    old = save(tmp_path / 'm.ckpt', {'a\x1b[31m\nb': np.zeros(2, np.float32),
+                                     'c': np.zeros(1)})
+    name = r'a\x1b[31m\nb'
+    assert command(old, '--list')[1].splitlines()[0] == name + '  float32 [2]'
+    _, out, _ = command(old, tmp_path / 'new.ckpt', '--map', *rules('rename c d'),
+                        '--ignore-unmatched')
+    assert '  unmatched ' + name in out.splitlines() and '\x1b' not in out
+
+
 @pytest.mark.parametrize('arguments, words', [
     (['OLD'], ['NEW', '--dry-run', '--list']),
     (['OLD', 'NEW', '--map', 'nowhere.txt'], ['nowhere.txt', 'authors', 'slim-resnet-v1']),

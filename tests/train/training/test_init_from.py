@@ -166,10 +166,13 @@ def test_weights_that_do_not_fit_leave_no_trace(tiny, tiny_run, tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
-def test_weights_that_cannot_be_read_leave_no_trace(tiny, tiny_run, tmp_path):
+@pytest.mark.parametrize('damage', [
+    lambda data: data[:2000], lambda data: data[:2000] + bytes(len(data) - 2000)],
+    ids=['cut', 'zeros'])
+def test_weights_that_cannot_be_read_leave_no_trace(tiny, tiny_run, tmp_path, damage):
     shutil.copytree(str(tiny_run), str(tmp_path / 'cut'))
     data = tmp_path / 'cut' / 'model.ckpt-15.data-00000-of-00001'
-    data.write_bytes(data.read_bytes()[:2000])
+    data.write_bytes(damage(data.read_bytes()))
     with pytest.raises(ValueError, match='model.ckpt-15'):
         train_quietly(tiny_settings(init_from=str(tmp_path / 'cut')), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()

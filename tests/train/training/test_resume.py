@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import threading
 
 import numpy as np
@@ -133,6 +134,23 @@ def test_a_finished_run_is_resumed_to_no_effect(tiny, tiny_run, run_copy, tmp_pa
     assert not (run_copy / 'model.ckpt-5.index').exists()
 
 
+def test_what_a_kill_left_amid_a_checkpoint_is_removed(tiny, tiny_run, run_copy):
+    """Parts of a new one, and an old one whose removal was under way."""
+    for name in ('model.ckpt-8.data-00000-of-00001', 'model.ckpt-8.interval.json',
+                 'best/model.ckpt-1.index', 'best/model.ckpt-1.data-00000-of-00001',
+                 '.partial-checkpoint/model.ckpt-15.data-00000-of-00001.tempstate77',
+                 'best/.partial-checkpoint/model.ckpt-15.index',
+                 'settings.partial-77.json', 'best/checkpoint.partial-77'):
+        (run_copy / name).parent.mkdir(exist_ok=True)
+        (run_copy / name).write_bytes(b'half of it')
+    train_quietly(tiny_settings(), run_copy, resume=True)
+
+    def names(folder):
+        return {str(path.relative_to(str(folder))) for path in folder.rglob('*')
+                if 'tfevents' not in path.name}
+    assert names(run_copy) == names(tiny_run)
+
+
 @pytest.fixture
 def without_graph(monkeypatch):
     """For what is refused before the graph is used: saves the seconds of building it."""
@@ -182,6 +200,8 @@ def test_one_process_writes_a_run(tiny, run_copy, without_graph):
     os.close(held)
     with pytest.raises(ValueError, match='No variables'):  # of no graph: it came that far
         train_quietly(tiny_settings(), run_copy, resume=True)
+    assert (run_copy / '.lock').read_text() == 'process {} on {}\n'.format(
+        os.getpid(), socket.gethostname())
 
 
 def test_a_renamed_checkpoint_is_not_gone_on_from(tiny, run_copy, without_graph):
