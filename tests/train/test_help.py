@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -233,6 +234,11 @@ def test_a_command_to_paste_without_a_current_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path / 'gone')
     (tmp_path / 'gone').rmdir()
     assert to_paste('export') == sys.executable + ' -m ash_tf1 export'
+
+
+def test_the_page_of_photos_has_the_size_of_its_recipe():
+    page = (Path(__file__).resolve().parents[2] / 'docs/photos.md').read_text(encoding='utf-8')
+    assert '{0} x {0} in the recipe `photos`'.format(*RECIPES['photos']['image_size']) in page
 
 
 def test_the_parser_is_the_only_one():
