@@ -69,8 +69,8 @@ def growing_loop(model):
                [numpy_helper.from_array(np.int64(60), 'rounds')])
 
 
-def large(op):
-    """5 GB of zeros, or more, out of a few numbers."""
+def large(op, rows=100000):
+    """200 kB a row, out of a few numbers."""
     def make(model):
         made = {
             'ConstantOfShape': [helper.make_node('ConstantOfShape', ['sizes'], ['many'])],
@@ -78,7 +78,7 @@ def large(op):
             'Tile': [helper.make_node('Tile', ['square', 'sizes'], ['many'])]}[op]
         return add(model, [*made, helper.make_node('ReduceMax', ['many'], ['most'], keepdims=0),
                            helper.make_node('Add', ['scores', 'most'], ['logits'])],
-                   [constant('sizes', 100000, 50000), constant('scale', 1, dtype=np.float32),
+                   [constant('sizes', rows, 50000), constant('scale', 1, dtype=np.float32),
                     numpy_helper.from_array(np.zeros([1, 1], np.float32), 'square')])
     return make
 
@@ -198,6 +198,7 @@ def command(name, *arguments, **options):
 @pytest.mark.parametrize('change, limit, message', [
     (endless_loop, ['--time-limit', '0.5'], 'takes more than 0.5 seconds'),
     (growing_loop, ['--memory-limit', '1'], 'model.onnx: '),
+    (large('ConstantOfShape', 8000), ['--memory-limit', '1'], 'model.onnx: '),
     (growing_loop, ['--memory-limit', '-1'], 'gigabytes, 0.5 or more, got -1'),
     (endless_loop, ['--memory-limit', '1e-9'], 'gigabytes, 0.5 or more, got 1e-09'),
     (endless_loop, ['--time-limit', 'nan'], '--time-limit must be a number above 0')])

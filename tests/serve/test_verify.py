@@ -1,6 +1,7 @@
 """Verification: passes on a sound artifact, and notices each way of not being one."""
 
 import json
+import os
 
 import numpy as np
 import onnx
@@ -204,6 +205,17 @@ def test_test_data_that_does_not_fit_is_an_error(artifact, file, array, message)
 def test_a_file_beyond_the_limit_is_an_error(artifact, monkeypatch):
     monkeypatch.setattr('ash_onnx.recorded.MAX_TENSOR_BYTES', 10)
     with pytest.raises(ValueError, match='more than 10 bytes'):
+        ash_onnx.verify(ash_onnx.load_model(artifact))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize('name', ['model.onnx', 'labels.txt', 'test_data_set_0/input_0.pb'])
+@pytest.mark.parametrize('make', [os.mkfifo, lambda path: os.symlink('/dev/zero', path)],
+                         ids=['pipe', 'device'])
+def test_what_is_no_regular_file_is_not_read(artifact, name, make):
+    (artifact / name).unlink(missing_ok=True)
+    make(artifact / name)
+    with pytest.raises((ValueError, FileNotFoundError), match=name):
         ash_onnx.verify(ash_onnx.load_model(artifact))
 
 

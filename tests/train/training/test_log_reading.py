@@ -121,11 +121,13 @@ def test_a_row_that_is_missing_is_named(tmp_path, number, message):
      'line 3 is no text in UTF-8'),
     (lambda path: path.write_bytes(path.read_text().encode('utf-16')), 'line 1 is no text'),
     (lambda path: path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes()), 'line 1 must be step,'),
+    (lambda path: path.write_bytes(path.read_bytes().replace(b'top1', b'top5', 1)),
+     'line 1 must be step,epoch,split,loss,top1,'),
     (lambda path: (path.unlink(), os.mkfifo(str(path))), 'not a regular file'),
     (lambda path: (path.unlink(), os.symlink('/dev/zero', str(path))), 'not a regular file'),
     (lambda path: (path.unlink(), path.mkdir()), 'Is a directory'),
     (lambda path: os.truncate(str(path), 2 ** 41), 'has 2199023255552 bytes, expected are'),
-], ids=['byte', 'utf-16', 'mark', 'pipe', 'device', 'folder', 'huge'])
+], ids=['byte', 'utf-16', 'mark', 'columns', 'pipe', 'device', 'folder', 'huge'])
 def test_a_file_that_is_no_csv_is_named(tmp_path, make, message):
     check(tmp_path)
     make(tmp_path / METRICS_FILE)
@@ -142,7 +144,9 @@ def test_a_damaged_log_ends_a_resume_before_anything_is_changed(
     before_step()
     begun = contents(tmp_path)
     monkeypatch.setattr(loop, '_step', lambda *args: pytest.fail('a step was done'))
-    damages = [('metrics.csv', begun['metrics.csv'][:-9] + b'x\r\n')] + [
+    rows = begun['metrics.csv'].splitlines(True)
+    damages = [('metrics.csv', begun['metrics.csv'][:-9] + b'x\r\n'),
+               ('metrics.csv', b''.join(rows[:-1]))] + [
         ('model.ckpt-7.interval.json', content) for content in (
             b'', b'[', b'{}', b'[1]', b'[{"loss": 1}]', b'\xff',
             b'[{"loss": "1", "top1": 1}, {"loss": 1, "top1": 1}]')]
