@@ -94,7 +94,8 @@ def check_log(folder, names, step, steps_per_epoch, validated, layers, open_step
     logged = {at for at, _ in found}
     path = os.path.join(folder, ACTIVATIONS_FILE)
     shares = {end: set() for end in ends}
-    for at, layer in _check_rows(path, ACTIVATIONS, step, _check_activations, 'layer'):
+    for at, layer in _check_rows(
+            path, ACTIVATIONS, step, lambda row: _check_activations(row, layers), 'layer'):
         if at not in logged:
             raise ValueError('{}: has a row of step {}, of which {} has none'.format(
                 path, at, METRICS_FILE))
@@ -142,7 +143,10 @@ def _check_metrics(row):
             _number(row, name)
 
 
-def _check_activations(row):
+def _check_activations(row, layers):
+    if row['layer'] not in layers:
+        raise ValueError('layer must be an ASH layer of the net, got {}'.format(
+            _short(row['layer'])))
     for name in ACTIVATIONS[2:]:
         if row[name] or name == 'pass_share':
             _number(row, name)

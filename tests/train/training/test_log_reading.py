@@ -90,10 +90,16 @@ def test_a_damaged_row_is_named(tmp_path, text, message):
     ('3,b,0.1,1.0,0.5', 'line 3: the row of step 3 and layer \'b\' is there before'),
     ('1,a,0.1,1.0,0.5', 'has a row of step 1, of which metrics.csv has none'),
     (None, 'has rows of 1 layers at step 3, expected are those of the 2 layers of the net; put'),
-    ('3,c,0.1,1.0,0.5', 'has rows of 2 layers at step 3, expected are those of the 2 layers')])
+    ('3,c,0.1,1.0,0.5', "line 2: layer must be an ASH layer of the net, got 'c'")])
 def test_so_is_one_of_the_layers(tmp_path, text, message):
     with pytest.raises(ValueError, match=r'activations\.csv: ' + message):
         check(tmp_path, shares=with_line(SHARES, 2, text))
+
+
+def test_a_layer_of_the_last_evaluation_is_checked_too(tmp_path):
+    """Where the run goes on, the rows of the evaluation at that step are counted and kept."""
+    with pytest.raises(ValueError, match=r"activations\.csv: line 5: layer must be .*, got 'c'"):
+        check(tmp_path, METRICS[:7], with_line(SHARES, 5, '6,c,,,0.5'), step=6)
 
 
 @pytest.mark.parametrize('lines', [None, b'', METRICS[:1], METRICS[:5]],
