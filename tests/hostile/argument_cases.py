@@ -39,6 +39,10 @@ VALUES = ('', '0', '-1', '1', '0.5', 'x', 'nan', '9' * 25, '../x', '/nowhere/x',
           'mean=1', 'scale=0', 'y', 'x:?,8,8,3', 'x=1', '/')
 
 
+# Of these, those that name something new in the current folder, if they stand for an output.
+NEW = tuple(value for value in VALUES if value and '/' not in value and '{}' not in value)
+
+
 class _FoundError(Exception):
     """A parser that a command was about to parse arguments with."""
 
@@ -88,7 +92,7 @@ def arguments(module):
             return [word.replace('{}', folder) for word in argv], None
         name = module.__name__.rpartition('.')[2]
         return Case('arguments of ' + name, number, make, command(module.main), names=('',),
-                    writes=('out',), leaves=('out',) if module is train else ())
+                    writes=('out',) + NEW, leaves=('out',) if module is train else ())
     return case
 
 
