@@ -1,5 +1,6 @@
 """The protocol over gRPC: KServe's servicer, behind guards."""
 
+import asyncio
 import logging
 import time
 from concurrent import futures
@@ -16,11 +17,12 @@ from ash_onnx.serving.kserve_sdk import (
     add_GRPCInferenceServiceServicer_to_server,
     pb,
 )
-from ash_onnx.serving.refusals import BUSY, FAULT, Refused, invalid
+from ash_onnx.serving.refusals import BUSY, FAULT, STOPPING, Refused, invalid
 
 _LARGE = 2**15  # bytes of a message that is read on a worker
 _OTHERS = 256  # calls at the same time beside those that the gate admits: health, metadata
 _UNREADABLE = object()
+_REFUSING = 0.2  # seconds in which calls are refused before the server stops
 _log = logging.getLogger(__name__)
 _access = logging.getLogger('ash_onnx.serving.access')
 
@@ -88,6 +90,7 @@ class Guard(AsyncServerInterceptor):
 
     def __init__(self, pace):
         self._pace = pace
+        self.stopping = False  # whether calls that come are refused
 
     async def intercept_service(self, continuation, handler_call_details):
         """Finds a call's handler; bytes that are no message get as far as `intercept`."""
@@ -101,6 +104,8 @@ class Guard(AsyncServerInterceptor):
         """See `AsyncServerInterceptor`."""
         begin, code = time.perf_counter(), grpc.StatusCode.OK
         try:
+            if self.stopping:
+                raise Refused(STOPPING, 'the server is stopping')
             if request_or_iterator is _UNREADABLE:
                 raise invalid('the bytes of the request are no message of this call')
             return await method(request_or_iterator, context)
@@ -164,3 +169,13 @@ class GuardedGrpcServer(GRPCServer):
         except RuntimeError as error:
             raise OSError(f'gRPC cannot listen on {host}:{settings.grpc_port}: {error}') from None
         await self._server.start()
+
+    async def stop(self, sig=None):
+        """Refuses the calls that come from now on, answers those in flight, and ends.
+
+        gRPC cancels a call that it has received and not begun when it stops. So clients are told
+        first that they get no more answers here.
+        """
+        self._guard.stopping = True
+        await asyncio.sleep(_REFUSING)
+        await super().stop(sig)
