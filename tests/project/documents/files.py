@@ -2,6 +2,7 @@
 
 This runs on Python 3.7, with TensorFlow.
 """
+import functools
 import os
 import pickle
 import sys
@@ -49,11 +50,23 @@ def write_cifars(rng):
                  coarse_label_names=['group {}'.format(i).encode() for i in range(20)])
 
 
+def write_image(rng, path, height, width):
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+    image = rng.randint(0, 256, (height, width, 3)).astype(np.uint8)
+    assert cv2.imwrite(path, cv2.GaussianBlur(image, (0, 0), 3))
+
+
+def write_faces(rng):
+    """CelebA as its publisher has it, a batch of 64 to train on, and 8 for validation."""
+    names = ['{:06d}.jpg'.format(number) for number in range(1, 73)]
+    for name in names:
+        write_image(rng, 'celeba/img_align_celeba/' + name, 218, 178)
+    with open('celeba/list_eval_partition.txt', 'w') as handle:
+        handle.writelines('{} {:d}\n'.format(name, i >= 64) for i, name in enumerate(names))
+
+
 def write_photos(rng):
-    def write(path, height, width):
-        os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-        image = rng.randint(0, 256, (height, width, 3)).astype(np.uint8)
-        assert cv2.imwrite(path, cv2.GaussianBlur(image, (0, 0), 3))
+    write = functools.partial(write_image, rng)
     for folder, classes in PHOTOS.items():
         for label, count in classes:
             for i in range(count):
@@ -97,5 +110,6 @@ if __name__ == '__main__':
     make_thin()
     write_cifars(np.random.RandomState(0))
     write_photos(np.random.RandomState(1))
+    write_faces(np.random.RandomState(2))
     write_labels()
     write_checkpoints()

@@ -2,6 +2,7 @@
 
 This runs on Python 3.7, with TensorFlow.
 """
+import dataclasses
 import functools
 
 from ash_tf1 import nets
@@ -9,6 +10,13 @@ from ash_tf1.nets import resnet, vgg
 from ash_tf1.training import extending, schedules
 
 MOST_STEPS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class ThinDcgan(nets.dcgan.Dcgan):
+    """`Dcgan` with fewer channels, if no option says how many."""
+
+    width: int = 2
 
 
 def make_thin():
@@ -27,6 +35,8 @@ def make_thin():
     vgg.VGG_19_LAYERS = tuple(
         (number, channels and channels // 16) for number, channels in vgg.VGG_19_LAYERS
         if number in (1, 3, 4, 6, 9, 10, 20, 14, 21, 18))
+
+    nets.GANS['dcgan'] = ThinDcgan
 
     whole = schedules.total_steps
 
