@@ -64,12 +64,17 @@ def load_dataset(name, data_dir=None, validation_share=None, image_size=None, op
             isinstance(side, int) and side >= 1 for side in image_size)):
         raise ValueError('image_size must be (height, width) in pixels, got {!r}'.format(
             image_size))
-    if data_dir is not None and not os.path.exists(data_dir):
-        raise FileNotFoundError('--data-dir: there is no file or folder {!r}'.format(str(data_dir)))
     size = (image_size,) if name in ANY_SIZE else ()
     load = DATASETS[name]
     known = named_options.settable(inspect.signature(load).parameters.values())
-    dataset = validate(load(data_dir, *size, **named_options.parse(name, known, options)))
+    try:
+        dataset = validate(load(data_dir, *size, **named_options.parse(name, known, options)))
+    except FileNotFoundError as error:
+        if data_dir is None or os.path.exists(data_dir):
+            raise
+        # The words of a data set may say where it is published; those of the system say nothing.
+        raise FileNotFoundError('--data-dir: {}'.format(error if error.errno is None else (
+            'there is no file or folder {!r}'.format(str(data_dir))))) from None
     if image_size is not None and dataset.image_shape[:2] != tuple(image_size):
         raise ValueError('data set {!r} has images of {}, which are '
                          'not resized to {}'.format(

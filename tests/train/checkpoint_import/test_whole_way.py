@@ -176,7 +176,7 @@ def test_from_a_checkpoint_to_training_evaluation_and_export(request, command, p
     output = command('train', '--run-dir', tmp_path / 'run', '--quiet', '--init-from', folder,
                      '--dataset', 'fewer', '--activation', 'ash', '--batch-size', 6, '--steps', 1,
                      '--normalization', *PREPROCESS, *trained)
-    assert output.splitlines()[1].endswith(begins)
+    assert output.splitlines()[2].endswith(begins)
     _, spec = load_model(str(tmp_path / 'run'))
     assert (spec.scope, spec.channel_mean, spec.num_classes) == ('', mean, 2)
     command('evaluate', tmp_path / 'run', '--quiet')
