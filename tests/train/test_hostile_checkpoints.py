@@ -46,7 +46,8 @@ def test_an_index_with_right_checksums_ends_no_process(copy, seed):
 
 
 # Seeds of a change of a V1 checkpoint with which TensorFlow ended the process that read a variable.
-@pytest.mark.parametrize('kind, seeds', [('one', (5, 122, 172)), ('two', (18, 60, 70))])
+@pytest.mark.parametrize('kind, seeds', [
+    ('one', (5, 122, 172)), pytest.param('two', (18, 60, 70), marks=pytest.mark.slow)])
 def test_values_with_right_checksums_end_no_process(tmp_path, kind, seeds):
     originals(str(tmp_path))  # by a session, which starts threads that a fork leaves behind
     home = tmp_path / kind

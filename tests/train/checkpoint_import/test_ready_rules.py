@@ -10,6 +10,8 @@ from ash_tf1.checkpoint_import import import_checkpoint, importing
 from ash_tf1.commands.import_checkpoint import classifier_target
 from tests.train.checkpoint_import.checkpoints import random_values, save
 
+pytestmark = pytest.mark.slow
+
 
 def set_values(session, values):
     for variable in tf.global_variables():

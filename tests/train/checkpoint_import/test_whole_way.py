@@ -26,6 +26,8 @@ from ash_tf1.training import plotting
 from ash_tf1.training.run_dir import load_model
 from tests.train.checkpoint_import.checkpoints import random_values, save
 
+pytestmark = pytest.mark.slow
+
 LABELS = ('crane', 'cat', 'crane', 'dog', 'owl')  # as in ImageNet, where two are cranes
 PREPROCESS = ['vgg', 'std=64']
 SIDE = 32

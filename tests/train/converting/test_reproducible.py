@@ -14,6 +14,8 @@ from ash_tf1.keras import layers
 from ash_tf1.nets import get_net
 from tests.train.miniature import contents
 
+pytestmark = pytest.mark.slow
+
 HASH_SEEDS = ('0', '1', '4242')
 SCRIPT = os.path.join(os.path.dirname(__file__), 'make_artifacts.py')
 

@@ -40,6 +40,8 @@ except LookupError as error:
 """
 GRADIENT_SUMS = """
 import numpy as np
+
+pytestmark = pytest.mark.slow
 with tf.Session() as session:
     session.run(tf.global_variables_initializer())
     values = session.run(gradients, {sequences: np.random.RandomState(1).randn(3, 20, 8)})

@@ -11,6 +11,8 @@ from ash_tf1.nets.vgg import vgg_11
 from ash_tf1.nets.wide_resnet import wide_blocks
 from ash_tf1.sessions import session_config
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.RandomState(0).randn(8, 8, 8, 3).astype('float32')
 BLOCKS = (Block(1, 8, 1, bottleneck=False),)
 

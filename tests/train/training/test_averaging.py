@@ -112,7 +112,8 @@ def test_a_run_begins_with_the_averages_of_another(tiny, averaged_run, tmp_path)
                                                rtol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize('settings', [tiny_settings, tiny_gan_settings])
+@pytest.mark.parametrize('settings', [
+    tiny_settings, pytest.param(tiny_gan_settings, marks=pytest.mark.slow)])
 def test_a_resumed_run_has_the_same_averages(settings, tiny, tmp_path, before_step):
     settings = settings(ema_decay=DECAY)
     train_quietly(settings, tmp_path / 'whole')

@@ -42,6 +42,7 @@ def test_an_extended_run_equals_the_run_that_was_planned_so_long(
     assert settings[0] == settings[1]
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_is_lengthened_is_resumed_as_usual(tmp_path):
     longer = dataclasses.replace(STEP, epochs=4)
     for name in ('whole', 'killed'):

@@ -62,7 +62,8 @@ def test_a_run_killed_at_any_change_ends_as_if_nothing_had_been(kind, every, tmp
         shutil.rmtree(str(run_dir))
 
 
-@pytest.mark.parametrize('limit', [1500, 6000, 40000])
+@pytest.mark.parametrize('limit', [
+    1500, pytest.param(6000, marks=pytest.mark.slow), pytest.param(40000, marks=pytest.mark.slow)])
 def test_a_full_disk_ends_a_run_in_one_line_and_it_goes_on_when_there_is_room(
         tmp_path, limit):
     """A limit of a file's size stands for a disk: the CSV, the index, or the data are too large."""
