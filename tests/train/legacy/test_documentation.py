@@ -9,6 +9,8 @@ import tensorflow.compat.v1 as tf
 
 from tests.train.legacy.page import run_program
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = {  # heading -> number of blocks: each is run by a test
     'A loop around a Session': 1,
     'is_training as a placeholder': 1,
@@ -40,8 +42,6 @@ except LookupError as error:
 """
 GRADIENT_SUMS = """
 import numpy as np
-
-pytestmark = pytest.mark.slow
 with tf.Session() as session:
     session.run(tf.global_variables_initializer())
     values = session.run(gradients, {sequences: np.random.RandomState(1).randn(3, 20, 8)})
