@@ -196,6 +196,20 @@ def test_a_signal_ends_it_when_what_is_in_flight_is_answered(tmp_path, number):
         assert 'stopped' in one.lines[-1]
 
 
+def test_calls_over_grpc_are_refused_before_it_ends(folders):
+    """gRPC cancels a call that it has received and not begun when a server stops."""
+    with Endpoint(folders['graph'], options=['--drain', '0']) as one, \
+            grpc.insecure_channel(f'127.0.0.1:{one.grpc}') as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        one.process.send_signal(signal.SIGTERM)
+        with pytest.raises(grpc.RpcError) as error:
+            for _ in range(10000):
+                stub.ServerReady(service_pb2.ServerReadyRequest())
+        assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert error.value.details() == 'the server is stopping'
+        assert one.process.wait(20) == 0
+
+
 def test_the_grace_time_ends_it_for_what_does_not_end(folders):
     options = ['--time-limit', '60', '--grace', '1', '--drain', '0']
     with Endpoint(folders['endless'], options=options) as one:
