@@ -39,6 +39,7 @@ def exported(tmp_path_factory):
     return folders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('net, opset, form', [
     (*case, form) for case, forms in EXPORTS.items() for form in forms])
 def test_it_is_fused_and_answers_the_same(exported, net, opset, form):

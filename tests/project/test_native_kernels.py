@@ -72,6 +72,7 @@ def test_what_the_op_knows_of_onnxruntime_is_what_its_header_says():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.gpu
 @pytest.mark.skipif(not shutil.which('nvcc'), reason='needs nvcc')
 def test_nvcc_has_no_warnings(tmp_path):

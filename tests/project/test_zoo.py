@@ -51,6 +51,7 @@ def quick(tmp_path_factory):
     return folder, convert(folder, *QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', QUICK)
 def test_a_small_net_of_each_form(quick, name):
     folder, results = quick
