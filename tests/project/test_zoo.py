@@ -1,6 +1,6 @@
 """Nets of tf.keras.applications and tf_slim.nets, with random weights: tools/convert.py takes them.
 
-All of zoo/members.json in `make test-all`, three in `make test`. benchmarks/converting.py makes the
+All of zoo/members.json in `make test-all`, three in `.ci/run`. benchmarks/converting.py makes the
 table in docs/converting.md of them.
 """
 import json
