@@ -4,6 +4,10 @@ import ctypes
 import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
+# From glibc's malloc.h: M_ARENA_MAX, one pool; M_MMAP_MAX, no mapping for a single array;
+# M_TRIM_THRESHOLD, as large as can be.
+_KEEPING = (-8, 1), (-4, 0), (-1, -1)
+
 
 def session_config():
     """The `tf.ConfigProto` of every session here.
@@ -46,8 +50,3 @@ def keep_memory():
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     return mallopt is not None and all(
         mallopt(parameter, value) for parameter, value in _KEEPING)
-
-
-# From glibc's malloc.h: M_ARENA_MAX, one pool; M_MMAP_MAX, no mapping for a single array;
-# M_TRIM_THRESHOLD, as large as can be.
-_KEEPING = (-8, 1), (-4, 0), (-1, -1)

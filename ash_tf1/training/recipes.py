@@ -43,7 +43,7 @@ RECIPES = {
     'cifar-short': dict(net='resnet_v2_20', dataset='cifar10', epochs=7, batch_size=128,
                         schedule='one_cycle', learning_rate=0.2, weight_decay=5e-4,
                         augmentation='crop_flip'),
-    # Our own, for some hundreds of photos of one's own: a small net, and strong regularisation.
+    # Our own, for some hundreds of photos in folders.
     'photos': dict(net='resnet_v2_18', dataset='folder', image_size=(96, 96), epochs=30,
                    batch_size=16, schedule='one_cycle', learning_rate=0.05, nesterov=True,
                    weight_decay=5e-4, clip_norm=1.0, label_smoothing=0.1, augmentation='crop_flip',
