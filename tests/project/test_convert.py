@@ -140,7 +140,9 @@ def saved_models(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize('name', ['module', 'convolutional', 'lstm', 'gru'])
+@pytest.mark.parametrize('name', [
+    'module', 'lstm', *(pytest.param(name, marks=pytest.mark.slow)
+                       for name in ('convolutional', 'gru'))])
 def test_a_saved_model_whose_functions_hold_variables(saved_models, tmp_path, name):
     with np.load(saved_models / f'{name}.npz') as values:
         inputs, expected = dict(values), values['answer']

@@ -43,7 +43,8 @@ def test_it_is_one_line(tmp_path, name, caught):
 @pytest.mark.parametrize('before, ending', [
     ('', (130, 'summarize.py: interrupted\n')),
     ('signal.signal(signal.SIGINT, signal.SIG_IGN)', (0, '')),  # as `nohup` and `&` of sh have it
-    ('signal.signal(signal.SIGINT, lambda *_: sys.stderr.write("mine"))', (0, 'mine'))])
+    pytest.param('signal.signal(signal.SIGINT, lambda *_: sys.stderr.write("mine"))', (0, 'mine'),
+                 marks=pytest.mark.slow)])
 def test_then_a_command_takes_over_but_from_no_handler_of_others(before, ending):
     code = ('import os, signal, sys; {}\n'
             'sys.argv[0] = "summarize.py"; import _train_side\n'

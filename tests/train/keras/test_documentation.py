@@ -12,6 +12,7 @@ EXAMPLES = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/keras.md').read_text
                       re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('example', [0, 2], ids=['tf.keras', 'functions'])
 def test_the_examples_run(tmp_path, example):
     """The one between them is in test_xception.py, on smaller images."""

@@ -126,7 +126,8 @@ def test_activations_by_the_depth_in_the_name():
             assert entry['activations'] == int(depth) - 1  # two of the three dense layers
 
 
-@pytest.mark.parametrize('name', ['resnet_v2_20', 'resnet_v1_18', 'densenet_bc_100_12'])
+@pytest.mark.parametrize('name', [
+    'resnet_v2_20', 'resnet_v1_18', pytest.param('densenet_bc_100_12', marks=pytest.mark.slow)])
 def test_ash_is_counted_apart(name):
     shape, classes = reference_task(name)
     with_ash = summarize(NETS[name], shape, classes, ops.get_activation('ash', 'plain'), 'ash')

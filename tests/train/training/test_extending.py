@@ -24,8 +24,8 @@ def runs(settings, run_dir, **how):
     (STEP, dict(epochs=4), dict(epochs=4, step_at=(3 / 12,))),
     # 4 steps are no whole number of epochs of 3: only the weights of the run are then the same.
     (dataclasses.replace(STEP, epochs=0, steps=4), dict(steps=9), dict(steps=9, step_at=(2 / 9,))),
-    (dataclasses.replace(STEP, schedule='cosine'), dict(epochs=3, constant_rate=0.001),
-     dict(epochs=3, constant_rate=0.001, constant_from=6)),
+    pytest.param(dataclasses.replace(STEP, schedule='cosine'), dict(epochs=3, constant_rate=0.001),
+                 dict(epochs=3, constant_rate=0.001, constant_from=6), marks=pytest.mark.slow),
 ], ids=['step', 'steps', 'cosine and a constant rate'])
 def test_an_extended_run_equals_the_run_that_was_planned_so_long(
         tmp_path, settings, longer, planned):
