@@ -30,9 +30,11 @@ help: ## list the targets
 	@echo '  make demo TASK=generation                        (a GAN; 3 minutes)'
 
 setup: ## make .venv/train (Python 3.7), .venv/serve (3.10+) and native ASH; CUDA=1: for a GPU
-	@tools/setup_env.sh train
-	@tools/setup_env.sh serve
-	@$(MAKE) -s $(NATIVE) $(FUSED)
+	@$(MAKE) -s -j2 environment-train environment-serve
+	@$(MAKE) -s -j2 $(NATIVE) $(FUSED)
+
+environment-%:
+	@tools/setup_env.sh $*
 
 setup-serving: ## make .venv/serving, for the endpoint, and the fused op for onnxruntime
 	@tools/setup_env.sh serving
