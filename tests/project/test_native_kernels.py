@@ -44,6 +44,7 @@ def test_they_are_right_and_clean_under_sanitizers(part, options, last_line):
         assert lines[0] == 'generic' + last_line
 
 
+@pytest.mark.slow  # as what it tests
 @pytest.mark.parametrize('part, file, right, wrong, told', [
     ('cpu', 'cpu/ash.cc', 'z_k_total -= ', 'z_k_total += ', 'dz_k is'),
     ('onnxruntime', 'onnxruntime/op.h', 'shape[0], Elements(shape, 1)', '1, Elements(shape)',

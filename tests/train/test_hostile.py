@@ -14,7 +14,7 @@ RUN = Path(__file__).resolve().parents[1] / 'hostile' / 'run.py'
 
 @pytest.mark.timeout(300)
 def test_a_share_of_the_hostile_inputs():
-    done = subprocess.run([sys.executable, '-W', 'ignore', str(RUN), 'train', '31'],
+    done = subprocess.run([sys.executable, '-W', 'ignore', str(RUN), 'train', '39'],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     assert done.returncode == 0, done.stdout
     kinds = [line.split()[-2:] for line in done.stdout.splitlines()[1:]]

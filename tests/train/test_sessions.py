@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-# Two ops on a map of 64 MB in the threads of a session, time and again: how many pages the system
+# Two ops on a map of 40 MB in the threads of a session, time and again: how many pages the system
 # had to give for the last ten runs. Freed arrays lie where aligned ones fit only after some dozens.
 PAGES = '''
 import resource
@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from ash_tf1.sessions import keep_memory
 if sys.argv[1] == 'kept':
     assert keep_memory()
-x = tf.Variable(tf.zeros([2 ** 24])).read_value()
+x = tf.Variable(tf.zeros([10 * 2 ** 20])).read_value()
 y = tf.nn.relu(tf.nn.relu(x)).op
 with tf.Session() as session:
     session.run(tf.global_variables_initializer())
@@ -28,9 +28,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.parametrize('kept', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_memory_of_large_maps_is_used_again_when_it_is_kept(kept):
-    """64 MB are 16,384 pages; without keeping, each run needs those of both maps anew."""
+    """40 MB are 10,240 pages; without keeping, each run needs those of both maps anew."""
     shown = subprocess.run([sys.executable, '-W', 'ignore', '-c', PAGES,
                             'kept' if kept else 'given back'], stdout=subprocess.PIPE,
                            stderr=subprocess.DEVNULL, check=True, timeout=120)
     pages = int(shown.stdout)
-    assert pages < 16384 if kept else pages > 10 * 16384
+    assert pages < 10240 if kept else pages > 10 * 10240

@@ -1,5 +1,6 @@
 """A run with the native ops is the run without them."""
 import numpy as np
+import pytest
 
 from ash_tf1.training.run_dir import read_rows
 from tests.train.miniature import tiny_settings, train_quietly
@@ -10,6 +11,7 @@ def losses(run_dir):
             if row['split'] == 'train']
 
 
+@pytest.mark.slow
 def test_200_steps_of_one_seed_have_the_same_losses(library, tiny, tmp_path, monkeypatch):
     """At a rate at which roundings are not enlarged from step to step: 1e-5 relative."""
     curves = {}
